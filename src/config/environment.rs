@@ -1,0 +1,51 @@
+//! The environment, read once by `cli` and passed down as a value.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+/// Environment variables and the folders that follow from them.
+#[derive(Debug, Clone, Default)]
+pub struct Environment {
+    variables: BTreeMap<String, String>,
+}
+
+impl Environment {
+    /// From pairs; `cli` passes the process's own, tests whatever they like. Variables that are not UTF-8 are left out.
+    pub fn new(variables: impl IntoIterator<Item = (String, String)>) -> Self {
+        Self { variables: variables.into_iter().collect() }
+    }
+
+    /// A variable that is set and not empty.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.variables.get(name).map(String::as_str).filter(|value| !value.is_empty())
+    }
+
+    /// Every variable, sorted by name.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.variables.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+
+    /// `$XDG_CONFIG_HOME/aimux`, else `~/.config/aimux`.
+    #[must_use]
+    pub fn config_folder(&self) -> PathBuf {
+        self.folder("XDG_CONFIG_HOME", ".config")
+    }
+
+    /// `$XDG_STATE_HOME/aimux`, else `~/.local/state/aimux`.
+    #[must_use]
+    pub fn state_folder(&self) -> PathBuf {
+        self.folder("XDG_STATE_HOME", ".local/state")
+    }
+
+    /// `$XDG_RUNTIME_DIR/aimux`, else `run` in the state folder.
+    #[must_use]
+    pub fn runtime_folder(&self) -> PathBuf {
+        self.get("XDG_RUNTIME_DIR").map_or_else(|| self.state_folder().join("run"), |dir| PathBuf::from(dir).join("aimux"))
+    }
+
+    fn folder(&self, variable: &str, under_home: &str) -> PathBuf {
+        let base = self.get(variable).map(PathBuf::from).filter(|path| path.is_absolute());
+        base.unwrap_or_else(|| PathBuf::from(self.get("HOME").unwrap_or("/")).join(under_home)).join("aimux")
+    }
+}

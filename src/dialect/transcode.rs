@@ -1,0 +1,160 @@
+//! Joins any two codecs: a request rendered for its target, a reply translated on its way back.
+
+use std::borrow::Cow;
+
+use bytes::Bytes;
+
+use super::{Codec, Dialect, Progress, Quirks, ReplyMap, ReplyStream, StreamDecoder, StreamEncoder, TranslateError, Upstream};
+use crate::chat::{BlockStart, Delta, Event, Failure, FailureKind, Loss};
+use crate::wire::peek::{Peek, splice};
+use crate::wire::sse::Splitter;
+
+/// A request, ready for its target.
+#[derive(Debug)]
+pub enum Rendered {
+    /// The client's own bytes, with spans replaced.
+    Passthrough(Bytes),
+    /// Written anew in another dialect.
+    Translated {
+        /// The body.
+        body: Bytes,
+        /// What could not be carried.
+        losses: Vec<Loss>,
+        /// What must be undone in the reply.
+        reply: ReplyMap,
+    },
+}
+
+/// Renders `body` for a target of dialect `to`. A fallback renders again from the original bytes.
+///
+/// # Errors
+/// When the body breaks its dialect's rules, or asks for what the target cannot do.
+pub fn render(body: &Bytes, peek: &Peek, from: Dialect, to: Dialect, upstream: &Upstream<'_>) -> Result<Rendered, TranslateError> {
+    if from == to {
+        let token = serde_json::to_vec(upstream.model).map_err(|error| TranslateError::new("model", error.to_string()))?;
+        let mut edits: Vec<(std::ops::Range<usize>, &[u8])> = vec![(peek.model_at.clone(), token.as_slice())];
+        edits.extend(peek.cuts.iter().map(|span| (span.clone(), b"".as_slice())));
+        edits.sort_by_key(|(span, _)| span.start);
+        return Ok(Rendered::Passthrough(splice(body, &edits)));
+    }
+    let request = (from.codec().decode_request)(body)?;
+    let mut losses = Vec::new();
+    let (body, reply) = (to.codec().encode_request)(&request, upstream, &mut losses)?;
+    Ok(Rendered::Translated { body, losses, reply })
+}
+
+/// A reply that is translated event by event.
+pub struct Transcoder {
+    splitter: Splitter,
+    decoder: Box<dyn StreamDecoder>,
+    encoder: Box<dyn StreamEncoder>,
+    events: Vec<Event>,
+    progress: Progress,
+    is_over: bool,
+}
+
+impl Transcoder {
+    /// From the upstream's codec to the client's. `frame_max` bounds one event, in bytes.
+    #[must_use]
+    pub fn new(upstream: &Codec, client: &Codec, reply: &ReplyMap, quirks: &Quirks, frame_max: usize) -> Self {
+        Self {
+            splitter: Splitter::new(frame_max),
+            decoder: (upstream.stream_decoder)(reply, quirks),
+            encoder: (client.stream_encoder)(reply),
+            events: Vec::new(),
+            progress: Progress::default(),
+            is_over: false,
+        }
+    }
+
+    fn encode(&mut self, out: &mut Vec<u8>) {
+        for event in self.events.drain(..) {
+            if self.is_over {
+                break;
+            }
+            note(&event, &mut self.progress);
+            self.is_over = matches!(event, Event::End | Event::Failed(_));
+            self.encoder.event(event, out);
+        }
+    }
+}
+
+/// Keeps the progress up to date with one event.
+fn note(event: &Event, progress: &mut Progress) {
+    match event {
+        Event::BlockStart { block, .. } => {
+            progress.content |= !matches!(block, BlockStart::Text | BlockStart::Thinking);
+        }
+        Event::Delta { delta, .. } => {
+            progress.content |= match delta {
+                Delta::Text(text) | Delta::Thinking(text) | Delta::Arguments(text) => !text.is_empty(),
+                Delta::Signature(_) => true,
+            };
+        }
+        Event::Usage(usage) => progress.usage.merge(usage),
+        Event::Finish { .. } => progress.finished = true,
+        Event::Failed(failure) => progress.failure = Some(failure.clone()),
+        Event::Start { .. } | Event::BlockStop { .. } | Event::End => {}
+    }
+}
+
+impl ReplyStream for Transcoder {
+    fn push(&mut self, chunk: Bytes) -> Bytes {
+        let mut out = Vec::new();
+        self.splitter.push(&chunk);
+        loop {
+            match self.splitter.next_frame() {
+                Ok(Some(frame)) => self.decoder.frame(&frame, &mut self.events),
+                Ok(None) => break,
+                Err(error) => {
+                    self.events.push(Event::Failed(Failure::new(FailureKind::Server, error.to_string())));
+                    break;
+                }
+            }
+        }
+        self.encode(&mut out);
+        out.into()
+    }
+
+    fn end(&mut self) -> Bytes {
+        let mut out = Vec::new();
+        if let Some(frame) = self.splitter.finish() {
+            self.decoder.frame(&frame, &mut self.events);
+        }
+        self.decoder.end(&mut self.events);
+        self.encode(&mut out);
+        out.into()
+    }
+
+    fn fail(&mut self, failure: &Failure) -> Bytes {
+        let mut out = Vec::new();
+        self.events.push(Event::Failed(failure.clone()));
+        self.encode(&mut out);
+        out.into()
+    }
+
+    fn keep_alive(&mut self) -> Bytes {
+        let mut out = Vec::new();
+        if !self.is_over {
+            self.encoder.keep_alive(&mut out);
+        }
+        out.into()
+    }
+
+    fn early_start(&mut self) -> Bytes {
+        let mut out = Vec::new();
+        self.encoder.early_start(&mut out);
+        out.into()
+    }
+
+    fn progress(&self) -> &Progress {
+        &self.progress
+    }
+}
+
+/// An error body for a client, from one that an upstream sent; unchanged where the dialects match and it is one.
+#[must_use]
+pub fn error_body<'a>(body: &'a [u8], status: u16, from: Dialect, to: Dialect, request_id: &str) -> Cow<'a, [u8]> {
+    let failure = (from.codec().decode_error)(status, body);
+    if from == to && !body.is_empty() { Cow::Borrowed(body) } else { Cow::Owned((to.codec().encode_error)(&failure, request_id).to_vec()) }
+}

@@ -1,0 +1,17 @@
+//! aimux: one local address between coding agents and every language model.
+//!
+//! The modules stand on floors; each imports from lower ones only. `docs/architecture.md` draws them.
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking"))]
+
+pub mod chat;
+pub mod cli;
+pub mod config;
+pub mod dialect;
+pub mod error;
+pub mod keys;
+pub mod provider;
+pub mod route;
+pub mod secret;
+pub mod server;
+pub mod upstream;
+pub mod wire;

@@ -1,0 +1,8 @@
+//! The `aimux` program.
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> std::process::ExitCode {
+    std::process::ExitCode::SUCCESS
+}

@@ -1,0 +1,59 @@
+//! What aimux knows about providers and models before anybody configures anything: rows of data.
+//!
+//! An OpenAI-compatible provider is one row in [`table`]; a model's price or limit one row in [`models`].
+
+pub mod models;
+pub mod table;
+
+use crate::dialect::{Dialect, Quirks};
+
+/// A provider that aimux knows by name.
+#[derive(Debug)]
+pub struct Preset {
+    /// The name in the config.
+    pub name: &'static str,
+    /// The name for people.
+    pub title: &'static str,
+    /// Environment variables that usually hold its key, in order of precedence.
+    pub env: &'static [&'static str],
+    /// Where and how it is spoken to; the first one is preferred when the client's own dialect is not among them.
+    pub endpoints: &'static [Endpoint],
+    /// The model that serves `claude-opus-*` and other main names where nothing is configured; empty for local servers.
+    pub main: &'static str,
+    /// The model for small, quick requests.
+    pub fast: &'static str,
+    /// Whether it runs on the user's machine and needs no key.
+    pub is_local: bool,
+    /// The provider whose rows in the model table apply; empty for none.
+    pub catalog: &'static str,
+}
+
+/// One dialect of a provider.
+#[derive(Debug)]
+pub struct Endpoint {
+    /// The dialect.
+    pub dialect: Dialect,
+    /// What the provider's own SDK takes as base URL, without a slash at the end.
+    pub base_url: &'static str,
+    /// How the key is sent.
+    pub auth: Auth,
+    /// How it differs from the dialect.
+    pub quirks: &'static Quirks,
+}
+
+/// How a key is sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Auth {
+    /// `authorization: Bearer KEY`.
+    Bearer,
+    /// `x-api-key: KEY`.
+    XApiKey,
+    /// No key.
+    None,
+}
+
+/// The preset called `name`.
+#[must_use]
+pub fn preset(name: &str) -> Option<&'static Preset> {
+    table::PRESETS.iter().find(|preset| preset.name == name)
+}

@@ -1,0 +1,15 @@
+//! Where a request goes and what happens when that fails. Pure: no I/O, no clock of its own.
+//!
+//! Start with [`plan::plan`] (which targets, in which order), then [`attempts::Attempts`] (what to do next),
+//! then [`health::Health`] (what is known of targets and keys).
+
+pub mod attempts;
+pub mod glob;
+pub mod health;
+pub mod plan;
+pub mod table;
+
+pub use attempts::{Attempts, Happened, Step, Verdict};
+pub use health::Health;
+pub use plan::{Plan, PlanError, Target, plan};
+pub use table::{Key, Provider, Table};

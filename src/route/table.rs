@@ -1,0 +1,132 @@
+//! The compiled config: what the request path reads. Built once per config, shared, never changed.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::glob::Glob;
+use crate::dialect::{Dialect, Quirks};
+use crate::provider::Auth;
+use crate::secret::Secret;
+
+/// Everything that routing reads.
+#[derive(Debug, Default)]
+pub struct Table {
+    /// The providers, in the config's order.
+    pub providers: Vec<Arc<Provider>>,
+    /// What clients ask for and what serves it, in the config's order.
+    pub models: Vec<ModelEntry>,
+    /// How often and how long is tried.
+    pub retry: Retry,
+    /// When a target is taken out; `None`: never.
+    pub breaker: Option<Breaker>,
+}
+
+/// One entry under `models`.
+#[derive(Debug)]
+pub struct ModelEntry {
+    /// What clients ask for.
+    pub name: Glob,
+    /// What serves it, in order.
+    pub targets: Vec<TargetRef>,
+}
+
+/// A target as the config writes it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TargetRef {
+    /// Index into [`Table::providers`].
+    pub provider: usize,
+    /// The model, in the provider's words.
+    pub model: String,
+}
+
+/// A configured provider.
+#[derive(Debug)]
+pub struct Provider {
+    /// Its name in the config.
+    pub name: String,
+    /// Its dialects; the first is preferred when the client's own is not among them.
+    pub endpoints: Vec<Endpoint>,
+    /// Its keys; empty where none is needed.
+    pub keys: Vec<Key>,
+    /// The catalog whose models it serves; empty: unknown.
+    pub catalog: &'static str,
+    /// Models that it is said to serve; empty: any.
+    pub models: Vec<String>,
+    /// Headers of the config's, sent with each request.
+    pub headers: Vec<(String, String)>,
+    /// The most requests at a time; `None`: no limit.
+    pub concurrent_max: Option<u32>,
+    /// Requests per minute.
+    pub requests_per_minute: Option<u32>,
+    /// Whether HTTP/2 is offered to it.
+    pub http2: bool,
+}
+
+/// One dialect of a configured provider.
+#[derive(Debug)]
+pub struct Endpoint {
+    /// The dialect.
+    pub dialect: Dialect,
+    /// The base URL, without a slash at the end.
+    pub base_url: String,
+    /// How the key is sent.
+    pub auth: Auth,
+    /// How it differs from the dialect.
+    pub quirks: Quirks,
+}
+
+/// A key of a provider.
+#[derive(Debug, Clone)]
+pub struct Key {
+    /// Its name, for messages: the file's, or the variable's.
+    pub name: String,
+    /// The key.
+    pub secret: Secret,
+}
+
+/// How often and how long is tried.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Retry {
+    /// Attempts per target, the first one included; 1 to 10.
+    pub attempts_per_target: u32,
+    /// Share of the traffic that may be repeats, 0 to 1.
+    pub budget_ratio: f64,
+    /// Repeats per second that are always allowed.
+    pub budget_per_s: f64,
+    /// The whole request's deadline.
+    pub deadline: Duration,
+    /// The longest Retry-After that is waited for inside.
+    pub wait_max: Duration,
+    /// How long a refused key rests.
+    pub key_rest: Duration,
+}
+
+impl Default for Retry {
+    fn default() -> Self {
+        Self {
+            attempts_per_target: 2,
+            budget_ratio: 0.2,
+            budget_per_s: 10.0,
+            deadline: Duration::from_secs(3600),
+            wait_max: Duration::from_secs(2),
+            key_rest: Duration::from_secs(300),
+        }
+    }
+}
+
+/// When a target is taken out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Breaker {
+    /// Failures in a row.
+    pub failures: u32,
+    /// The first rest; it grows with each further one.
+    pub rest: Duration,
+    /// The longest rest.
+    pub rest_max: Duration,
+}
+
+impl Default for Breaker {
+    fn default() -> Self {
+        Self { failures: 5, rest: Duration::from_secs(30), rest_max: Duration::from_secs(300) }
+    }
+}

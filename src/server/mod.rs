@@ -1,0 +1,1 @@
+//! The HTTP server: listen, authenticate, the pipeline.

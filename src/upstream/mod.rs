@@ -1,0 +1,3 @@
+//! The drivers: they hold the sockets and the clock, and do what [`crate::route`] says.
+
+pub mod client;

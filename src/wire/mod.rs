@@ -1,0 +1,9 @@
+//! Bytes on the wire, below any dialect: JSON text that stays escaped, a shallow look into a body, server-sent events.
+//!
+//! Start with [`sse`] for streams and [`peek`] for request bodies.
+
+pub mod peek;
+pub mod sse;
+pub mod text;
+
+pub use text::Text;
