@@ -11,6 +11,7 @@ use crate::chat::{ChatRequest, ChatResponse, Event, Failure, Loss, Usage};
 use crate::wire::sse::Frame;
 
 pub mod anthropic;
+pub(crate) mod failure;
 pub mod openai_chat;
 pub mod quirks;
 pub mod transcode;
