@@ -1,0 +1,51 @@
+//! What a request costs on its way through: `cargo bench --bench request`.
+
+use aimux::wire::peek;
+use bytes::Bytes;
+use divan::{Bencher, counter::BytesCount};
+
+#[global_allocator]
+static ALLOCATIONS: divan::AllocProfiler = divan::AllocProfiler::system();
+
+fn main() {
+    divan::main();
+}
+
+/// A body shaped like a coding agent's: instructions, tools with schemas, turns with text, calls and results.
+fn body(turns: usize) -> Bytes {
+    let line = r#"    let found = table.get(\"key\").unwrap_or_default();\n"#;
+    let tools: Vec<String> = (0..20)
+        .map(|n| {
+            let about = "Reads a file from the disk and returns its lines, numbered. ".repeat(10);
+            format!(
+                r#"{{"name":"tool_{n}","description":"{about}","input_schema":{{"$schema":"https://json-schema.org/draft/2020-12/schema","type":"object","properties":{{"path":{{"type":"string","description":"The path of the file, absolute"}},"limit":{{"type":"integer","minimum":1}}}},"required":["path"],"additionalProperties":false}}}}"#
+            )
+        })
+        .collect();
+    let mut messages = vec![r#"{"role":"user","content":[{"type":"text","text":"Mend the failing test, please."}]}"#.to_owned()];
+    for n in 0..turns {
+        messages.push(format!(
+            r#"{{"role":"assistant","content":[{{"type":"thinking","thinking":"The file comes first.","signature":"EqoBCkgIARABGAIiQL8"}},{{"type":"text","text":"I look at the file."}},{{"type":"tool_use","id":"toolu_{n}","name":"tool_1","input":{{"path":"/src/main.rs","limit":200}}}}]}}"#
+        ));
+        messages.push(format!(
+            r#"{{"role":"user","content":[{{"type":"tool_result","tool_use_id":"toolu_{n}","content":[{{"type":"text","text":"{}"}}]}}]}}"#,
+            line.repeat(40)
+        ));
+    }
+    let system = "You are a careful engineer. Say what you do, then do it.\\n".repeat(200);
+    format!(
+        r#"{{"model":"claude-opus-4-8","max_tokens":32000,"stream":true,"system":[{{"type":"text","text":"{system}","cache_control":{{"type":"ephemeral"}}}}],"tools":[{}],"messages":[{}]}}"#,
+        tools.join(","),
+        messages.join(",")
+    )
+    .into()
+}
+
+/// The bodies to measure: one of about 85 kB, one of about 233 kB.
+const TURNS: [usize; 2] = [20, 78];
+
+#[divan::bench(args = TURNS)]
+fn peek_only(bencher: Bencher<'_, '_>, turns: usize) {
+    let body = body(turns);
+    bencher.counter(BytesCount::new(body.len())).bench(|| peek::peek(divan::black_box(&body), 128));
+}
