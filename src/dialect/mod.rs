@@ -12,6 +12,8 @@ use crate::wire::sse::Frame;
 
 pub mod anthropic;
 pub(crate) mod failure;
+pub(crate) mod history;
+pub(crate) mod names;
 pub mod openai_chat;
 pub mod quirks;
 pub mod transcode;
