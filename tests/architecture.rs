@@ -1,0 +1,162 @@
+//! The rules about the shape of the source that the compiler does not check.
+//!
+//! Each rule reads `src/` as text with comments, strings and test modules blanked out. Start at [`FLOORS`].
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+
+mod source;
+
+use source::{Source, all_sources, tracked_texts};
+use std::collections::BTreeSet;
+
+/// The floors of the top-level modules. A module imports from strictly lower floors, and `error`, `secret` and `wire` from nothing.
+const FLOORS: &[(usize, &[&str])] = &[
+    (0, &["error", "secret", "wire"]),
+    (1, &["chat"]),
+    (2, &["dialect"]),
+    (3, &["provider", "keys", "ledger", "audit", "telemetry"]),
+    (4, &["route"]),
+    (5, &["config"]),
+    (6, &["upstream", "demo"]),
+    (7, &["server"]),
+    (8, &["cli", "main"]),
+];
+
+/// A file of `src/` is split before it gets longer.
+const LINES_MAX: usize = 900;
+
+fn floor(module: &str) -> Option<usize> {
+    FLOORS.iter().find(|(_, names)| names.contains(&module)).map(|(floor, _)| *floor)
+}
+
+fn report(rule: &str, faults: &[String]) {
+    assert!(faults.is_empty(), "{rule}:\n  {}", faults.join("\n  "));
+}
+
+/// What in `source` breaks the order of the floors.
+fn floor_faults(source: &Source) -> Vec<String> {
+    let Some(module) = source.top_module() else { return Vec::new() };
+    let Some(own) = floor(&module) else { return vec![format!("{}: `{module}` stands on no floor", source.name)] };
+    let wrong = |target: &str| target != module && floor(target).is_some_and(|other| other >= own);
+    source
+        .crate_paths()
+        .into_iter()
+        .filter(|(_, target)| wrong(target))
+        .map(|(line, target)| format!("{}:{line}: `{module}` [{own}] imports `{target}`, which is not below it", source.name))
+        .collect()
+}
+
+/// Where `source`, outside its tests, holds one of `words`.
+fn word_faults(source: &Source, words: &[&str]) -> Vec<String> {
+    let mut faults = Vec::new();
+    for (index, line) in source.code.lines().enumerate() {
+        for word in words.iter().filter(|word| source::has_word(line, word)) {
+            faults.push(format!("{}:{}: `{word}`", source.name, index + 1));
+        }
+    }
+    faults
+}
+
+#[test]
+fn modules_import_only_from_lower_floors() {
+    let faults: Vec<String> = all_sources().iter().flat_map(floor_faults).collect();
+    report("a module imports only from lower floors (docs/architecture.md)", &faults);
+}
+
+#[test]
+fn only_the_cli_prints_reads_the_environment_and_exits() {
+    let words = [
+        "println!",
+        "eprintln!",
+        "print!",
+        "eprint!",
+        "io::stdout(",
+        "io::stderr(",
+        "std::env::",
+        "env::var",
+        "env::args",
+        "process::exit",
+    ];
+    let faults: Vec<String> =
+        all_sources().iter().filter(|source| !source.is_cli()).flat_map(|source| word_faults(source, &words)).collect();
+    report("only `cli` prints, reads argv or the environment, and exits", &faults);
+}
+
+#[test]
+fn nothing_outside_tests_panics_on_purpose() {
+    let words = [".unwrap()", ".expect(", ".unwrap_err()", ".expect_err(", "panic!", "todo!", "unimplemented!", "dbg!"];
+    let faults: Vec<String> = all_sources().iter().flat_map(|source| word_faults(source, &words)).collect();
+    report("errors are values", &faults);
+}
+
+#[test]
+fn every_relaxed_lint_has_a_reason() {
+    let faults: Vec<String> = all_sources().iter().flat_map(Source::relaxations_without_reason).collect();
+    report("`#[allow]` and `#[expect]` say why", &faults);
+}
+
+#[test]
+fn every_file_is_reached_from_the_root() {
+    let sources = all_sources();
+    let mut reached: BTreeSet<String> = ["lib.rs", "main.rs"].map(str::to_owned).into();
+    let mut queue: Vec<String> = reached.iter().cloned().collect();
+    while let Some(name) = queue.pop() {
+        let Some(source) = sources.iter().find(|source| source.name == name) else { continue };
+        for child in source.child_candidates() {
+            if sources.iter().any(|other| other.name == child) && reached.insert(child.clone()) {
+                queue.push(child);
+            }
+        }
+    }
+    let lost: Vec<String> = sources.iter().map(|source| source.name.clone()).filter(|name| !reached.contains(name)).collect();
+    report("a `mod` line leads to every file", &lost);
+}
+
+#[test]
+fn no_file_is_too_long() {
+    let long = |source: &Source| source.text.lines().count() > LINES_MAX;
+    let faults: Vec<String> = all_sources().iter().filter(|source| long(source)).map(|source| source.name.clone()).collect();
+    report("a file over 900 lines is two files", &faults);
+}
+
+#[test]
+fn every_file_says_first_what_it_is_for() {
+    let silent = |source: &Source| !source.text.starts_with("//!");
+    let faults: Vec<String> = all_sources().iter().filter(|source| silent(source)).map(|source| source.name.clone()).collect();
+    report("a file begins with `//!`", &faults);
+}
+
+#[test]
+fn no_committed_text_names_a_machine() {
+    // Written in two halves so that this file passes its own test.
+    let words = [concat!("/wo", "rk/"), concat!("/ro", "ot/"), concat!("/home/", "user"), concat!("/Us", "ers/")];
+    let mut faults = Vec::new();
+    for (name, text) in tracked_texts() {
+        for (index, line) in text.lines().enumerate() {
+            if words.iter().any(|word| line.contains(word)) {
+                faults.push(format!("{name}:{}: {}", index + 1, line.trim()));
+            }
+        }
+    }
+    report("a committed file names no path of one machine", &faults);
+}
+
+#[test]
+fn the_rules_catch_what_they_forbid() {
+    let bad = Source::new(
+        "wire/bad.rs",
+        "//! x\nuse crate::{error::Code, config::{self, Environment}};\nfn f() { let _ = \"crate::server\"; crate::route::plan(); super::super::chat::x(); a.unwrap() }\n",
+    );
+    let targets: Vec<String> = bad.crate_paths().into_iter().map(|(_, target)| target).collect();
+    assert_eq!(targets, ["error", "config", "route", "chat"]);
+    assert_eq!(floor_faults(&bad).len(), 4, "wire imports nothing, not even error");
+    assert_eq!(word_faults(&bad, &[".unwrap()"]).len(), 1);
+
+    let good = Source::new(
+        "server/good.rs",
+        "//! x\nuse crate::config;\n// crate::cli\n#[cfg(test)]\nmod tests { use crate::cli; fn f() { a.unwrap() } }\n",
+    );
+    assert!(floor_faults(&good).is_empty());
+    assert!(word_faults(&good, &[".unwrap()"]).is_empty());
+    assert_eq!(Source::new("a.rs", "#[allow(dead_code)]\nfn f() {}").relaxations_without_reason().len(), 1);
+    assert!(Source::new("a.rs", "#[allow(dead_code, reason = \"x\")]\nfn f() {}").relaxations_without_reason().is_empty());
+}
