@@ -1,11 +1,33 @@
 //! Provider keys at rest: one age file a key, `keys/<name>.age`, opened by the `age` program too.
 //!
-//! Start with [`Store`].
+//! A file's plaintext is the secret on line one, then lines of `field: value`. Keys are encrypted to every public key in
+//! `keys/.age-recipients` and opened by the identity, an X25519 secret that a passphrase may protect. Former keys go to
+//! `keys/.retired`. Not here: prompts and printing (`cli`), and checking a key with its provider.
+//!
+//! Start with [`Store`]; `folder` holds the rules for permissions and writes, `identity` the age format.
+
+mod date;
+mod folder;
+mod identity;
+mod name;
+#[cfg(test)]
+mod tests;
 
 use std::path::{Path, PathBuf};
 
+use age::DecryptError;
+use age::armor::Format;
+use zeroize::Zeroizing;
+
+pub use self::name::looks_like_secret;
+
+use self::folder::{Content, Folder, Trust};
+use self::identity::Identity;
 use crate::error::{Code, Error};
 use crate::secret::Secret;
+
+const RECIPIENTS: &str = ".age-recipients";
+const RETIRED: &str = ".retired";
 
 /// The folder of key files and the identity that opens them.
 #[derive(Debug, Clone)]
@@ -15,6 +37,41 @@ pub struct Store {
     /// The identity, `$XDG_CONFIG_HOME/aimux/identity.txt`, or the file that `AIMUX_IDENTITY` names.
     pub identity: PathBuf,
 }
+
+/// An opened identity: reads any number of keys without asking again.
+pub struct Opener<'a> {
+    store: &'a Store,
+    identities: Vec<age::x25519::Identity>,
+}
+
+/// A key as its file holds it.
+#[derive(Debug, Clone)]
+pub struct Key {
+    /// The secret itself.
+    pub secret: Secret,
+    /// When it was added, in seconds since 1970: the file's own field, else the file's last change.
+    pub created: u64,
+}
+
+/// What to do with a key of the same name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Existing {
+    /// Leave it and fail.
+    Refuse,
+    /// Move it to `.retired` and put the new one in its place.
+    Retire,
+}
+
+/// What [`Store::add`] did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Added {
+    /// The public key of the identity that was made on the way, if none was there.
+    pub identity_made: Option<String>,
+    /// Where the former key of that name went.
+    pub retired: Option<PathBuf>,
+}
+
+type Ask<'a> = &'a mut dyn FnMut() -> Result<Secret, Error>;
 
 impl Store {
     /// The store under aimux's config folder.
@@ -29,23 +86,246 @@ impl Store {
     /// Whether a key of that name is there, without opening it.
     #[must_use]
     pub fn contains(&self, name: &str) -> bool {
-        self.folder.join(format!("{name}.age")).exists()
+        name::check(name).is_ok() && self.folder.join(file_name(name)).symlink_metadata().is_ok()
     }
 
-    /// The names of the keys, sorted.
+    /// The names of the keys, sorted. Files whose names no key may have are left out.
     ///
     /// # Errors
-    /// When the folder exists and cannot be read.
+    /// When the folder exists and cannot be read, or others can enter it.
     pub fn names(&self) -> Result<Vec<String>, Error> {
-        Ok(Vec::new())
+        let Some(folder) = Folder::open(&self.folder, Trust::Private)? else { return Ok(Vec::new()) };
+        let files = folder.list()?;
+        let stems = files.iter().filter_map(|file| file.strip_suffix(".age"));
+        let mut names: Vec<String> = stems.filter(|stem| name::check(stem).is_ok()).map(str::to_owned).collect();
+        names.sort();
+        Ok(names)
     }
 
     /// Decrypts a key. `passphrase` is asked only when the identity is protected by one.
     ///
     /// # Errors
     /// When the file or the identity is absent, unsafe or cannot be opened.
-    pub fn read(&self, name: &str, passphrase: &mut dyn FnMut() -> Result<Secret, Error>) -> Result<Secret, Error> {
-        let _ = passphrase;
-        Err(Error::new(Code::KeyUnavailable, format!("key \"{name}\" does not exist")))
+    pub fn read(&self, name: &str, passphrase: Ask<'_>) -> Result<Secret, Error> {
+        // The cheap mistakes first: nobody should type a passphrase to learn that there is no such key.
+        self.file(name)?;
+        Ok(self.opener(passphrase)?.read(name)?.secret)
     }
+
+    /// Opens the identity, so that several keys cost one passphrase.
+    ///
+    /// # Errors
+    /// When the identity is absent, unsafe or cannot be opened.
+    pub fn opener(&self, passphrase: Ask<'_>) -> Result<Opener<'_>, Error> {
+        let Some(identity) = self.load_identity()? else {
+            let missing = format!("there is no identity at {}", self.identity.display());
+            return Err(Error::new(Code::KeyUnavailable, missing).hint("put it back from a backup, or begin anew with `aimux keys init`"));
+        };
+        let identities = match identity {
+            Identity::Open(identities) => identities,
+            Identity::Protected(file) => identity::unlock(&file, &passphrase()?)?,
+        };
+        Ok(Opener { store: self, identities })
+    }
+
+    /// Whether the identity is protected by a passphrase; `None` when there is none.
+    ///
+    /// # Errors
+    /// When the identity is unsafe or unreadable.
+    pub fn protected(&self) -> Result<Option<bool>, Error> {
+        Ok(self.load_identity()?.map(|identity| matches!(identity, Identity::Protected(_))))
+    }
+
+    /// The public keys that every new key is encrypted to, as `age1…`.
+    ///
+    /// # Errors
+    /// When the recipients file is unsafe or nonsense.
+    pub fn recipients(&self) -> Result<Vec<String>, Error> {
+        let Some(folder) = Folder::open(&self.folder, Trust::Private)? else { return Ok(Vec::new()) };
+        Ok(read_recipients(&folder)?.iter().map(ToString::to_string).collect())
+    }
+
+    /// Makes the identity and names it as a recipient. Returns its public key. `now` is in seconds since 1970.
+    ///
+    /// # Errors
+    /// When there is one already: it is never overwritten, for it opens the keys; or when it cannot be written.
+    pub fn init(&self, passphrase: Option<&Secret>, now: u64) -> Result<String, Error> {
+        let folder = Folder::open_or_make(&self.folder, Trust::Private)?;
+        let _lock = folder.lock()?;
+        self.init_locked(&folder, passphrase, now)
+    }
+
+    fn init_locked(&self, folder: &Folder, passphrase: Option<&Secret>, now: u64) -> Result<String, Error> {
+        let (parent, file) = self.identity_place()?;
+        let home = Folder::open_or_make(parent, Trust::Shared)?;
+        home.sweep()?;
+        if home.has(file) {
+            return Err(Error::new(Code::KeyStore, format!("there is an identity already: {}", self.identity.display()))
+                .hint("it opens the keys that you have; to begin anew, move it away first"));
+        }
+        let (text, public) = identity::make(now);
+        let bytes = match passphrase {
+            Some(passphrase) => Zeroizing::new(identity::protect(&text, passphrase)?),
+            None => Zeroizing::new(text.as_bytes().to_vec()),
+        };
+        // Recipients of another machine stay. The identity comes first: a recipient that nobody can be would lose keys.
+        let mut recipients = folder.read(RECIPIENTS)?.map_or_else(Vec::new, |content| content.bytes.to_vec());
+        identity::recipients(&recipients)?;
+        if recipients.last().is_some_and(|last| *last != b'\n') {
+            recipients.push(b'\n');
+        }
+        recipients.extend_from_slice(public.as_bytes());
+        recipients.push(b'\n');
+        home.replace(file, &bytes)?;
+        folder.replace(RECIPIENTS, &recipients)?;
+        Ok(public)
+    }
+
+    /// Encrypts a key into `keys/<name>.age`, and makes the identity if there is none. `passphrase` is asked only when the
+    /// identity is protected and the recipients file is gone. `now` is in seconds since 1970.
+    ///
+    /// # Errors
+    /// When the name is wrong or taken, the identity could not open the key afterwards, or nothing can be written.
+    pub fn add(&self, name: &str, secret: &Secret, existing: Existing, now: u64, passphrase: Ask<'_>) -> Result<Added, Error> {
+        name::check(name)?;
+        let folder = Folder::open_or_make(&self.folder, Trust::Private)?;
+        let _lock = folder.lock()?;
+        let former = folder.has(&file_name(name));
+        if former && existing == Existing::Refuse {
+            return Err(Error::new(Code::KeyStore, format!("there is a key \"{name}\" already"))
+                .hint("put --force to replace it; the former one is kept in keys/.retired"));
+        }
+        let identity_made = match self.load_identity()? {
+            None => Some(self.init_locked(&folder, None, now)?),
+            Some(_) => None,
+        };
+        let recipients = self.recipients_for_writing(&folder, passphrase)?;
+        let recipients: Vec<&dyn age::Recipient> = recipients.iter().map(|recipient| recipient as _).collect();
+        let plaintext = Zeroizing::new(format!("{}\ncreated: {}\n", secret.expose(), date::rfc3339(now)));
+        let staged = identity::encrypt(plaintext.as_bytes(), &recipients, Format::Binary)?;
+        let staged = folder.stage(&staged)?;
+        let retired = if former { Some(self.retire(&folder, name, now)?) } else { None };
+        staged.commit(&file_name(name))?;
+        Ok(Added { identity_made, retired })
+    }
+
+    /// Copies the current key to `.retired`; it stays in place until the new one is renamed over it.
+    fn retire(&self, folder: &Folder, name: &str, now: u64) -> Result<PathBuf, Error> {
+        let Some(content) = folder.read(&file_name(name))? else { return Err(no_such_key(name)) };
+        let retired = Folder::open_or_make(&self.folder.join(RETIRED), Trust::Private)?;
+        let stamp: String = date::rfc3339(now).chars().filter(|c| !matches!(c, '-' | ':')).collect();
+        let free = (0..1000).map(|count| match count {
+            0 => format!("{name}.{stamp}.age"),
+            count => format!("{name}.{stamp}-{count}.age"),
+        });
+        let Some(file) = free.into_iter().find(|file| !retired.has(file)) else {
+            return Err(Error::new(Code::KeyStore, format!("too many former keys \"{name}\" of this second")));
+        };
+        retired.replace(&file, &content.bytes)?;
+        Ok(retired.path_of(&file))
+    }
+
+    /// Deletes a key for good; former ones in `.retired` stay.
+    ///
+    /// # Errors
+    /// When there is no such key, or it cannot be deleted.
+    pub fn remove(&self, name: &str) -> Result<(), Error> {
+        name::check(name)?;
+        let Some(folder) = Folder::open(&self.folder, Trust::Private)? else { return Err(no_such_key(name)) };
+        let _lock = folder.lock()?;
+        if folder.remove(&file_name(name))? { Ok(()) } else { Err(no_such_key(name)) }
+    }
+
+    fn file(&self, name: &str) -> Result<Content, Error> {
+        name::check(name)?;
+        let Some(folder) = Folder::open(&self.folder, Trust::Private)? else { return Err(no_such_key(name)) };
+        folder.read(&file_name(name))?.ok_or_else(|| no_such_key(name))
+    }
+
+    fn identity_place(&self) -> Result<(&Path, &str), Error> {
+        let file = self.identity.file_name().and_then(|file| file.to_str());
+        match (self.identity.parent(), file) {
+            (Some(parent), Some(file)) => Ok((if parent.as_os_str().is_empty() { Path::new(".") } else { parent }, file)),
+            _ => Err(Error::new(Code::KeyStore, format!("{} is no file for an identity", self.identity.display()))),
+        }
+    }
+
+    fn load_identity(&self) -> Result<Option<Identity>, Error> {
+        let (parent, file) = self.identity_place()?;
+        let Some(folder) = Folder::open(parent, Trust::Shared)? else { return Ok(None) };
+        folder.read(file)?.map(|content| identity::parse(&content.bytes)).transpose()
+    }
+
+    /// The recipients, among them the store's own identity where that can be told without a passphrase: a key that aimux
+    /// could not read back must not replace one that it can.
+    fn recipients_for_writing(&self, folder: &Folder, passphrase: Ask<'_>) -> Result<Vec<age::x25519::Recipient>, Error> {
+        let listed = read_recipients(folder)?;
+        if listed.is_empty() {
+            let own: Vec<_> = self.opener(passphrase)?.identities.iter().map(age::x25519::Identity::to_public).collect();
+            let text: String = own.iter().map(|recipient| format!("{recipient}\n")).collect();
+            folder.replace(RECIPIENTS, text.as_bytes())?;
+            return Ok(own);
+        }
+        if let Some(Identity::Open(identities)) = self.load_identity()? {
+            let own: Vec<String> = identities.iter().map(|identity| identity.to_public().to_string()).collect();
+            if !listed.iter().any(|recipient| own.contains(&recipient.to_string())) {
+                let own = own.first().map_or("", String::as_str);
+                return Err(Error::new(Code::KeyStore, "the identity could not open the new key: .age-recipients does not name it")
+                    .hint(format!("add the line {own} to {}", folder.path_of(RECIPIENTS).display())));
+            }
+        }
+        Ok(listed)
+    }
+}
+
+impl Opener<'_> {
+    /// Decrypts a key.
+    ///
+    /// # Errors
+    /// When the file is absent, unsafe, damaged, for another identity, or its first line is no key.
+    pub fn read(&self, name: &str) -> Result<Key, Error> {
+        let content = self.store.file(name)?;
+        let identities: Vec<&dyn age::Identity> = self.identities.iter().map(|identity| identity as _).collect();
+        let plaintext = identity::decrypt(&content.bytes, &identities).map_err(|error| match error {
+            DecryptError::NoMatchingKeys => Error::new(Code::KeyStore, format!("key \"{name}\" is encrypted for another identity"))
+                .hint(format!("replace it with `aimux keys add {name} --force`, or put the identity that opens it into place")),
+            error => Error::new(Code::KeyStore, format!("key \"{name}\" is damaged or no age file"))
+                .hint(format!("replace it with `aimux keys add {name} --force`"))
+                .caused_by(error),
+        })?;
+        let text = std::str::from_utf8(&plaintext).map_err(|_| Error::new(Code::KeyStore, format!("key \"{name}\" holds no text")))?;
+        let mut lines = text.lines();
+        let secret = lines.next().unwrap_or_default().trim();
+        if secret.is_empty() || !secret.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
+            return Err(Error::new(Code::KeyStore, format!("the first line of key \"{name}\" is empty or holds what no key does"))
+                .hint(format!("replace it with `aimux keys add {name} --force`")));
+        }
+        let created = lines.filter_map(|line| line.split_once(':')).find(|(field, _)| field.trim() == "created");
+        let created = created.and_then(|(_, value)| date::parse(value.trim())).unwrap_or(content.changed);
+        Ok(Key { secret: Secret::new(secret.to_owned()), created })
+    }
+
+    /// The public keys of the identity, as `age1…`.
+    #[must_use]
+    pub fn public_keys(&self) -> Vec<String> {
+        self.identities.iter().map(|identity| identity.to_public().to_string()).collect()
+    }
+}
+
+impl std::fmt::Debug for Opener<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Opener").field("store", self.store).finish_non_exhaustive()
+    }
+}
+
+fn file_name(name: &str) -> String {
+    format!("{name}.age")
+}
+
+fn no_such_key(name: &str) -> Error {
+    Error::new(Code::KeyUnavailable, format!("key \"{name}\" does not exist")).hint(format!("add it with `aimux keys add {name}`"))
+}
+
+fn read_recipients(folder: &Folder) -> Result<Vec<age::x25519::Recipient>, Error> {
+    folder.read(RECIPIENTS)?.map_or_else(|| Ok(Vec::new()), |content| identity::recipients(&content.bytes))
 }

@@ -1,0 +1,380 @@
+//! A folder of secret files: opened once, checked, then read and written relative to the open descriptor, so that nothing
+//! that is swapped under the path afterwards can lead a read or a write elsewhere.
+//!
+//! A write is staged under a temporary name, synced, renamed over the old file, and the folder synced: whoever reads, and
+//! whatever dies in between, finds the old content or the new one. It knows nothing of age. Start with [`Folder::open`].
+
+use std::fs::{DirBuilder, File, Permissions, TryLockError};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use rustix::fs::{AtFlags, Mode, OFlags};
+use zeroize::Zeroizing;
+
+use crate::error::{Code, Error};
+
+/// The longest file that is read, in bytes: a key file is about 300.
+pub(crate) const FILE_MAX: u64 = 64 * 1024;
+/// How long a writer waits for another one.
+const LOCK_WAIT: Duration = Duration::from_secs(10);
+const STAGED: &str = ".aimux-tmp-";
+const LOCK: &str = ".lock";
+
+/// How much is asked of a folder.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Trust {
+    /// Ours alone: no symlink, no bit for group or world.
+    Private,
+    /// A folder that the user chose, such as `~/.config`: nobody else may write to it.
+    Shared,
+}
+
+/// An open folder. The path is for messages only.
+#[derive(Debug)]
+pub(crate) struct Folder {
+    handle: File,
+    path: PathBuf,
+}
+
+/// A file's content and the time of its last change, in seconds since 1970.
+#[derive(Debug)]
+pub(crate) struct Content {
+    pub(crate) bytes: Zeroizing<Vec<u8>>,
+    pub(crate) changed: u64,
+}
+
+/// Held while the folder is written to; another writer waits.
+#[derive(Debug)]
+pub(crate) struct Lock {
+    _file: File,
+}
+
+impl Folder {
+    /// Opens a folder; `None` when there is none.
+    pub(crate) fn open(path: &Path, trust: Trust) -> Result<Option<Self>, Error> {
+        let mut flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        if trust == Trust::Private {
+            flags |= OFlags::NOFOLLOW;
+        }
+        let handle = match rustix::fs::open(path, flags, Mode::empty()) {
+            Ok(handle) => File::from(handle),
+            Err(rustix::io::Errno::NOENT) => return Ok(None),
+            Err(rustix::io::Errno::LOOP | rustix::io::Errno::NOTDIR) => {
+                return Err(
+                    Error::new(Code::Permission, format!("{} is a symlink or no folder", path.display())).hint("put a real folder there")
+                );
+            }
+            Err(error) => return Err(failed("open", path, error.into())),
+        };
+        let folder = Self { handle, path: path.to_path_buf() };
+        folder.check(trust)?;
+        Ok(Some(folder))
+    }
+
+    /// Opens a folder, made with mode 0700 where it is absent.
+    pub(crate) fn open_or_make(path: &Path, trust: Trust) -> Result<Self, Error> {
+        if let Some(folder) = Self::open(path, trust)? {
+            return Ok(folder);
+        }
+        DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(|error| failed("make", path, error))?;
+        if let Some(parent) = path.parent().and_then(|parent| File::open(parent).ok()) {
+            parent.sync_all().map_err(|error| failed("sync the folder of", path, error))?;
+        }
+        Self::open(path, trust)?.ok_or_else(|| Error::new(Code::KeyStore, format!("{} vanished", path.display())))
+    }
+
+    fn check(&self, trust: Trust) -> Result<(), Error> {
+        let metadata = self.handle.metadata().map_err(|error| failed("examine", &self.path, error))?;
+        let (forbidden, mend) = match trust {
+            Trust::Private => (0o077, "700"),
+            Trust::Shared => (0o022, "go-w"),
+        };
+        check_owner(&self.path, metadata.uid())?;
+        check_mode(&self.path, metadata.mode(), forbidden, mend)
+    }
+
+    /// Where a file of the folder lies, for messages.
+    pub(crate) fn path_of(&self, name: &str) -> PathBuf {
+        self.path.join(name)
+    }
+
+    /// Reads a file after checking what was opened: a regular file of ours with no bit for group or world. `None` when
+    /// there is none.
+    pub(crate) fn read(&self, name: &str) -> Result<Option<Content>, Error> {
+        let path = self.path_of(name);
+        // NONBLOCK: opening a pipe that somebody put there must not hang.
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let file = match rustix::fs::openat(&self.handle, name, flags, Mode::empty()) {
+            Ok(file) => File::from(file),
+            Err(rustix::io::Errno::NOENT) => return Ok(None),
+            Err(rustix::io::Errno::LOOP) => {
+                return Err(Error::new(Code::Permission, format!("{} is a symlink", path.display())).hint("put the file itself there"));
+            }
+            Err(error) => return Err(failed("open", &path, error.into())),
+        };
+        let metadata = file.metadata().map_err(|error| failed("examine", &path, error))?;
+        if !metadata.is_file() {
+            return Err(Error::new(Code::Permission, format!("{} is not a regular file", path.display())));
+        }
+        check_owner(&path, metadata.uid())?;
+        check_mode(&path, metadata.mode(), 0o077, "600")?;
+        // The capacity is fixed beforehand: a vector that grows leaves copies of its content behind.
+        let mut bytes = Zeroizing::new(Vec::with_capacity(usize::try_from(FILE_MAX).unwrap_or(usize::MAX).saturating_add(1)));
+        file.take(FILE_MAX + 1).read_to_end(&mut bytes).map_err(|error| failed("read", &path, error))?;
+        if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > FILE_MAX {
+            return Err(Error::new(Code::KeyStore, format!("{} is longer than {FILE_MAX} bytes", path.display())));
+        }
+        Ok(Some(Content { bytes, changed: u64::try_from(metadata.mtime()).unwrap_or(0) }))
+    }
+
+    /// Whether something of that name is there, be it a symlink that leads nowhere.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        rustix::fs::statat(&self.handle, name, AtFlags::SYMLINK_NOFOLLOW).is_ok()
+    }
+
+    /// The names of what is in the folder, in no order. A name that is not UTF-8 is left out.
+    pub(crate) fn list(&self) -> Result<Vec<String>, Error> {
+        let broken = |error: rustix::io::Errno| failed("list", &self.path, error.into());
+        let mut names = Vec::new();
+        for entry in rustix::fs::Dir::read_from(&self.handle).map_err(broken)? {
+            if let Ok(name) = entry.map_err(broken)?.file_name().to_str() {
+                names.push(name.to_owned());
+            }
+        }
+        names.retain(|name| name != "." && name != "..");
+        Ok(names)
+    }
+
+    /// Puts `bytes` under `name` in one step, with mode 0600, whatever was there before.
+    pub(crate) fn replace(&self, name: &str, bytes: &[u8]) -> Result<(), Error> {
+        self.stage(bytes)?.commit(name)
+    }
+
+    /// Writes and syncs `bytes` under a temporary name; nothing is visible until [`Staged::commit`].
+    pub(crate) fn stage(&self, bytes: &[u8]) -> Result<Staged<'_>, Error> {
+        let name = temporary_name()?;
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let file = rustix::fs::openat(&self.handle, name.as_str(), flags, Mode::RUSR | Mode::WUSR)
+            .map_err(|error| failed("write to", &self.path, error.into()))?;
+        let mut file = File::from(file);
+        let staged = Staged { folder: self, name };
+        file.set_permissions(Permissions::from_mode(0o600))
+            .and_then(|()| file.write_all(bytes))
+            .and_then(|()| file.sync_all())
+            .map_err(|error| failed("write to", &self.path, error))?;
+        Ok(staged)
+    }
+
+    /// Deletes a file; whether there was one.
+    pub(crate) fn remove(&self, name: &str) -> Result<bool, Error> {
+        match rustix::fs::unlinkat(&self.handle, name, AtFlags::empty()) {
+            Ok(()) => self.sync().map(|()| true),
+            Err(rustix::io::Errno::NOENT) => Ok(false),
+            Err(error) => Err(failed("remove", &self.path_of(name), error.into())),
+        }
+    }
+
+    /// Waits, for a limited time, until no other process writes here, and clears away what a killed one left.
+    pub(crate) fn lock(&self) -> Result<Lock, Error> {
+        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let file = rustix::fs::openat(&self.handle, LOCK, flags, Mode::RUSR | Mode::WUSR)
+            .map_err(|error| failed("open", &self.path_of(LOCK), error.into()))?;
+        let file = File::from(file);
+        let started = Instant::now();
+        loop {
+            match file.try_lock() {
+                Ok(()) => break,
+                Err(TryLockError::WouldBlock) if started.elapsed() < LOCK_WAIT => std::thread::sleep(Duration::from_millis(20)),
+                Err(TryLockError::WouldBlock) => {
+                    return Err(Error::new(Code::KeyStore, "another aimux is writing keys").hint("wait for it to end, then try again"));
+                }
+                Err(TryLockError::Error(error)) => return Err(failed("lock", &self.path_of(LOCK), error)),
+            }
+        }
+        self.sweep()?;
+        Ok(Lock { _file: file })
+    }
+
+    /// Deletes what a killed writer staged. Only for who holds the lock.
+    pub(crate) fn sweep(&self) -> Result<(), Error> {
+        for name in self.list()?.iter().filter(|name| name.starts_with(STAGED)) {
+            self.remove(name)?;
+        }
+        Ok(())
+    }
+
+    fn sync(&self) -> Result<(), Error> {
+        self.handle.sync_all().map_err(|error| failed("sync", &self.path, error))
+    }
+}
+
+/// Content that is on the disk under a temporary name. Dropped without a commit, it is deleted.
+#[derive(Debug)]
+pub(crate) struct Staged<'a> {
+    folder: &'a Folder,
+    name: String,
+}
+
+impl Staged<'_> {
+    /// Gives the content its name, in one step, and syncs the folder.
+    pub(crate) fn commit(mut self, name: &str) -> Result<(), Error> {
+        let handle = &self.folder.handle;
+        rustix::fs::renameat(handle, self.name.as_str(), handle, name)
+            .map_err(|error| failed("write", &self.folder.path_of(name), error.into()))?;
+        self.name.clear();
+        self.folder.sync()
+    }
+}
+
+impl Drop for Staged<'_> {
+    fn drop(&mut self) {
+        if !self.name.is_empty() {
+            // Nothing to be done about a failure: the next writer clears it away.
+            let _ = rustix::fs::unlinkat(&self.folder.handle, self.name.as_str(), AtFlags::empty());
+        }
+    }
+}
+
+fn temporary_name() -> Result<String, Error> {
+    let mut random = [0; 8];
+    getrandom::fill(&mut random)
+        .map_err(|error| Error::new(Code::KeyStore, "the system gives no random bytes").caused_by(error.to_string()))?;
+    Ok(format!("{STAGED}{:016x}", u64::from_le_bytes(random)))
+}
+
+fn check_owner(path: &Path, owner: u32) -> Result<(), Error> {
+    if owner == rustix::process::geteuid().as_raw() {
+        return Ok(());
+    }
+    Err(Error::new(Code::Permission, format!("{} belongs to another user", path.display()))
+        .hint("run aimux as its owner, or make the file again as yourself"))
+}
+
+fn check_mode(path: &Path, mode: u32, forbidden: u32, mend: &str) -> Result<(), Error> {
+    if mode & forbidden == 0 {
+        return Ok(());
+    }
+    let can = if forbidden & 0o044 == 0 { "written by others" } else { "open to others" };
+    let path = path.display();
+    Err(Error::new(Code::Permission, format!("{path} is {can}: its mode is {:03o}", mode & 0o777)).hint(format!("chmod {mend} {path}")))
+}
+
+fn failed(verb: &str, path: &Path, error: io::Error) -> Error {
+    let code = if error.kind() == io::ErrorKind::PermissionDenied { Code::Permission } else { Code::KeyStore };
+    Error::new(code, format!("cannot {verb} {}: {error}", path.display())).caused_by(error)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn folder(root: &tempfile::TempDir) -> Folder {
+        Folder::open_or_make(&root.path().join("keys"), Trust::Private).unwrap()
+    }
+
+    fn text(folder: &Folder, name: &str) -> String {
+        String::from_utf8(folder.read(name).unwrap().unwrap().bytes.to_vec()).unwrap()
+    }
+
+    #[test]
+    fn a_new_folder_is_0700_and_a_new_file_0600() {
+        let root = tempfile::tempdir().unwrap();
+        let folder = folder(&root);
+        folder.replace("a", b"one").unwrap();
+        let mode = |path: PathBuf| std::fs::metadata(path).unwrap().mode() & 0o777;
+        assert_eq!((mode(root.path().join("keys")), mode(root.path().join("keys/a"))), (0o700, 0o600));
+    }
+
+    #[test]
+    fn a_writer_that_dies_before_the_rename_leaves_the_old_content() {
+        let root = tempfile::tempdir().unwrap();
+        let folder = folder(&root);
+        folder.replace("a", b"old").unwrap();
+        // A killed process runs no destructors.
+        std::mem::forget(folder.stage(b"new").unwrap());
+        assert_eq!(text(&folder, "a"), "old");
+        assert_eq!(folder.list().unwrap().len(), 2, "the staged file is still there");
+        let lock = folder.lock().unwrap();
+        assert_eq!(text(&folder, "a"), "old");
+        assert!(folder.list().unwrap().iter().all(|name| !name.starts_with(STAGED)), "the next writer clears it away");
+        drop(lock);
+    }
+
+    #[test]
+    fn a_writer_that_fails_half_way_leaves_the_old_content_and_nothing_else() {
+        let root = tempfile::tempdir().unwrap();
+        let folder = folder(&root);
+        folder.replace("a", b"old").unwrap();
+        drop(folder.stage(b"new").unwrap());
+        assert_eq!((text(&folder, "a").as_str(), folder.list().unwrap().len()), ("old", 1));
+    }
+
+    #[test]
+    fn a_reader_during_many_replacements_sees_whole_contents_only() {
+        let root = tempfile::tempdir().unwrap();
+        let folder = folder(&root);
+        let (one, two) = ("1".repeat(5000), "2".repeat(7000));
+        folder.replace("a", one.as_bytes()).unwrap();
+        std::thread::scope(|scope| {
+            let writer = scope.spawn(|| {
+                for round in 0..60 {
+                    folder.replace("a", if round % 2 == 0 { two.as_bytes() } else { one.as_bytes() }).unwrap();
+                }
+            });
+            while !writer.is_finished() {
+                let seen = text(&folder, "a");
+                assert!(seen == one || seen == two);
+            }
+        });
+    }
+
+    #[test]
+    fn files_that_others_can_read_links_and_pipes_are_refused() {
+        let root = tempfile::tempdir().unwrap();
+        let folder = folder(&root);
+        folder.replace("a", b"one").unwrap();
+        for mode in [0o640, 0o604, 0o620, 0o601] {
+            std::fs::set_permissions(folder.path_of("a"), Permissions::from_mode(mode)).unwrap();
+            assert_eq!(folder.read("a").unwrap_err().code, Code::Permission, "{mode:o}");
+        }
+        std::fs::set_permissions(folder.path_of("a"), Permissions::from_mode(0o600)).unwrap();
+        std::os::unix::fs::symlink(folder.path_of("a"), folder.path_of("link")).unwrap();
+        assert_eq!(folder.read("link").unwrap_err().message, format!("{} is a symlink", folder.path_of("link").display()));
+        std::fs::create_dir(folder.path_of("dir")).unwrap();
+        assert_eq!(folder.read("dir").unwrap_err().code, Code::Permission);
+        rustix::fs::mknodat(&folder.handle, "pipe", rustix::fs::FileType::Fifo, Mode::RUSR, 0).unwrap();
+        assert_eq!(folder.read("pipe").unwrap_err().code, Code::Permission);
+    }
+
+    #[test]
+    fn a_file_of_another_user_is_refused() {
+        let other = rustix::process::geteuid().as_raw().wrapping_add(1);
+        assert_eq!(check_owner(Path::new("a"), other).unwrap_err().code, Code::Permission);
+    }
+
+    #[test]
+    fn a_folder_that_others_can_enter_or_a_link_to_one_is_refused() {
+        let root = tempfile::tempdir().unwrap();
+        drop(folder(&root));
+        let path = root.path().join("keys");
+        std::os::unix::fs::symlink(&path, root.path().join("link")).unwrap();
+        assert_eq!(Folder::open(&root.path().join("link"), Trust::Private).unwrap_err().code, Code::Permission);
+        std::fs::set_permissions(&path, Permissions::from_mode(0o755)).unwrap();
+        assert_eq!(Folder::open(&path, Trust::Private).unwrap_err().code, Code::Permission);
+        assert!(Folder::open(&path, Trust::Shared).unwrap().is_some());
+        std::fs::set_permissions(&path, Permissions::from_mode(0o777)).unwrap();
+        assert_eq!(Folder::open(&path, Trust::Shared).unwrap_err().code, Code::Permission);
+    }
+
+    #[test]
+    fn a_file_that_is_too_long_is_refused() {
+        let root = tempfile::tempdir().unwrap();
+        let folder = folder(&root);
+        folder.replace("a", &vec![b'x'; usize::try_from(FILE_MAX).unwrap()]).unwrap();
+        assert!(folder.read("a").unwrap().is_some());
+        folder.replace("a", &vec![b'x'; usize::try_from(FILE_MAX).unwrap() + 1]).unwrap();
+        assert_eq!(folder.read("a").unwrap_err().code, Code::KeyStore);
+    }
+}

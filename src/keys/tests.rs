@@ -1,0 +1,233 @@
+use std::os::unix::fs::PermissionsExt;
+
+use super::*;
+
+const KEY: &str = "sk-ant-api03-0123456789";
+
+struct Fixture {
+    root: tempfile::TempDir,
+    store: Store,
+}
+
+fn fixture() -> Fixture {
+    let root = tempfile::tempdir().unwrap();
+    let store = Store::new(&root.path().join("aimux"), None);
+    Fixture { root, store }
+}
+
+fn never() -> Result<Secret, Error> {
+    panic!("nobody should be asked")
+}
+
+fn secret(text: &str) -> Secret {
+    Secret::new(text.into())
+}
+
+fn add(store: &Store, name: &str, text: &str) -> Result<Added, Error> {
+    store.add(name, &secret(text), Existing::Refuse, 1_763_735_856, &mut never)
+}
+
+fn read(store: &Store, name: &str) -> String {
+    store.read(name, &mut never).unwrap().expose().to_owned()
+}
+
+fn put(store: &Store, name: &str, plaintext: &[u8], format: Format) {
+    let recipient: age::x25519::Recipient = store.recipients().unwrap()[0].parse().unwrap();
+    let file = identity::encrypt(plaintext, &[&recipient], format).unwrap();
+    Folder::open(&store.folder, Trust::Private).unwrap().unwrap().replace(&file_name(name), &file).unwrap();
+}
+
+#[test]
+fn a_key_is_read_back_as_it_was_added() {
+    let Fixture { store, .. } = fixture();
+    let added = add(&store, "anthropic", KEY).unwrap();
+    assert!(added.identity_made.is_some(), "the first key makes the identity");
+    assert_eq!(read(&store, "anthropic"), KEY);
+    assert!(add(&store, "openai", "sk-other").unwrap().identity_made.is_none());
+    assert_eq!(store.names().unwrap(), ["anthropic", "openai"]);
+    assert!(store.contains("openai") && !store.contains("zai") && !store.contains("../identity"));
+    assert_eq!(store.opener(&mut never).unwrap().read("openai").unwrap().created, 1_763_735_856);
+}
+
+#[test]
+fn no_file_on_the_disk_holds_the_key_and_each_is_0600() {
+    let Fixture { store, root } = fixture();
+    add(&store, "anthropic", KEY).unwrap();
+    store.add("anthropic", &secret("sk-new"), Existing::Retire, 0, &mut never).unwrap();
+    let mut folders = vec![root.path().join("aimux")];
+    let mut files = 0;
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let (path, metadata) = entry.map(|entry| (entry.path(), entry.metadata().unwrap())).unwrap();
+            if metadata.is_dir() {
+                assert_eq!(metadata.permissions().mode() & 0o777, 0o700, "{}", path.display());
+                folders.push(path);
+                continue;
+            }
+            files += 1;
+            assert_eq!(metadata.permissions().mode() & 0o777, 0o600, "{}", path.display());
+            let bytes = std::fs::read(&path).unwrap();
+            assert!(!bytes.windows(KEY.len()).any(|window| window == KEY.as_bytes()), "{}", path.display());
+        }
+    }
+    assert_eq!(files, 5, "identity, recipients, lock, key, former key");
+}
+
+#[test]
+fn a_taken_name_is_refused_and_replaced_only_when_asked_and_the_former_key_stays() {
+    let Fixture { store, .. } = fixture();
+    add(&store, "a", "sk-one").unwrap();
+    assert_eq!(add(&store, "a", "sk-two").unwrap_err().message, "there is a key \"a\" already");
+    assert_eq!(read(&store, "a"), "sk-one");
+    for text in ["sk-two", "sk-three"] {
+        let added = store.add("a", &secret(text), Existing::Retire, 1_763_735_856, &mut never).unwrap();
+        assert!(added.retired.unwrap().is_file());
+        assert_eq!(read(&store, "a"), text);
+    }
+    let former = store.folder.join(".retired/a.20251121T143736Z.age");
+    let opener = store.opener(&mut never).unwrap();
+    let plaintext = identity::decrypt(&std::fs::read(former).unwrap(), &[&opener.identities[0]]).unwrap();
+    assert!(plaintext.starts_with(b"sk-one\n"));
+    assert!(store.folder.join(".retired/a.20251121T143736Z-1.age").is_file());
+    assert_eq!(store.names().unwrap(), ["a"], "former keys are no keys");
+}
+
+#[test]
+fn the_identity_is_never_overwritten() {
+    let Fixture { store, .. } = fixture();
+    let public = store.init(None, 0).unwrap();
+    let before = std::fs::read(&store.identity).unwrap();
+    assert_eq!(store.init(None, 0).unwrap_err().code, Code::KeyStore);
+    assert_eq!(std::fs::read(&store.identity).unwrap(), before);
+    assert_eq!(store.recipients().unwrap(), [public]);
+}
+
+#[test]
+fn a_protected_identity_is_asked_for_to_read_but_not_to_add() {
+    let Fixture { store, .. } = fixture();
+    store.init(Some(&secret("correct horse")), 0).unwrap();
+    assert_eq!(store.protected().unwrap(), Some(true));
+    add(&store, "a", "sk-one").unwrap();
+    assert_eq!(store.read("a", &mut || Ok(secret("correct horse"))).unwrap().expose(), "sk-one");
+    assert_eq!(store.read("a", &mut || Ok(secret("wrong"))).unwrap_err().code, Code::KeyUnavailable);
+    assert_eq!(store.read("b", &mut never).unwrap_err().message, "key \"b\" does not exist");
+}
+
+#[test]
+fn lost_recipients_are_made_again_from_the_identity() {
+    let Fixture { store, .. } = fixture();
+    let public = store.init(Some(&secret("correct horse")), 0).unwrap();
+    std::fs::remove_file(store.folder.join(RECIPIENTS)).unwrap();
+    let mut asked = 0;
+    let mut ask = || {
+        asked += 1;
+        Ok(secret("correct horse"))
+    };
+    store.add("a", &secret("sk-one"), Existing::Refuse, 0, &mut ask).unwrap();
+    assert_eq!((asked, store.recipients().unwrap()), (1, vec![public]));
+}
+
+#[test]
+fn a_key_that_the_identity_could_not_open_is_not_written() {
+    let Fixture { store, .. } = fixture();
+    add(&store, "a", "sk-one").unwrap();
+    let (_, foreign) = identity::make(0);
+    let folder = Folder::open(&store.folder, Trust::Private).unwrap().unwrap();
+    folder.replace(RECIPIENTS, foreign.as_bytes()).unwrap();
+    let error = store.add("a", &secret("sk-two"), Existing::Retire, 0, &mut never).unwrap_err();
+    assert!(error.message.contains(".age-recipients does not name it"), "{error}");
+    assert_eq!(read(&store, "a"), "sk-one");
+}
+
+#[test]
+fn a_second_recipient_opens_new_keys_too() {
+    let Fixture { store, root } = fixture();
+    store.init(None, 0).unwrap();
+    let other = Store::new(&root.path().join("other"), None);
+    let foreign = other.init(None, 0).unwrap();
+    let folder = Folder::open(&store.folder, Trust::Private).unwrap().unwrap();
+    let both = format!("# mine\n{}\n\n# the other machine\n{foreign}\n", store.recipients().unwrap()[0]);
+    folder.replace(RECIPIENTS, both.as_bytes()).unwrap();
+    add(&store, "a", "sk-one").unwrap();
+    std::fs::copy(store.folder.join("a.age"), other.folder.join("a.age")).unwrap();
+    assert_eq!((read(&store, "a").as_str(), read(&other, "a").as_str()), ("sk-one", "sk-one"));
+}
+
+#[test]
+fn files_of_the_age_program_are_read_in_every_shape() {
+    let Fixture { store, .. } = fixture();
+    store.init(None, 0).unwrap();
+    for text in ["sk-one", "sk-one\n", " sk-one \r\n", "sk-one\ncreated: yesterday\nnote\n"] {
+        for format in [Format::Binary, Format::AsciiArmor] {
+            put(&store, "a", text.as_bytes(), format);
+            assert_eq!(read(&store, "a"), "sk-one", "{text:?}");
+        }
+    }
+}
+
+#[test]
+fn a_first_line_that_is_no_key_is_refused_without_its_words() {
+    let Fixture { store, .. } = fixture();
+    store.init(None, 0).unwrap();
+    for text in [&b""[..], b"\nsk-one", b"sk-\x07bell", b"sk-\xff", "sk-\u{2022}\u{2022}".as_bytes()] {
+        put(&store, "a", text, Format::Binary);
+        let error = store.read("a", &mut never).unwrap_err();
+        assert!(error.code == Code::KeyStore && !error.message.contains("sk-"), "{error}");
+    }
+}
+
+#[test]
+fn unsafe_keys_and_identities_are_refused() {
+    let Fixture { store, .. } = fixture();
+    add(&store, "a", "sk-one").unwrap();
+    let chmod = |path: &Path, mode| std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+    for path in [store.folder.join("a.age"), store.identity.clone()] {
+        chmod(&path, 0o644);
+        let error = store.read("a", &mut never).unwrap_err();
+        assert_eq!((error.code, error.hint), (Code::Permission, Some(format!("chmod 600 {}", path.display()))));
+        chmod(&path, 0o600);
+        let elsewhere = path.with_extension("elsewhere");
+        std::fs::rename(&path, &elsewhere).unwrap();
+        std::os::unix::fs::symlink(&elsewhere, &path).unwrap();
+        assert_eq!(store.read("a", &mut never).unwrap_err().code, Code::Permission);
+        std::fs::remove_file(&path).unwrap();
+        std::fs::rename(&elsewhere, &path).unwrap();
+    }
+    assert_eq!(read(&store, "a"), "sk-one");
+}
+
+#[test]
+fn keys_for_another_identity_and_without_any_are_told_apart() {
+    let Fixture { store, .. } = fixture();
+    add(&store, "a", "sk-one").unwrap();
+    std::fs::remove_file(&store.identity).unwrap();
+    assert_eq!(store.read("a", &mut never).unwrap_err().code, Code::KeyUnavailable);
+    store.init(None, 0).unwrap();
+    assert_eq!(store.read("a", &mut never).unwrap_err().message, "key \"a\" is encrypted for another identity");
+    assert_eq!(store.recipients().unwrap().len(), 2, "the former recipient stays");
+}
+
+#[test]
+fn a_removed_key_is_gone_and_removing_it_again_fails() {
+    let Fixture { store, .. } = fixture();
+    assert!(store.names().unwrap().is_empty());
+    assert_eq!(store.remove("a").unwrap_err().code, Code::KeyUnavailable);
+    add(&store, "a", "sk-one").unwrap();
+    store.remove("a").unwrap();
+    assert!(!store.contains("a"));
+    assert_eq!(store.remove("a").unwrap_err().message, "key \"a\" does not exist");
+}
+
+#[test]
+fn many_writers_at_once_lose_nothing() {
+    let Fixture { store, .. } = fixture();
+    std::thread::scope(|scope| {
+        for number in 0..8 {
+            let store = &store;
+            scope.spawn(move || add(store, &format!("key-{number}"), &format!("sk-{number}")).unwrap());
+        }
+    });
+    assert_eq!(store.names().unwrap().len(), 8);
+    assert_eq!(read(&store, "key-7"), "sk-7");
+    assert_eq!(store.recipients().unwrap().len(), 1, "one identity was made");
+}
