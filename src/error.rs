@@ -113,6 +113,28 @@ impl fmt::Display for Code {
     }
 }
 
+/// The table as a page of Markdown, `docs/error-codes.md`.
+#[must_use]
+pub fn reference() -> String {
+    let mut page = String::from(concat!(
+        "# Error codes\n\n",
+        "Generated from `src/error.rs`. The same code stands in the answer, the log and the message of a command.\n\n",
+        "HTTP is the status of the answer, exit that of the command; retry says who may try again: nobody, aimux with the next target, or the client later.\n\n",
+        "| code | what | HTTP | exit | retry | why | what to do |\n|---|---|---|---|---|---|---|\n",
+    ));
+    for code in Code::ALL {
+        let row = code.row();
+        let status = if row.status == 0 { "–".to_owned() } else { row.status.to_string() };
+        let retry = match row.retry {
+            Retry::Never => "nobody",
+            Retry::NextTarget => "aimux",
+            Retry::Later => "the client",
+        };
+        page += &format!("| {code} | {} | {status} | {} | {retry} | {} | {} |\n", row.title, row.exit, row.cause, row.action);
+    }
+    page
+}
+
 /// An error of aimux's own, with its code.
 #[derive(Debug)]
 pub struct Error {

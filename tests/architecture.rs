@@ -141,6 +141,17 @@ fn no_committed_text_names_a_machine() {
 }
 
 #[test]
+fn the_page_of_error_codes_is_the_table() {
+    let path = source::root().join("docs/error-codes.md");
+    let page = aimux::error::reference();
+    if std::env::var_os("AIMUX_TEST_BLESS").is_some() {
+        std::fs::write(&path, &page).unwrap();
+    }
+    let stored = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(stored == page, "docs/error-codes.md is stale: run the test once with AIMUX_TEST_BLESS=1");
+}
+
+#[test]
 fn the_rules_catch_what_they_forbid() {
     let bad = Source::new(
         "wire/bad.rs",

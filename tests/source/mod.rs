@@ -201,7 +201,8 @@ fn without_tests(code: &str) -> String {
     out
 }
 
-fn root() -> PathBuf {
+/// The repository.
+pub(crate) fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
 }
 
