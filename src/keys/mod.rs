@@ -128,6 +128,14 @@ impl Store {
         Ok(Opener { store: self, identities })
     }
 
+    /// When a key's file last changed, in seconds since 1970, without opening it.
+    ///
+    /// # Errors
+    /// When the file is absent or unsafe.
+    pub fn changed(&self, name: &str) -> Result<u64, Error> {
+        Ok(self.file(name)?.changed)
+    }
+
     /// Whether the identity is protected by a passphrase; `None` when there is none.
     ///
     /// # Errors
@@ -145,6 +153,31 @@ impl Store {
         Ok(read_recipients(&folder)?.iter().map(ToString::to_string).collect())
     }
 
+    /// Whether [`Store::init`] would be let: asked before a passphrase is, so that nobody types one in vain.
+    ///
+    /// # Errors
+    /// When there is an identity already.
+    pub fn may_init(&self) -> Result<(), Error> {
+        if self.identity.symlink_metadata().is_err() {
+            return Ok(());
+        }
+        Err(Error::new(Code::KeyStore, format!("there is an identity already: {}", self.identity.display()))
+            .hint("it opens the keys that you have; to begin anew, move it away first"))
+    }
+
+    /// Whether [`Store::add`] would be let: asked before the key is.
+    ///
+    /// # Errors
+    /// When the name is wrong or taken.
+    pub fn may_add(&self, name: &str, existing: Existing) -> Result<(), Error> {
+        name::check(name)?;
+        if existing == Existing::Retire || !self.contains(name) {
+            return Ok(());
+        }
+        Err(Error::new(Code::KeyStore, format!("there is a key \"{name}\" already"))
+            .hint("put --force to replace it; the former one is kept in keys/.retired"))
+    }
+
     /// Makes the identity and names it as a recipient. Returns its public key. `now` is in seconds since 1970.
     ///
     /// # Errors
@@ -156,13 +189,10 @@ impl Store {
     }
 
     fn init_locked(&self, folder: &Folder, passphrase: Option<&Secret>, now: u64) -> Result<String, Error> {
+        self.may_init()?;
         let (parent, file) = self.identity_place()?;
         let home = Folder::open_or_make(parent, Trust::Shared)?;
         home.sweep()?;
-        if home.has(file) {
-            return Err(Error::new(Code::KeyStore, format!("there is an identity already: {}", self.identity.display()))
-                .hint("it opens the keys that you have; to begin anew, move it away first"));
-        }
         let (text, public) = identity::make(now);
         let bytes = match passphrase {
             Some(passphrase) => Zeroizing::new(identity::protect(&text, passphrase)?),
@@ -187,14 +217,11 @@ impl Store {
     /// # Errors
     /// When the name is wrong or taken, the identity could not open the key afterwards, or nothing can be written.
     pub fn add(&self, name: &str, secret: &Secret, existing: Existing, now: u64, passphrase: Ask<'_>) -> Result<Added, Error> {
-        name::check(name)?;
+        self.may_add(name, existing)?;
         let folder = Folder::open_or_make(&self.folder, Trust::Private)?;
         let _lock = folder.lock()?;
         let former = folder.has(&file_name(name));
-        if former && existing == Existing::Refuse {
-            return Err(Error::new(Code::KeyStore, format!("there is a key \"{name}\" already"))
-                .hint("put --force to replace it; the former one is kept in keys/.retired"));
-        }
+        self.may_add(name, existing)?;
         let identity_made = match self.load_identity()? {
             None => Some(self.init_locked(&folder, None, now)?),
             Some(_) => None,
