@@ -1,1 +1,240 @@
 //! HTTP to upstreams: connections that the relay drives itself.
+//!
+//! A connection's future is polled by whoever waits for its answer or reads its body, never spawned: a chunk then crosses
+//! no task on its way to the client. HTTP/1.1 only. It follows no redirect, decodes no encoding and, but for
+//! connecting, keeps no time: who drops an answer, or the wait for one, closes the connection.
+//! Start with [`Client::send`].
+
+use std::future::poll_fn;
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::Poll;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderValue, Request, Response, Uri, header};
+use http_body_util::Full;
+
+use crate::error::{Code, Error};
+
+mod body;
+mod dial;
+mod pool;
+mod stream;
+mod tls;
+
+pub use body::UpstreamBody;
+use pool::{Link, Pool};
+
+/// The client's limits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ClientSettings {
+    /// For name, connection and TLS together.
+    pub connect_timeout: Duration,
+    /// How long an unused connection is kept.
+    pub idle_max: Duration,
+    /// How many unused connections are kept for each host.
+    pub idle_per_host_max: usize,
+}
+
+impl Default for ClientSettings {
+    fn default() -> Self {
+        Self { connect_timeout: Duration::from_secs(10), idle_max: Duration::from_secs(30), idle_per_host_max: 64 }
+    }
+}
+
+/// Sends requests to upstreams. Cheap to clone; clones share the connections.
+#[derive(Debug, Clone)]
+pub struct Client {
+    shared: Arc<Shared>,
+}
+
+/// What the clones share.
+#[derive(Debug)]
+struct Shared {
+    settings: ClientSettings,
+    pool: Arc<Pool>,
+    tls: tls::Tls,
+    opened: AtomicU64,
+    reused: AtomicU64,
+}
+
+/// How the connections came about, since the start.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Connections opened.
+    pub opened: u64,
+    /// Requests that went over a connection kept from before.
+    pub reused: u64,
+}
+
+/// What went wrong with an exchange.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SendErrorKind {
+    /// The host's name has no address.
+    Resolve,
+    /// No address takes the connection.
+    Connect,
+    /// TLS failed, the certificate say.
+    Tls,
+    /// The connection took longer than the limit.
+    Timeout,
+    /// The connection broke, or what came is not HTTP.
+    Broken,
+}
+
+/// Why there is no answer, or no rest of one.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct SendError {
+    /// The class.
+    pub kind: SendErrorKind,
+    /// Whether some of the request may have reached the upstream.
+    pub sent: bool,
+    /// A lower-case sentence that names host and port; never a path, a query or credentials.
+    pub message: String,
+}
+
+impl SendError {
+    /// An error before anything was sent.
+    fn unsent(kind: SendErrorKind, message: String) -> Self {
+        Self { kind, sent: false, message }
+    }
+}
+
+/// Where a connection leads.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct Origin {
+    is_tls: bool,
+    /// A name or an address, without brackets.
+    host: Arc<str>,
+    port: u16,
+}
+
+impl Origin {
+    fn of(uri: &Uri) -> Result<Self, SendError> {
+        let refuse = |what: &str| SendError::unsent(SendErrorKind::Connect, format!("the upstream's URL {what}"));
+        let is_tls = match uri.scheme_str() {
+            Some("https") => true,
+            Some("http") => false,
+            _ => return Err(refuse("is neither http nor https")),
+        };
+        let host = uri.host().filter(|host| !host.is_empty()).ok_or_else(|| refuse("names no host"))?;
+        let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+        let port = uri.port_u16().unwrap_or(if is_tls { 443 } else { 80 });
+        Ok(Self { is_tls, host: host.to_ascii_lowercase().into(), port })
+    }
+
+    /// The value of the Host header: the port only where it is not the scheme's own.
+    fn host_header(&self) -> String {
+        let host = if self.host.contains(':') { format!("[{}]", self.host) } else { self.host.to_string() };
+        if self.port == if self.is_tls { 443 } else { 80 } { host } else { format!("{host}:{}", self.port) }
+    }
+}
+
+impl std::fmt::Display for Origin {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if self.host.contains(':') { write!(f, "[{}]:{}", self.host, self.port) } else { write!(f, "{}:{}", self.host, self.port) }
+    }
+}
+
+impl Client {
+    /// A client. Nothing is opened or loaded yet: the TLS roots are at the first https connection.
+    ///
+    /// # Errors
+    /// When the TLS library refuses its own defaults.
+    pub fn new(settings: ClientSettings) -> Result<Self, Error> {
+        let tls = tls::Tls::new().map_err(|error| Error::new(Code::Bug, "TLS cannot be set up").caused_by(error))?;
+        Ok(Self::with_tls(settings, tls))
+    }
+
+    fn with_tls(settings: ClientSettings, tls: tls::Tls) -> Self {
+        let pool = Arc::new(Pool::new(settings.idle_max, settings.idle_per_host_max));
+        let (opened, reused) = Default::default();
+        Self { shared: Arc::new(Shared { settings, pool, tls, opened, reused }) }
+    }
+
+    /// Sends a request to its absolute URI and gives the answer once its head is here. The Host header is written where
+    /// it is missing. A kept connection that turns out dead before any byte of an answer is replaced by a fresh one, once.
+    ///
+    /// # Errors
+    /// When there is no answer; an HTTP error status is one.
+    pub async fn send(&self, mut request: Request<Full<Bytes>>) -> Result<Response<UpstreamBody>, SendError> {
+        let origin = Origin::of(request.uri())?;
+        prepare(&mut request, &origin)?;
+        if let Some(link) = poll_fn(|cx| Poll::Ready(self.shared.pool.take(&origin, cx))).await {
+            self.shared.reused.fetch_add(1, Ordering::Relaxed);
+            match self.exchange(link, &origin, request.clone()).await {
+                Err(Unanswered { is_silent: true, .. }) => tracing::debug!(host = %origin, "a kept connection was dead"),
+                answer => return answer.map_err(|unanswered| unanswered.error),
+            }
+        }
+        let link = dial::dial(&origin, &self.shared.tls, self.shared.settings.connect_timeout).await?;
+        self.shared.opened.fetch_add(1, Ordering::Relaxed);
+        self.exchange(link, &origin, request).await.map_err(|unanswered| unanswered.error)
+    }
+
+    /// How the connections came about.
+    #[must_use]
+    pub fn counters(&self) -> Counters {
+        Counters { opened: self.shared.opened.load(Ordering::Relaxed), reused: self.shared.reused.load(Ordering::Relaxed) }
+    }
+
+    /// Drives connection and answer together until the head is here.
+    async fn exchange(
+        &self,
+        mut link: Box<Link>,
+        origin: &Origin,
+        request: Request<Full<Bytes>>,
+    ) -> Result<Response<UpstreamBody>, Unanswered> {
+        let before = link.traffic();
+        let mut answer = pin!(link.sender.send_request(request));
+        let outcome = poll_fn(|cx| {
+            link.drive(cx);
+            answer.as_mut().poll(cx)
+        })
+        .await;
+        match outcome {
+            Ok(response) => {
+                let (head, incoming) = response.into_parts();
+                let mut body = UpstreamBody::new(incoming, link, origin.clone(), Arc::clone(&self.shared.pool));
+                poll_fn(|cx| {
+                    body.give_back_if_over(cx);
+                    Poll::Ready(())
+                })
+                .await;
+                Ok(Response::from_parts(head, body))
+            }
+            Err(error) => {
+                let after = link.traffic();
+                let message = format!("{origin} broke off before an answer: {}", body::reason(&error));
+                let error = SendError { kind: SendErrorKind::Broken, sent: after.written > before.written, message };
+                Err(Unanswered { error, is_silent: after.read == before.read })
+            }
+        }
+    }
+}
+
+/// An exchange without an answer.
+struct Unanswered {
+    error: SendError,
+    /// Not one byte of an answer came.
+    is_silent: bool,
+}
+
+/// Brings a request into the form that goes over the wire: the path alone, and a Host.
+fn prepare(request: &mut Request<Full<Bytes>>, origin: &Origin) -> Result<(), SendError> {
+    let refuse = |error: &dyn std::fmt::Display| SendError::unsent(SendErrorKind::Connect, format!("{origin} cannot be asked: {error}"));
+    if !request.headers().contains_key(header::HOST) {
+        let host = HeaderValue::try_from(origin.host_header()).map_err(|error| refuse(&error))?;
+        request.headers_mut().insert(header::HOST, host);
+    }
+    let path = request.uri().path_and_query().map_or("/", |path| if path.as_str().is_empty() { "/" } else { path.as_str() });
+    *request.uri_mut() = Uri::try_from(path).map_err(|error| refuse(&error))?;
+    *request.version_mut() = http::Version::HTTP_11;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

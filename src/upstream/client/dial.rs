@@ -1,0 +1,62 @@
+//! Opens a connection: name, TCP, TLS, within one limit of time.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
+use tokio::time::{Instant, timeout_at};
+
+use super::pool::Link;
+use super::stream::{Stream, Watched};
+use super::tls::Tls;
+use super::{Origin, SendError, SendErrorKind};
+
+/// Opens a connection to `origin`.
+pub(super) async fn dial(origin: &Origin, tls: &Tls, limit: Duration) -> Result<Box<Link>, SendError> {
+    let deadline = Instant::now() + limit;
+    let stream = timeout_at(deadline, open(origin, tls, deadline)).await.unwrap_or_else(|_| Err(too_slow(origin)))?;
+    let (watched, traffic) = Watched::new(stream);
+    // The handshake of HTTP/1.1 writes nothing; it only makes the two halves.
+    let (sender, connection) = http1::handshake(TokioIo::new(watched))
+        .await
+        .map_err(|error| SendError::unsent(SendErrorKind::Broken, format!("{origin} cannot be spoken to: {error}")))?;
+    Ok(Box::new(Link::new(sender, connection, traffic)))
+}
+
+async fn open(origin: &Origin, tls: &Tls, deadline: Instant) -> Result<Stream, SendError> {
+    let addresses: Vec<SocketAddr> = match tokio::net::lookup_host((&*origin.host, origin.port)).await {
+        Ok(found) => found.collect(),
+        Err(error) => return Err(SendError::unsent(SendErrorKind::Resolve, format!("the name {} was not found: {error}", origin.host))),
+    };
+    let tcp = connect(origin, &addresses, deadline).await?;
+    // Small events must leave at once. A socket that refuses the option still works.
+    let _ = tcp.set_nodelay(true);
+    if !origin.is_tls {
+        return Ok(Stream::Plain(tcp));
+    }
+    match tls.connect(&origin.host, tcp).await {
+        Ok(stream) => Ok(Stream::Tls(Box::new(stream))),
+        Err(error) => Err(SendError::unsent(SendErrorKind::Tls, format!("TLS with {origin} failed: {error}"))),
+    }
+}
+
+/// Tries every address in order. Each but the last gets a share of the time, so that a dead one leaves some to the next.
+async fn connect(origin: &Origin, addresses: &[SocketAddr], deadline: Instant) -> Result<TcpStream, SendError> {
+    let mut failure = SendError::unsent(SendErrorKind::Resolve, format!("the name {} has no address", origin.host));
+    for (tried, address) in addresses.iter().enumerate() {
+        let now = Instant::now();
+        let left = u32::try_from(addresses.len() - tried).unwrap_or(u32::MAX);
+        match timeout_at(now + deadline.saturating_duration_since(now) / left, TcpStream::connect(address)).await {
+            Ok(Ok(tcp)) => return Ok(tcp),
+            Ok(Err(error)) => failure = SendError::unsent(SendErrorKind::Connect, format!("{origin} takes no connection: {error}")),
+            Err(_) => failure = too_slow(origin),
+        }
+    }
+    Err(failure)
+}
+
+fn too_slow(origin: &Origin) -> SendError {
+    SendError::unsent(SendErrorKind::Timeout, format!("{origin} took too long to connect"))
+}

@@ -1,0 +1,63 @@
+//! TLS for upstreams: the system's roots, or Mozilla's where the system has none.
+
+use std::io;
+use std::sync::Arc;
+
+use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, RootCertStore};
+use tokio::net::TcpStream;
+use tokio::sync::OnceCell;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+
+/// Makes TLS connections. The roots are read at the first one: on some systems that takes longer than all else at the start.
+#[derive(Debug)]
+pub(super) struct Tls {
+    config: OnceCell<Arc<ClientConfig>>,
+}
+
+impl Tls {
+    /// Not loaded yet; the TLS library's defaults are checked.
+    pub(super) fn new() -> Result<Self, rustls::Error> {
+        config(RootCertStore::empty())?;
+        Ok(Self { config: OnceCell::new() })
+    }
+
+    /// With these roots and no others.
+    #[cfg(test)]
+    pub(super) fn with_roots(roots: RootCertStore) -> Result<Self, rustls::Error> {
+        Ok(Self { config: OnceCell::new_with(Some(Arc::new(config(roots)?))) })
+    }
+
+    /// Speaks TLS with `host` over `tcp`.
+    pub(super) async fn connect(&self, host: &str, tcp: TcpStream) -> io::Result<TlsStream<TcpStream>> {
+        let name = ServerName::try_from(host.to_owned()).map_err(io::Error::other)?;
+        let config = self.config.get_or_try_init(load).await?;
+        TlsConnector::from(Arc::clone(config)).connect(name, tcp).await
+    }
+}
+
+/// Reads the system's roots, off the runtime's threads: it is a walk over files.
+async fn load() -> io::Result<Arc<ClientConfig>> {
+    let roots = tokio::task::spawn_blocking(system_roots).await.map_err(io::Error::other)?;
+    config(roots).map(Arc::new).map_err(io::Error::other)
+}
+
+fn system_roots() -> RootCertStore {
+    let mut roots = RootCertStore::empty();
+    let found = rustls_native_certs::load_native_certs();
+    let (taken, _) = roots.add_parsable_certificates(found.certs);
+    if taken == 0 {
+        tracing::info!(errors = found.errors.len(), "the system has no TLS roots; the built-in ones are used");
+        roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
+    }
+    roots
+}
+
+fn config(roots: RootCertStore) -> Result<ClientConfig, rustls::Error> {
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
+    let mut config = builder.with_root_certificates(roots).with_no_client_auth();
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok(config)
+}
