@@ -1,10 +1,16 @@
 //! The attempt machine: what to do next, told what happened. The drivers hold the sockets and the clock.
 
+//!
+//! Targets are tried in rounds: each once, in order; then, within the retry budget and the deadline, those that failed
+//! through no fault of the request's, after a pause. A refused key makes way for another key of its provider at once.
+//! What rests is skipped while something better is left (see `Overlook` in [`super::health`] for what counts as better).
+
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::health::Health;
+use super::health::{Admission, Health, Overlook};
 use super::plan::Plan;
-use super::table::{Breaker, Retry};
+use super::table::{Breaker, Provider, Retry};
 use crate::chat::FailureKind;
 
 /// What a driver reports.
@@ -69,19 +75,364 @@ pub enum Verdict {
 pub struct Attempts {
     /// Attempts made so far.
     pub made: u32,
+    slots: Vec<Slot>,
+    retry: Retry,
+    breaker: Option<Breaker>,
+    deadline: Option<Instant>,
+    round: u32,
+    waited: Duration,
+    live: Option<Live>,
+    ended: Option<Step>,
+    last_was_limit: bool,
+    /// Open breakers overlooked so far.
+    forced: u32,
+    random: u64,
 }
+
+/// A target and how it went so far.
+#[derive(Debug)]
+struct Slot {
+    provider: Arc<Provider>,
+    model: String,
+    /// Attempts that count: a refused key whose sister goes next does not.
+    tries: u32,
+    keys_refused: usize,
+    /// Not to be tried again by this request.
+    is_out: bool,
+    /// The upstream's own wish.
+    not_before: Option<Instant>,
+}
+
+/// The attempt under way.
+#[derive(Debug, Clone, Copy)]
+struct Live {
+    slot: usize,
+    key: usize,
+    is_probe: bool,
+}
+
+/// What a refusal means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Judgement {
+    /// The request itself is wrong: nobody will take it.
+    Client,
+    /// This target will never do: it has no such model.
+    Elsewhere,
+    /// The key is not accepted.
+    KeyRefused,
+    /// The key is limited.
+    KeyLimited,
+    /// The model failed at its task; the target is well.
+    Unlucky,
+    /// The target failed.
+    Failed,
+}
+
+/// Attempts of one request in all, whatever the numbers of targets and keys.
+const ATTEMPTS_MAX: u32 = 32;
+/// Targets that rest and are tried all the same, for want of a better one: enough for the last usable target, too few to
+/// make a total failure worse.
+const FORCED_MAX: u32 = 2;
+/// The pause before the second round; it doubles with each further one.
+const PAUSE_FIRST: Duration = Duration::from_millis(250);
+/// The longest pause between rounds.
+const PAUSE_MAX: Duration = Duration::from_secs(2);
+/// The shortest rest that a client is told of.
+const REST_MIN: Duration = Duration::from_secs(1);
+/// The longest.
+const RESTING_MAX: Duration = Duration::from_secs(60);
 
 impl Attempts {
     /// A machine for a plan. `seed` drives the jitter.
     #[must_use]
     pub fn new(plan: &Plan, retry: &Retry, breaker: Option<&Breaker>, now: Instant, seed: u64) -> Self {
-        let _ = (plan, retry, breaker, now, seed);
-        Self { made: 0 }
+        let slots = plan.targets.iter().map(|target| Slot {
+            provider: Arc::clone(&target.provider),
+            model: target.model.clone(),
+            tries: 0,
+            keys_refused: 0,
+            is_out: false,
+            not_before: None,
+        });
+        Self {
+            made: 0,
+            slots: slots.collect(),
+            retry: retry.clone(),
+            breaker: breaker.cloned(),
+            deadline: now.checked_add(retry.deadline),
+            round: 0,
+            waited: Duration::ZERO,
+            live: None,
+            ended: None,
+            last_was_limit: false,
+            forced: 0,
+            random: seed,
+        }
     }
 
-    /// What to do next.
+    /// Attempts made so far.
+    #[must_use]
+    pub fn attempts(&self) -> u32 {
+        self.made
+    }
+
+    /// What to do next. After [`Step::Commit`] and [`Step::Fail`] the answer stays the same.
     pub fn next(&mut self, now: Instant, happened: &Happened, health: &mut Health) -> Step {
-        let _ = (now, happened, health);
-        Step::Fail(Verdict::LastFailure)
+        if let Some(ended) = &self.ended {
+            return ended.clone();
+        }
+        let step = match happened {
+            Happened::Begin => {
+                health.budget.request(now, &self.retry);
+                self.choose(now, health)
+            }
+            Happened::Tick => self.choose(now, health),
+            Happened::ClientGone => {
+                self.release(health);
+                Step::Fail(Verdict::ClientGone)
+            }
+            Happened::Content => {
+                self.revived(now, health);
+                Step::Commit
+            }
+            Happened::Broken => {
+                self.judged(now, Judgement::Failed, None, health);
+                self.choose(now, health)
+            }
+            Happened::Refused { status, kind, retry_after_ms, tool_call_failed } => {
+                let judgement = if *tool_call_failed { Judgement::Unlucky } else { judge(*status, *kind) };
+                self.judged(now, judgement, retry_after_ms.map(Duration::from_millis), health);
+                if judgement == Judgement::Client { Step::Fail(Verdict::LastFailure) } else { self.choose(now, health) }
+            }
+        };
+        if matches!(step, Step::Commit | Step::Fail(_)) {
+            self.ended = Some(step.clone());
+        }
+        step
+    }
+
+    /// The answer's body has ended, or the driver lets go of the request. `ok`: with its terminal, or because the client
+    /// left. To be called once, whatever happened; without a commit it only gives the place back.
+    pub fn finish(&mut self, now: Instant, health: &mut Health, ok: bool) {
+        if self.ended != Some(Step::Commit) {
+            self.release(health);
+            return;
+        }
+        let Some((live, provider, model)) = self.take_live() else { return };
+        health.ended(&provider.name, live.key);
+        if ok {
+            health.succeeded(&provider.name, live.key, &model);
+        } else {
+            health.failed(&provider.name, &model, now, self.breaker.as_ref(), false);
+        }
+    }
+
+    /// Gives the place of the attempt under way back, without a verdict on its target.
+    fn release(&mut self, health: &mut Health) {
+        let Some((live, provider, model)) = self.take_live() else { return };
+        health.ended(&provider.name, live.key);
+        if live.is_probe {
+            health.probe_released(&provider.name, &model);
+        }
+    }
+
+    fn revived(&self, now: Instant, health: &mut Health) {
+        if let Some(slot) = self.live.and_then(|live| self.slots.get(live.slot)) {
+            health.revived(&slot.provider.name, &slot.model, now, self.breaker.as_ref());
+        }
+    }
+
+    fn take_live(&mut self) -> Option<(Live, Arc<Provider>, String)> {
+        let live = self.live.take()?;
+        let slot = self.slots.get(live.slot)?;
+        Some((live, Arc::clone(&slot.provider), slot.model.clone()))
+    }
+
+    /// Settles the attempt under way.
+    fn judged(&mut self, now: Instant, judgement: Judgement, retry_after: Option<Duration>, health: &mut Health) {
+        let Some((live, provider, model)) = self.take_live() else { return };
+        let (name, key) = (provider.name.as_str(), live.key);
+        health.ended(name, key);
+        self.last_was_limit = judgement == Judgement::KeyLimited;
+        match judgement {
+            Judgement::KeyRefused => health.key_refused(name, key, &model, now, self.retry.key_rest),
+            Judgement::KeyLimited => health.key_limited(name, key, &model, now, retry_after),
+            Judgement::Failed => health.failed(name, &model, now, self.breaker.as_ref(), live.is_probe),
+            Judgement::Client | Judgement::Elsewhere | Judgement::Unlucky => {}
+        }
+        if live.is_probe && judgement != Judgement::Failed {
+            health.probe_released(name, &model);
+        }
+        let Some(slot) = self.slots.get_mut(live.slot) else { return };
+        match judgement {
+            Judgement::KeyRefused | Judgement::KeyLimited => {
+                slot.keys_refused += 1;
+                if slot.keys_refused < provider.keys.len() {
+                    slot.tries = slot.tries.saturating_sub(1);
+                } else if judgement == Judgement::KeyRefused {
+                    slot.is_out = true;
+                }
+            }
+            Judgement::Elsewhere => slot.is_out = true,
+            Judgement::Failed => slot.not_before = retry_after.and_then(|wait| now.checked_add(wait)),
+            Judgement::Client | Judgement::Unlucky => {}
+        }
+    }
+
+    /// The next target, a wait, or the end.
+    fn choose(&mut self, now: Instant, health: &mut Health) -> Step {
+        if self.deadline.is_some_and(|deadline| now >= deadline) {
+            return Step::Fail(Verdict::Deadline);
+        }
+        if self.made >= ATTEMPTS_MAX {
+            return Step::Fail(Verdict::LastFailure);
+        }
+        if let Some((slot, key)) = self.admitted(now, Overlook::Nothing, health) {
+            return self.send(slot, key, now, health);
+        }
+        if self.forced < FORCED_MAX {
+            // With a failure behind it, the request may also ask for another model with a key that this one's model tired.
+            let most = if self.made > 0 { Overlook::OtherModels } else { Overlook::Breaker };
+            for overlook in [Overlook::Breaker, most] {
+                if let Some((slot, key)) = self.admitted(now, overlook, health) {
+                    self.forced += 1;
+                    return self.send(slot, key, now, health);
+                }
+            }
+        }
+        if let Some(pause) = self.next_round(now, health) {
+            return Step::Wait(pause);
+        }
+        let rest = self.shortest_rest(now, self.round, health);
+        if let Some(rest) = rest.filter(|rest| self.may_wait(now, *rest)) {
+            // A little later than the rest says, so that not all who wait for it come at once.
+            let wait = rest + Duration::from_millis(1 + self.jitter(25));
+            self.waited += wait;
+            return Step::Wait(wait);
+        }
+        if rest.is_none()
+            && self.made == 0
+            && let Some((slot, key)) = self.admitted(now, Overlook::Refused, health)
+        {
+            return self.send(slot, key, now, health);
+        }
+        self.give_up(now, health)
+    }
+
+    fn give_up(&self, now: Instant, health: &mut Health) -> Step {
+        let rest = self.shortest_rest(now, u32::MAX, health);
+        let all_are_limited = self.last_was_limit && self.slots.len() > 1 && self.slots.iter().all(|slot| !slot.is_out);
+        match rest {
+            Some(rest) if self.made == 0 || all_are_limited => Step::Fail(Verdict::AllResting(rest.clamp(REST_MIN, RESTING_MAX))),
+            None if self.made == 0 => Step::Fail(Verdict::AllResting(REST_MIN)),
+            _ => Step::Fail(Verdict::LastFailure),
+        }
+    }
+
+    /// The first target of this round that takes the request.
+    fn admitted(&mut self, now: Instant, overlook: Overlook, health: &mut Health) -> Option<(usize, usize)> {
+        let round = self.round;
+        self.slots.iter().enumerate().filter(|(_, slot)| slot.is_due(round, now)).find_map(|(index, slot)| {
+            let overlook = if slot.tries == 0 { overlook } else { overlook.min(Overlook::Breaker) };
+            match health.admit(&slot.provider, &slot.model, now, overlook) {
+                Admission::Key(key) => Some((index, key)),
+                _ => None,
+            }
+        })
+    }
+
+    fn send(&mut self, target: usize, key: usize, now: Instant, health: &mut Health) -> Step {
+        let Some(slot) = self.slots.get_mut(target) else { return Step::Fail(Verdict::LastFailure) };
+        if slot.tries > 0 && !health.budget.take(now, &self.retry) {
+            return Step::Fail(Verdict::LastFailure);
+        }
+        slot.tries += 1;
+        let is_probe = health.started(&slot.provider, key, &slot.model, now);
+        self.live = Some(Live { slot: target, key, is_probe });
+        self.made += 1;
+        Step::Send { target, key }
+    }
+
+    /// Begins another round, if a target may be repeated; gives the pause before it.
+    fn next_round(&mut self, now: Instant, health: &mut Health) -> Option<Duration> {
+        let next = self.round + 1;
+        if next >= self.retry.attempts_per_target || !health.budget.has(now, &self.retry) {
+            return None;
+        }
+        let repeatable = self.slots.iter().filter(|slot| slot.tries == next && !slot.is_out);
+        let mut ready: Option<Duration> = None;
+        for slot in repeatable {
+            let rest = match health.admit(&slot.provider, &slot.model, now, Overlook::Breaker) {
+                Admission::Key(_) => slot.not_before.map_or(Duration::ZERO, |then| then.saturating_duration_since(now)),
+                Admission::Wait(rest) => rest,
+                Admission::Refused(_) | Admission::Open(_) => continue,
+            };
+            ready = Some(ready.map_or(rest, |best| best.min(rest)));
+        }
+        let ready = ready.filter(|rest| *rest <= self.retry.wait_max)?;
+        let pause = PAUSE_FIRST.saturating_mul(1 << self.round.min(8)).min(PAUSE_MAX);
+        let half = u64::try_from(pause.as_millis() / 2).unwrap_or(0);
+        let pause = (Duration::from_millis(half + self.jitter(half))).max(ready);
+        if !self.fits_deadline(now, pause) {
+            return None;
+        }
+        self.round = next;
+        Some(pause)
+    }
+
+    /// The shortest time after which a target that has been tried so often at most may be free; `None` where only refusals
+    /// are in the way.
+    fn shortest_rest(&self, now: Instant, tries: u32, health: &mut Health) -> Option<Duration> {
+        let due = self.slots.iter().filter(|slot| !slot.is_out && slot.tries <= tries);
+        let rests = due.filter_map(|slot| {
+            let own = slot.not_before.map(|then| then.saturating_duration_since(now)).filter(|rest| !rest.is_zero());
+            match health.admit(&slot.provider, &slot.model, now, Overlook::Breaker) {
+                Admission::Wait(rest) => Some(own.map_or(rest, |own| own.max(rest))),
+                Admission::Key(_) => own,
+                Admission::Refused(_) | Admission::Open(_) => None,
+            }
+        });
+        rests.min()
+    }
+
+    fn may_wait(&self, now: Instant, rest: Duration) -> bool {
+        self.waited + rest <= self.retry.wait_max && self.fits_deadline(now, rest)
+    }
+
+    fn fits_deadline(&self, now: Instant, wait: Duration) -> bool {
+        self.deadline.is_none_or(|deadline| now.checked_add(wait).is_some_and(|then| then < deadline))
+    }
+
+    /// A number from 0 to `most`, by splitmix64.
+    fn jitter(&mut self, most: u64) -> u64 {
+        self.random = self.random.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.random;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (z ^ (z >> 31)) % most.saturating_add(1)
+    }
+}
+
+impl Slot {
+    fn is_due(&self, round: u32, now: Instant) -> bool {
+        !self.is_out && self.tries <= round && self.not_before.is_none_or(|then| then <= now)
+    }
+}
+
+/// Errors are judged by what they mean; the status decides where the kind says too little.
+fn judge(status: u16, kind: FailureKind) -> Judgement {
+    match (kind, status) {
+        (FailureKind::ContextLength | FailureKind::TooLarge, _) => Judgement::Client,
+        (FailureKind::Authentication | FailureKind::Permission | FailureKind::Billing, _) => Judgement::KeyRefused,
+        (FailureKind::RateLimit, _) => Judgement::KeyLimited,
+        (FailureKind::NotFound, _) => Judgement::Elsewhere,
+        (FailureKind::Timeout | FailureKind::Overloaded, _) => Judgement::Failed,
+        (_, 401..=403) => Judgement::KeyRefused,
+        (_, 404 | 405) => Judgement::Elsewhere,
+        (_, 429) => Judgement::KeyLimited,
+        (_, 409) => Judgement::Unlucky,
+        (_, 408 | 425 | 500..) => Judgement::Failed,
+        (FailureKind::InvalidRequest, _) | (FailureKind::Server, 400..=499) => Judgement::Client,
+        (FailureKind::Server, _) => Judgement::Failed,
     }
 }

@@ -1,5 +1,308 @@
 //! What is known of targets and keys: breakers, rests, the retry budget, requests in flight.
+//!
+//! Start with `Health::admit`. Everything is found by the provider's name, so that it outlives a reload of the config.
+
+use std::collections::{HashMap, VecDeque};
+use std::time::{Duration, Instant};
+
+use super::breaker::Circuit;
+use super::budget::Budget;
+use super::table::{Breaker, Provider};
 
 /// The memory that all requests share. A driver keeps it behind a lock that is held for one step.
 #[derive(Debug, Default)]
-pub struct Health {}
+pub struct Health {
+    providers: HashMap<String, ProviderHealth>,
+    pub(super) budget: Budget,
+}
+
+/// Failing models remembered per provider; a client may name any.
+const CIRCUITS_MAX: usize = 512;
+/// Providers remembered; more than this only after reloads with other names.
+const PROVIDERS_MAX: usize = 256;
+/// How long a key without a Retry-After rests at first after a 429.
+const LIMITED_FIRST: Duration = Duration::from_secs(1);
+/// The longest rest after a 429.
+const LIMITED_MAX: Duration = Duration::from_secs(300);
+/// How long to wait for a place at a provider that is full, before looking again.
+const FULL_WAIT: Duration = Duration::from_millis(50);
+const MINUTE: Duration = Duration::from_secs(60);
+
+#[derive(Debug, Default)]
+struct ProviderHealth {
+    keys: Vec<KeyHealth>,
+    /// When the requests of the last minute were sent; kept only where there is a limit, and no longer than it.
+    minute: VecDeque<Instant>,
+    circuits: HashMap<String, Circuit>,
+}
+
+#[derive(Debug, Default)]
+struct KeyHealth {
+    name: String,
+    in_flight: u32,
+    rest: Option<KeyRest>,
+    /// 429s in a row.
+    limited: u32,
+}
+
+#[derive(Debug)]
+struct KeyRest {
+    until: Instant,
+    why: Why,
+    /// The model that was asked for when it was refused.
+    model: String,
+}
+
+/// Why a key rests.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Why {
+    /// 401, 402 or 403.
+    Refused,
+    /// 429.
+    Limited,
+}
+
+/// Which rests a request overlooks because nothing better is left.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Overlook {
+    Nothing,
+    /// An open breaker: the last usable target is never ejected.
+    Breaker,
+    /// A 429 that another model earned: limits are often per model.
+    OtherModels,
+    /// A refused key: only the provider can say that it is still refused, and why.
+    Refused,
+}
+
+/// Whether a request may go to a target.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Admission {
+    /// With this key.
+    Key(usize),
+    /// All keys rest, or the provider is full; worth a look after so long.
+    Wait(Duration),
+    /// All keys were refused; the shortest rest.
+    Refused(Duration),
+    /// The breaker is open, or its probe is under way.
+    Open(Duration),
+}
+
+/// A resting key or target, for a status page.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Resting {
+    /// The provider.
+    pub provider: String,
+    /// The model whose breaker is open; empty for a key.
+    pub model: String,
+    /// The key's name; empty for a breaker.
+    pub key: String,
+    /// Why the key rests; `None` for a breaker.
+    pub why: Option<Why>,
+    /// How long still.
+    pub rest: Duration,
+}
+
+impl Health {
+    /// Requests in flight at a provider.
+    #[must_use]
+    pub fn in_flight(&self, provider: &str) -> u32 {
+        self.providers.get(provider).map_or(0, ProviderHealth::in_flight)
+    }
+
+    /// What rests now, in no order.
+    #[must_use]
+    pub fn resting(&self, now: Instant) -> Vec<Resting> {
+        let mut found = Vec::new();
+        for (provider, health) in &self.providers {
+            for (key, rest, left) in health.keys.iter().filter_map(|key| Some((key, key.rest.as_ref()?, key.rests(now)?))) {
+                let (provider, key) = (provider.clone(), key.name.clone());
+                found.push(Resting { provider, model: String::new(), key, why: Some(rest.why), rest: left });
+            }
+            for (model, left) in health.circuits.iter().filter_map(|(model, circuit)| Some((model, circuit.rest(now)?))) {
+                found.push(Resting { provider: provider.clone(), model: model.clone(), key: String::new(), why: None, rest: left });
+            }
+        }
+        found
+    }
+
+    /// Forgets the rests of a provider's keys: they have been replaced.
+    pub fn keys_replaced(&mut self, provider: &str) {
+        for key in self.providers.get_mut(provider).into_iter().flat_map(|health| &mut health.keys) {
+            key.rest = None;
+            key.limited = 0;
+        }
+    }
+
+    /// Whether and with which key a request for `model` may go to the provider.
+    pub(super) fn admit(&mut self, provider: &Provider, model: &str, now: Instant, overlook: Overlook) -> Admission {
+        let health = self.provider(provider);
+        if let Some(wait) = health.is_full(provider, now) {
+            return Admission::Wait(wait);
+        }
+        if let Some(circuit) = health.circuits.get(model).filter(|circuit| overlook < Overlook::Breaker && !circuit.admits(now)) {
+            return Admission::Open(circuit.rest(now).unwrap_or(FULL_WAIT));
+        }
+        // After a reload with fewer keys, the rows of the former ones stay until they are out of use.
+        let keys = health.keys.get(..provider.keys.len().max(1)).unwrap_or_default();
+        let free = keys.iter().enumerate().filter(|(_, key)| key.is_free(model, now, overlook));
+        if let Some((index, _)) = free.min_by_key(|(_, key)| key.in_flight) {
+            return Admission::Key(index);
+        }
+        let limited = keys.iter().filter(|key| key.rest.as_ref().is_some_and(|rest| rest.why == Why::Limited));
+        match limited.filter_map(|key| key.rests(now)).min() {
+            Some(rest) => Admission::Wait(rest),
+            None => Admission::Refused(keys.iter().filter_map(|key| key.rests(now)).min().unwrap_or(FULL_WAIT)),
+        }
+    }
+
+    /// A request is sent. Gives whether it probes a half-open breaker.
+    pub(super) fn started(&mut self, provider: &Provider, key: usize, model: &str, now: Instant) -> bool {
+        let health = self.provider(provider);
+        if let Some(key) = health.keys.get_mut(key) {
+            key.in_flight = key.in_flight.saturating_add(1);
+        }
+        if provider.requests_per_minute.is_some() {
+            health.minute.push_back(now);
+        }
+        health.circuits.get_mut(model).is_some_and(|circuit| circuit.started(now))
+    }
+
+    /// A request is no longer in flight.
+    pub(super) fn ended(&mut self, provider: &str, key: usize) {
+        if let Some(key) = self.providers.get_mut(provider).and_then(|health| health.keys.get_mut(key)) {
+            key.in_flight = key.in_flight.saturating_sub(1);
+        }
+    }
+
+    /// The key was not accepted.
+    pub(super) fn key_refused(&mut self, provider: &str, key: usize, model: &str, now: Instant, rest: Duration) {
+        self.rest(provider, key, KeyRest { until: now.checked_add(rest).unwrap_or(now), why: Why::Refused, model: model.to_owned() });
+    }
+
+    /// The key is limited, for as long as the provider said, else twice as long each time.
+    pub(super) fn key_limited(&mut self, provider: &str, key: usize, model: &str, now: Instant, retry_after: Option<Duration>) {
+        let times = self.key(provider, key).map_or(0, |key| {
+            key.limited = key.limited.saturating_add(1);
+            key.limited
+        });
+        let guess = LIMITED_FIRST.saturating_mul(1 << times.saturating_sub(1).min(6)).min(MINUTE);
+        let rest = retry_after.unwrap_or(guess).clamp(LIMITED_FIRST, LIMITED_MAX);
+        self.rest(provider, key, KeyRest { until: now + rest, why: Why::Limited, model: model.to_owned() });
+    }
+
+    /// The target answered: its key and its model are well.
+    pub(super) fn succeeded(&mut self, provider: &str, key: usize, model: &str) {
+        if let Some(health) = self.providers.get_mut(provider) {
+            health.circuits.remove(model);
+            if let Some(key) = health.keys.get_mut(key) {
+                key.limited = 0;
+                // A long answer that began before a 429 says nothing against that.
+                key.rest.take_if(|rest| rest.why == Why::Refused);
+            }
+        }
+    }
+
+    /// The target has brought content: a half-open breaker lets others through again.
+    pub(super) fn revived(&mut self, provider: &str, model: &str, now: Instant, breaker: Option<&Breaker>) {
+        if let (Some(circuit), Some(limits)) = (self.circuit(provider, model), breaker) {
+            circuit.revived(now, limits);
+        }
+    }
+
+    /// The target failed in a way that is its own fault.
+    pub(super) fn failed(&mut self, provider: &str, model: &str, now: Instant, breaker: Option<&Breaker>, is_probe: bool) {
+        let (Some(health), Some(limits)) = (self.providers.get_mut(provider), breaker) else { return };
+        if !health.circuits.contains_key(model) {
+            health.make_room();
+            health.circuits.insert(model.to_owned(), Circuit::default());
+        }
+        if let Some(circuit) = health.circuits.get_mut(model) {
+            circuit.failed(now, limits, is_probe);
+        }
+    }
+
+    /// The probe of a half-open breaker ended without a verdict.
+    pub(super) fn probe_released(&mut self, provider: &str, model: &str) {
+        if let Some(circuit) = self.circuit(provider, model) {
+            circuit.probe_released();
+        }
+    }
+
+    /// How many failing models are remembered.
+    #[cfg(test)]
+    pub(super) fn circuits(&self) -> usize {
+        self.providers.values().map(|health| health.circuits.len()).sum()
+    }
+
+    fn rest(&mut self, provider: &str, key: usize, rest: KeyRest) {
+        if let Some(key) = self.key(provider, key)
+            && key.rest.as_ref().is_none_or(|old| old.until <= rest.until)
+        {
+            key.rest = Some(rest);
+        }
+    }
+
+    fn key(&mut self, provider: &str, key: usize) -> Option<&mut KeyHealth> {
+        self.providers.get_mut(provider)?.keys.get_mut(key)
+    }
+
+    fn circuit(&mut self, provider: &str, model: &str) -> Option<&mut Circuit> {
+        self.providers.get_mut(provider)?.circuits.get_mut(model)
+    }
+
+    fn provider(&mut self, provider: &Provider) -> &mut ProviderHealth {
+        if !self.providers.contains_key(&provider.name) && self.providers.len() >= PROVIDERS_MAX {
+            self.providers.retain(|_, health| health.in_flight() > 0);
+        }
+        let health = self.providers.entry(provider.name.clone()).or_default();
+        health.keys.resize_with(health.keys.len().max(provider.keys.len()).max(1), KeyHealth::default);
+        for (known, key) in health.keys.iter_mut().zip(&provider.keys).filter(|(known, key)| known.name != key.name) {
+            // Another key stands here now; what is in flight still counts.
+            *known = KeyHealth { name: key.name.clone(), in_flight: known.in_flight, ..KeyHealth::default() };
+        }
+        health
+    }
+}
+
+impl ProviderHealth {
+    fn in_flight(&self) -> u32 {
+        self.keys.iter().map(|key| key.in_flight).sum()
+    }
+
+    /// How long to wait for a place, if there is none.
+    fn is_full(&mut self, provider: &Provider, now: Instant) -> Option<Duration> {
+        if provider.concurrent_max.is_some_and(|max| self.in_flight() >= max) {
+            return Some(FULL_WAIT);
+        }
+        let limit = provider.requests_per_minute? as usize;
+        while self.minute.front().is_some_and(|sent| now.saturating_duration_since(*sent) >= MINUTE) {
+            self.minute.pop_front();
+        }
+        let oldest = self.minute.front().filter(|_| self.minute.len() >= limit)?;
+        Some(MINUTE.saturating_sub(now.saturating_duration_since(*oldest)))
+    }
+
+    /// Forgets the model that has been quiet longest, if there are too many.
+    fn make_room(&mut self) {
+        if self.circuits.len() < CIRCUITS_MAX {
+            return;
+        }
+        if let Some(oldest) = self.circuits.iter().min_by_key(|(_, circuit)| circuit.changed).map(|(model, _)| model.clone()) {
+            self.circuits.remove(&oldest);
+        }
+    }
+}
+
+impl KeyHealth {
+    fn rests(&self, now: Instant) -> Option<Duration> {
+        self.rest.as_ref().map(|rest| rest.until.saturating_duration_since(now)).filter(|rest| !rest.is_zero())
+    }
+
+    fn is_free(&self, model: &str, now: Instant, overlook: Overlook) -> bool {
+        let Some(rest) = self.rest.as_ref().filter(|rest| rest.until > now) else { return true };
+        match rest.why {
+            Why::Limited => overlook >= Overlook::OtherModels && rest.model != model,
+            Why::Refused => overlook >= Overlook::Refused,
+        }
+    }
+}

@@ -4,12 +4,19 @@
 //! then [`health::Health`] (what is known of targets and keys).
 
 pub mod attempts;
+mod breaker;
+mod budget;
+pub mod estimate;
 pub mod glob;
 pub mod health;
 pub mod plan;
+#[cfg(test)]
+mod simulation;
 pub mod table;
+#[cfg(test)]
+mod testing;
 
 pub use attempts::{Attempts, Happened, Step, Verdict};
 pub use health::Health;
-pub use plan::{Plan, PlanError, Target, plan};
+pub use plan::{Listed, Plan, PlanError, Target, listing, plan};
 pub use table::{Key, Provider, Table};

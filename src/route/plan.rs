@@ -1,10 +1,11 @@
 //! Which targets serve a model, in which order, and why.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
-use super::table::{Endpoint, Provider, Table};
+use super::table::{Endpoint, ModelEntry, Provider, Table};
 use crate::dialect::{Dialect, Upstream};
-use crate::provider::models::Model;
+use crate::provider::models::{Model, model, models_of};
 
 /// A provider, its dialect and a model: somewhere to send to.
 #[derive(Debug, Clone)]
@@ -50,6 +51,9 @@ pub struct Plan {
     pub route: String,
 }
 
+/// The route of a plan that no entry of the config decided.
+pub const DIRECT: &str = "direct";
+
 /// No target serves the model.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("model \"{model}\" is not configured")]
@@ -60,11 +64,289 @@ pub struct PlanError {
     pub near: Vec<String>,
 }
 
-/// The targets for `model`, asked for in `client`'s dialect. See `docs/architecture.md` for the precedence of names.
+/// The targets for `model`, asked for in `client`'s dialect.
+///
+/// In this order: an entry that is the name itself; of the globs that match, the one with the most literal characters,
+/// then the first; `provider/model` where the left part is a configured provider; a bare model id that a configured
+/// provider is known to serve, the first of them. Claude Code's suffix `[1m]` counts only for entries that spell it.
 ///
 /// # Errors
 /// When nothing matches.
 pub fn plan(table: &Table, model: &str, client: Dialect) -> Result<Plan, PlanError> {
-    let _ = (table, client);
-    Err(PlanError { model: model.to_owned(), near: Vec::new() })
+    let plain = model.strip_suffix(LONG_CONTEXT).unwrap_or(model);
+    let spelled = (plain != model).then(|| entry(table, model, |name| name.ends_with(LONG_CONTEXT))).flatten();
+    spelled
+        .or_else(|| entry(table, plain, |_| true))
+        .and_then(|entry| from_entry(table, entry, client))
+        .or_else(|| direct(table, plain, client))
+        .or_else(|| bare(table, plain, client))
+        .ok_or_else(|| PlanError { model: plain.chars().take(NAME_MAX).collect(), near: near(table, plain) })
+}
+
+/// What Claude Code appends to a model's name when it wants the long context window.
+const LONG_CONTEXT: &str = "[1m]";
+/// The longest name that is echoed or compared.
+const NAME_MAX: usize = 128;
+/// The most rows of a listing.
+const LISTED_MAX: usize = 1000;
+
+fn entry<'a>(table: &'a Table, model: &str, wanted: impl Fn(&str) -> bool) -> Option<&'a ModelEntry> {
+    let mut best: Option<&ModelEntry> = None;
+    for entry in table.models.iter().filter(|entry| wanted(entry.name.text()) && entry.name.matches(model)) {
+        if best.is_none_or(|best| rank(entry) > rank(best)) {
+            best = Some(entry);
+        }
+    }
+    best
+}
+
+fn rank(entry: &ModelEntry) -> (bool, usize) {
+    (entry.name.is_exact(), entry.name.literals())
+}
+
+fn from_entry(table: &Table, entry: &ModelEntry, client: Dialect) -> Option<Plan> {
+    let targets: Vec<Target> =
+        entry.targets.iter().filter_map(|wanted| target(table.providers.get(wanted.provider)?, &wanted.model, client)).collect();
+    (!targets.is_empty()).then(|| Plan { targets, route: entry.name.text().to_owned() })
+}
+
+fn direct(table: &Table, name: &str, client: Dialect) -> Option<Plan> {
+    let (provider, model) = name.split_once('/')?;
+    let provider = table.providers.iter().find(|configured| configured.name == provider)?;
+    let is_served = provider.models.is_empty() || provider.models.iter().any(|served| served == model);
+    if model.is_empty() || !is_served {
+        return None;
+    }
+    Some(Plan { targets: vec![target(provider, model, client)?], route: DIRECT.to_owned() })
+}
+
+/// The first provider only: the next one may be another account, whose money nobody has offered for this name.
+fn bare(table: &Table, id: &str, client: Dialect) -> Option<Plan> {
+    let provider = table.providers.iter().find(|provider| serves(provider, id))?;
+    Some(Plan { targets: vec![target(provider, id, client)?], route: DIRECT.to_owned() })
+}
+
+fn serves(provider: &Provider, id: &str) -> bool {
+    if provider.models.is_empty() { model(provider.catalog, id).is_some() } else { provider.models.iter().any(|served| served == id) }
+}
+
+fn target(provider: &Arc<Provider>, id: &str, client: Dialect) -> Option<Target> {
+    let own = provider.endpoints.iter().position(|endpoint| endpoint.dialect == client);
+    let endpoint = own.or_else(|| (!provider.endpoints.is_empty()).then_some(0))?;
+    Some(Target { provider: Arc::clone(provider), endpoint, model: id.to_owned(), info: model(provider.catalog, id) })
+}
+
+/// Up to three names that differ least, if they differ little.
+fn near(table: &Table, asked: &str) -> Vec<String> {
+    if asked.len() > NAME_MAX {
+        return Vec::new();
+    }
+    let entries = table.models.iter().filter(|entry| entry.name.is_exact()).map(|entry| entry.name.text().to_owned());
+    let ids =
+        table.providers.iter().flat_map(|provider| served(provider).flat_map(|id| [id.to_owned(), format!("{}/{id}", provider.name)]));
+    let allowed = (asked.chars().count() / 3).max(2);
+    let mut found: Vec<(usize, String)> =
+        entries.chain(ids).map(|name| (distance(asked, &name), name)).filter(|(away, _)| *away <= allowed).collect();
+    // Of ids that are equally near, the later version.
+    found.sort_by(|(near, a), (far, b)| near.cmp(far).then_with(|| b.cmp(a)));
+    found.dedup();
+    found.into_iter().map(|(_, name)| name).take(3).collect()
+}
+
+/// Levenshtein's distance, in characters.
+fn distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, ca) in a.chars().enumerate() {
+        let mut left = i + 1;
+        let mut diagonal = i;
+        for (cell, cb) in row.iter_mut().skip(1).zip(&b) {
+            let cost = usize::from(!ca.eq_ignore_ascii_case(cb));
+            let here = (diagonal + cost).min(left + 1).min(*cell + 1);
+            diagonal = std::mem::replace(cell, here);
+            left = here;
+        }
+        if let Some(first) = row.first_mut() {
+            *first = i + 1;
+        }
+    }
+    row.last().copied().unwrap_or_default()
+}
+
+fn served(provider: &Provider) -> Box<dyn Iterator<Item = &str> + '_> {
+    if provider.models.is_empty() {
+        Box::new(models_of(provider.catalog).map(|model| model.id))
+    } else {
+        Box::new(provider.models.iter().map(String::as_str))
+    }
+}
+
+/// A row of `GET /v1/models`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Listed {
+    /// What a client may ask for.
+    pub id: String,
+    /// The same for people: an alias says what serves it first.
+    pub display_name: String,
+    /// The provider that serves it first.
+    pub provider: String,
+    /// What is known of the model that serves it first.
+    pub info: Option<&'static Model>,
+}
+
+/// What clients may ask for, at most 1000 rows: entries, catalog ids that a glob covers (Claude Code's discovery keeps
+/// names that begin with `claude` or `anthropic`), then `provider/model` of each provider's models.
+#[must_use]
+pub fn listing(table: &Table) -> Vec<Listed> {
+    let entries = table.models.iter().filter(|entry| entry.name.is_exact()).map(|entry| entry.name.text().to_owned());
+    let globs: Vec<_> = table.models.iter().filter(|entry| !entry.name.is_exact() && entry.name.literals() > 0).collect();
+    let covered = ["anthropic", "openai"].into_iter().flat_map(models_of).map(|model| model.id.to_owned());
+    let covered = covered.filter(|id| globs.iter().any(|entry| entry.name.matches(id)));
+    let direct = table.providers.iter().flat_map(|provider| served(provider).map(|id| format!("{}/{id}", provider.name)));
+    let mut seen = HashSet::new();
+    let names = entries.chain(covered).chain(direct).filter(|name| seen.insert(name.clone()));
+    names.filter_map(|name| listed(table, name)).take(LISTED_MAX).collect()
+}
+
+fn listed(table: &Table, id: String) -> Option<Listed> {
+    let plan = plan(table, &id, Dialect::AnthropicMessages).ok()?;
+    let first = plan.targets.into_iter().next()?;
+    let place = format!("{}/{}", first.provider.name, first.model);
+    let display_name = if place == id { place } else { format!("{id} ({place})") };
+    Some(Listed { id, display_name, provider: first.provider.name.clone(), info: first.info })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::route::glob::Glob;
+    use crate::route::table::TargetRef;
+    use crate::route::testing::provider;
+
+    const CLIENT: Dialect = Dialect::AnthropicMessages;
+
+    fn table(entries: &[(&str, &[&str])]) -> Table {
+        let providers: Vec<_> = ["anthropic", "zai", "openrouter"].map(|name| Arc::new(provider(name, 1))).into();
+        let models = entries
+            .iter()
+            .map(|(name, targets)| ModelEntry {
+                name: Glob::new(*name),
+                targets: targets
+                    .iter()
+                    .map(|text| {
+                        let (left, right) = text.split_once('/').unwrap();
+                        TargetRef { provider: providers.iter().position(|p| p.name == left).unwrap(), model: right.to_owned() }
+                    })
+                    .collect(),
+            })
+            .collect();
+        Table { providers, models, ..Table::default() }
+    }
+
+    fn places(table: &Table, model: &str) -> String {
+        match plan(table, model, CLIENT) {
+            Ok(plan) => {
+                let targets: Vec<_> = plan.targets.iter().map(|t| format!("{}/{}", t.provider.name, t.model)).collect();
+                format!("{}: {}", plan.route, targets.join(" "))
+            }
+            Err(error) => format!("none, near {:?}", error.near),
+        }
+    }
+
+    #[test]
+    fn names_are_resolved_in_their_documented_order() {
+        let table = table(&[
+            ("*", &["zai/any"]),
+            ("claude-*", &["zai/glm-4.7"]),
+            ("claude-opus-*", &["zai/glm-5.2", "anthropic/claude-opus-4-8"]),
+            ("claude-opus-4-8", &["anthropic/claude-opus-4-8"]),
+            ("claude-opus-*[1m]", &["openrouter/long"]),
+        ]);
+        for (asked, expected) in [
+            ("claude-opus-4-8", "claude-opus-4-8: anthropic/claude-opus-4-8"),
+            ("claude-opus-4-7", "claude-opus-*: zai/glm-5.2 anthropic/claude-opus-4-8"),
+            ("claude-opus-4-8[1m]", "claude-opus-*[1m]: openrouter/long"),
+            ("claude-sonnet-5[1m]", "claude-*: zai/glm-4.7"),
+            ("gpt-5", "*: zai/any"),
+        ] {
+            assert_eq!(places(&table, asked), expected, "{asked}");
+        }
+    }
+
+    #[test]
+    fn the_first_of_equal_globs_wins() {
+        let table = table(&[("a*c", &["zai/one"]), ("ac*", &["zai/two"])]);
+        assert_eq!(places(&table, "acc"), "a*c: zai/one");
+    }
+
+    #[test]
+    fn a_suffix_for_the_long_context_is_dropped_where_no_entry_spells_it() {
+        let table = table(&[("claude-opus-4-8", &["zai/glm-5.2"])]);
+        assert_eq!(places(&table, "claude-opus-4-8[1m]"), "claude-opus-4-8: zai/glm-5.2");
+        assert_eq!(places(&table, "anthropic/claude-sonnet-5[1m]"), "direct: anthropic/claude-sonnet-5");
+    }
+
+    #[test]
+    fn a_plain_name_needs_no_entry() {
+        let table = table(&[]);
+        assert_eq!(places(&table, "openrouter/anthropic/claude-opus-4.8"), "direct: openrouter/anthropic/claude-opus-4.8");
+        assert_eq!(places(&table, "anthropic/unheard-of"), "direct: anthropic/unheard-of");
+        assert_eq!(places(&table, "claude-opus-4-8"), "direct: anthropic/claude-opus-4-8");
+        assert_eq!(places(&table, "glm-5.2"), "direct: zai/glm-5.2");
+        // Not a configured provider, but an id of one.
+        assert_eq!(places(&table, "z-ai/glm-5.2"), "direct: openrouter/z-ai/glm-5.2");
+    }
+
+    #[test]
+    fn an_unknown_name_comes_with_those_that_are_near() {
+        let table = table(&[("my-model", &["zai/glm-5.2"])]);
+        assert_eq!(places(&table, "my-modle"), "none, near [\"my-model\"]");
+        assert!(plan(&table, "claude-opus-4-9", CLIENT).unwrap_err().near.iter().any(|name| name == "claude-opus-4-8"));
+        assert_eq!(places(&table, "zai/"), places(&table, "zai/"));
+        assert!(plan(&table, &"x".repeat(1 << 20), CLIENT).unwrap_err().model.len() <= NAME_MAX);
+        for odd in ["", "/", "//", "[1m]", "é/é", "*"] {
+            assert!(plan(&table, odd, CLIENT).is_err(), "{odd}");
+        }
+    }
+
+    #[test]
+    fn a_provider_that_names_its_models_serves_no_others() {
+        let mut table = table(&[]);
+        let named = Provider { models: vec!["qwen3:8b".to_owned()], ..provider("ollama", 0) };
+        table.providers.push(Arc::new(named));
+        assert_eq!(places(&table, "ollama/qwen3:8b"), "direct: ollama/qwen3:8b");
+        assert_eq!(places(&table, "qwen3:8b"), "direct: ollama/qwen3:8b");
+        assert_eq!(places(&table, "ollama/qwen3:9b"), "none, near [\"ollama/qwen3:8b\"]");
+    }
+
+    #[test]
+    fn a_target_speaks_the_clients_dialect_where_the_provider_does() {
+        let table = table(&[]);
+        for client in Dialect::ALL {
+            let plan = plan(&table, "zai/glm-5.2", client).unwrap();
+            assert_eq!(plan.targets[0].endpoint().dialect, client);
+        }
+        let plan = plan(&table, "anthropic/claude-opus-4-8", Dialect::OpenAiChat).unwrap();
+        assert_eq!(plan.targets[0].endpoint().dialect, Dialect::AnthropicMessages);
+        assert_eq!(plan.targets[0].info.map(|info| info.context), Some(1_000_000));
+    }
+
+    #[test]
+    fn a_listing_has_entries_then_aliases_then_every_model() {
+        let table = table(&[("fast", &["zai/glm-4.7"]), ("claude-opus-*", &["zai/glm-5.2"])]);
+        let rows = listing(&table);
+        assert_eq!(rows[0].display_name, "fast (zai/glm-4.7)");
+        let opus = rows.iter().find(|row| row.id == "claude-opus-4-8").unwrap();
+        assert_eq!((opus.provider.as_str(), opus.info.map(|info| info.id)), ("zai", Some("glm-5.2")));
+        assert!(rows.iter().any(|row| row.id == "anthropic/claude-sonnet-5" && row.display_name == row.id));
+        assert!(rows.len() <= LISTED_MAX);
+        assert!(rows.iter().all(|row| plan(&table, &row.id, CLIENT).is_ok()));
+    }
+
+    #[test]
+    fn distances_are_levenshteins() {
+        for (a, b, away) in [("", "", 0), ("abc", "", 3), ("", "abc", 3), ("kitten", "sitting", 3), ("gpt-5", "GPT-5", 0), ("é", "e", 1)] {
+            assert_eq!(distance(a, b), away, "{a} {b}");
+        }
+    }
 }
