@@ -6,6 +6,7 @@
 pub mod chat;
 pub mod cli;
 pub mod config;
+pub mod demo;
 pub mod dialect;
 pub mod error;
 pub mod keys;

@@ -1,3 +1,5 @@
+//! The key store as a whole: what is added is read back, and what is unsafe is refused.
+
 use std::os::unix::fs::PermissionsExt;
 
 use super::*;
