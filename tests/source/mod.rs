@@ -15,7 +15,9 @@ pub(crate) struct Source {
 impl Source {
     /// A file by its name below `src/` and its text.
     pub(crate) fn new(name: &str, text: &str) -> Self {
-        Self { name: name.to_owned(), text: text.to_owned(), code: without_tests(&without_comments_and_strings(text)) }
+        // A file of tests is reached by a `#[cfg(test)] mod tests;` in another one.
+        let code = if name.ends_with("/tests.rs") { String::new() } else { without_tests(&without_comments_and_strings(text)) };
+        Self { name: name.to_owned(), text: text.to_owned(), code }
     }
 
     /// `route` for `route/plan.rs` and `route.rs`; nothing for the crate's root.
