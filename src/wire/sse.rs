@@ -54,6 +54,9 @@ impl Splitter {
             self.begun = true;
             if self.held.starts_with(b"\xEF\xBB\xBF") {
                 self.held.advance(3);
+                // A mark that came in pieces was looked at already, as if it began a line.
+                self.scanned = 0;
+                self.at_line_start = true;
             }
         }
     }
