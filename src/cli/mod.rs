@@ -1,3 +1,107 @@
 //! The command line: one file per subcommand. Only here is printed, argv read and the process ended.
+//!
+//! Start with [`run`].
 
-pub(crate) mod keys;
+mod env;
+mod keys;
+mod output;
+mod run;
+mod serve;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::config::Environment;
+use crate::error::{Code, Error};
+
+/// One local address between coding agents and every language model.
+#[derive(Debug, Parser)]
+#[command(name = "aimux", version, about, disable_help_subcommand = true)]
+pub struct Cli {
+    /// The config file [default: config.yaml in aimux's config folder]
+    #[arg(long, global = true, value_name = "FILE", env = "AIMUX_CONFIG")]
+    config: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve clients on one local address
+    Serve(serve::ServeArgs),
+    /// Run a client program with its environment set for aimux
+    Run(run::RunArgs),
+    /// Keep providers' keys in age files
+    Keys(keys::KeysArgs),
+    /// Print the environment that makes clients of this shell use aimux
+    Env(env::EnvArgs),
+}
+
+/// Runs the program: reads argv and the environment, gives the exit code.
+#[must_use]
+pub fn main() -> ExitCode {
+    let environment =
+        Environment::new(std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?))));
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            let code = if error.use_stderr() { Code::Usage.row().exit } else { 0 };
+            // Nobody reads any more: the exit code still tells.
+            let _ = error.print();
+            return ExitCode::from(code);
+        }
+    };
+    let outcome = match cli.command {
+        Command::Serve(args) => serve::run(args, cli.config, &environment),
+        Command::Run(args) => run::run(args, cli.config, &environment),
+        Command::Keys(args) => keys::run(&args, &environment).map(|()| ExitCode::SUCCESS).map_err(CliError::from),
+        Command::Env(args) => env::run(&args, cli.config, &environment),
+    };
+    outcome.unwrap_or_else(|failure| failure.report())
+}
+
+/// Why a command failed, as its user reads it.
+#[derive(Debug)]
+pub(crate) enum CliError {
+    /// An error with a code.
+    Coded(Error),
+    /// Diagnostics of a config, rendered, and how many of them are errors.
+    Config { rendered: String, errors: usize },
+}
+
+impl From<Error> for CliError {
+    fn from(error: Error) -> Self {
+        Self::Coded(error)
+    }
+}
+
+impl From<crate::config::LoadError> for CliError {
+    fn from(error: crate::config::LoadError) -> Self {
+        match error {
+            crate::config::LoadError::Invalid { rendered, errors } => Self::Config { rendered, errors },
+            crate::config::LoadError::Other(error) => Self::Coded(error),
+        }
+    }
+}
+
+impl CliError {
+    fn report(self) -> ExitCode {
+        match self {
+            Self::Config { rendered, errors } => {
+                output::error(&rendered);
+                let noun = if errors == 1 { "error" } else { "errors" };
+                output::error(&format!("error[{}]: the config has {errors} {noun}\n", Code::ConfigInvalid));
+                ExitCode::from(Code::ConfigInvalid.row().exit)
+            }
+            Self::Coded(error) => {
+                output::error(&format!("error[{}]: {}\n", error.code, output::printable(&error.message)));
+                if let Some(hint) = &error.hint {
+                    output::error(&format!("  = help: {}\n", output::printable(hint)));
+                }
+                ExitCode::from(error.code.row().exit)
+            }
+        }
+    }
+}

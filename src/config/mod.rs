@@ -13,6 +13,9 @@ use crate::keys::Store;
 use crate::route::Table;
 use crate::secret::Secret;
 
+/// The port of the default address: A-I-M-U-X on a telephone's keypad.
+pub const DEFAULT_PORT: u16 = 24689;
+
 /// What a server or a command needs to run: the checked config, compiled, keys opened.
 #[derive(Debug)]
 pub struct Ready {

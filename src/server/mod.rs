@@ -1,1 +1,158 @@
-//! The HTTP server: listen, authenticate, the pipeline.
+//! The HTTP server: listens, authenticates, runs the pipeline, drains.
+//!
+//! Start with [`handler`], which reads as the life of a request.
+
+mod auth;
+pub mod control;
+mod count_tokens;
+mod handler;
+mod models;
+mod port_owner;
+mod reply;
+pub mod token;
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::TcpListener;
+use tokio::sync::{Semaphore, watch};
+
+use crate::config::{Limits, Ready};
+use crate::error::{Code, Error};
+use crate::route::Table;
+use crate::secret::Secret;
+use crate::upstream::Upstreams;
+use crate::upstream::client::{Client, ClientSettings};
+
+/// What every request reads.
+pub(crate) struct Shared {
+    table: Arc<Table>,
+    limits: Arc<Limits>,
+    upstreams: Arc<Upstreams>,
+    token: Secret,
+    hosts: Vec<String>,
+    in_flight: Arc<Semaphore>,
+    /// Bytes of bodies that may be held, in KiB.
+    buffered: Arc<Semaphore>,
+    draining: watch::Receiver<bool>,
+}
+
+/// A server that has bound its address and not yet begun.
+pub struct Server {
+    listener: TcpListener,
+    shared: Arc<Shared>,
+    drain: watch::Sender<bool>,
+}
+
+impl Server {
+    /// Binds the address.
+    ///
+    /// # Errors
+    /// When the address is in use (its owner is named) or refused by the system.
+    pub async fn bind(ready: Ready, token: Secret) -> Result<Self, Error> {
+        let listen = ready.server.listen;
+        let listener = TcpListener::bind(listen).await.map_err(|error| cannot_bind(listen, error))?;
+        let limits = Arc::new(ready.limits);
+        let client = Client::new(ClientSettings { connect_timeout: Duration::from_secs(limits.connect_s), ..ClientSettings::default() })?;
+        let (drain, draining) = watch::channel(false);
+        let shared = Arc::new(Shared {
+            table: Arc::new(ready.table),
+            upstreams: Arc::new(Upstreams::new(client)),
+            token,
+            hosts: ready.server.hosts,
+            in_flight: Arc::new(Semaphore::new(limits.requests_in_flight)),
+            buffered: Arc::new(Semaphore::new((limits.buffered_bytes / 1024).min(Semaphore::MAX_PERMITS))),
+            draining,
+            limits,
+        });
+        Ok(Self { listener, shared, drain })
+    }
+
+    /// The address, its port chosen when none was asked for.
+    ///
+    /// # Errors
+    /// When the system does not tell.
+    pub fn address(&self) -> std::io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
+
+    /// Serves until `stop` resolves, then drains. Gives whether every request ended in time.
+    pub async fn run(self, stop: impl Future<Output = ()>) -> bool {
+        let Self { listener, shared, drain } = self;
+        let connections = Arc::new(Semaphore::new(shared.limits.connections));
+        let open = Arc::clone(&connections);
+        let accept = async {
+            loop {
+                let Ok(permit) = Arc::clone(&connections).acquire_owned().await else { break };
+                match listener.accept().await {
+                    Ok((stream, _)) => {
+                        // Without it each first token waits for the client's delayed ACK.
+                        let _ = stream.set_nodelay(true);
+                        let shared = Arc::clone(&shared);
+                        tokio::spawn(async move {
+                            serve_connection(stream, shared).await;
+                            drop(permit);
+                        });
+                    }
+                    Err(error) => {
+                        // Out of file descriptors, most likely: a busy loop would not free one.
+                        tracing::warn!(%error, "a connection could not be accepted");
+                        tokio::time::sleep(Duration::from_millis(100)).await;
+                    }
+                }
+            }
+        };
+        tokio::select! {
+            () = accept => {}
+            () = stop => {}
+        }
+        drop(listener);
+        tracing::info!("draining");
+        // A receiver that is gone has nothing to drain.
+        let _ = drain.send(true);
+        let all = u32::try_from(shared.limits.connections).unwrap_or(u32::MAX);
+        let deadline = Duration::from_secs(shared.limits.drain_s);
+        tokio::time::timeout(deadline, open.acquire_many(all)).await.is_ok()
+    }
+}
+
+async fn serve_connection(stream: tokio::net::TcpStream, shared: Arc<Shared>) {
+    let mut draining = shared.draining.clone();
+    let limits = Arc::clone(&shared.limits);
+    let service = service_fn(move |request| {
+        let shared = Arc::clone(&shared);
+        async move { Ok::<_, Infallible>(handler::handle(shared, request).await) }
+    });
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(Duration::from_secs(limits.header_read_s))
+        .max_buf_size(limits.header_bytes.max(8192))
+        .serve_connection(TokioIo::new(stream), service);
+    let mut connection = std::pin::pin!(connection);
+    loop {
+        tokio::select! {
+            ended = connection.as_mut() => {
+                if let Err(error) = ended {
+                    tracing::debug!(%error, "a client's connection ended");
+                }
+                return;
+            }
+            Ok(()) = draining.changed() => connection.as_mut().graceful_shutdown(),
+        }
+    }
+}
+
+fn cannot_bind(listen: SocketAddr, error: std::io::Error) -> Error {
+    if error.kind() == std::io::ErrorKind::AddrInUse {
+        let owner = port_owner::of(listen.port()).map_or_else(|| "another process".to_owned(), |owner| owner.to_string());
+        return Error::new(Code::AddressInUse, format!("{listen} is in use by {owner}"))
+            .hint("stop it, or choose another address with --listen")
+            .caused_by(error);
+    }
+    Error::new(Code::CannotBind, format!("{listen} cannot be bound: {error}")).caused_by(error)
+}

@@ -598,7 +598,7 @@ mod tests {
             r#"{"model":"m","messages":[{"role":"assistant","content":"{\"type\":\"text\",\"text\":\"\"}"}]}"#,
             r#"{"model":"m","messages":{"role":"assistant","content":[{"type":"text","text":""}]}}"#,
         ] {
-            assert_eq!(look(body).cuts, [], "{body}");
+            assert!(look(body).cuts.is_empty(), "{body}");
         }
     }
 

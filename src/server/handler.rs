@@ -1,0 +1,346 @@
+//! One request, top-down: authenticate, peek, plan, drive, answer.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::{Duration, Instant};
+
+use bytes::{Bytes, BytesMut};
+use http::{HeaderValue, Method, Request, Response, header};
+use http_body_util::BodyExt;
+use hyper::body::{Body, Incoming};
+use tokio::sync::OwnedSemaphorePermit;
+
+use super::reply::{self, EarlyBody, ReplyBody};
+use super::{Shared, auth, count_tokens, models};
+use crate::dialect::Dialect;
+use crate::error::{Code, Error};
+use crate::route::{estimate, plan};
+use crate::upstream::drive::{Preamble, drive};
+use crate::upstream::{Answer, Job};
+use crate::wire::peek::{Peek, PeekError, peek};
+
+/// After so long without content the client's stream is started without an upstream's.
+const EARLY_START: Duration = Duration::from_secs(15);
+
+/// What a path asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Route {
+    Chat(Dialect),
+    CountTokens,
+    Models(Option<String>),
+    Hello,
+    Live,
+    Ready,
+}
+
+/// How much a caller must show.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Access {
+    /// Nothing, not even a Host that is ours.
+    Probe,
+    /// A Host that is ours.
+    Open,
+    /// The client token too.
+    Token,
+}
+
+impl Route {
+    /// The route of a path; the query and a slash at the end do not count.
+    fn of(path: &str) -> Option<Self> {
+        let path = if path.len() > 1 { path.trim_end_matches('/') } else { path };
+        Some(match path {
+            "/v1/messages" => Self::Chat(Dialect::AnthropicMessages),
+            "/v1/chat/completions" => Self::Chat(Dialect::OpenAiChat),
+            "/v1/messages/count_tokens" => Self::CountTokens,
+            "/v1/models" => Self::Models(None),
+            "/" | "/api/hello" => Self::Hello,
+            "/livez" => Self::Live,
+            "/readyz" | "/health" => Self::Ready,
+            _ => Self::Models(Some(percent_decoded(path.strip_prefix("/v1/models/")?))),
+        })
+    }
+
+    fn access(&self) -> Access {
+        match self {
+            Self::Live | Self::Ready => Access::Probe,
+            Self::Hello => Access::Open,
+            Self::Chat(_) | Self::CountTokens | Self::Models(_) => Access::Token,
+        }
+    }
+
+    fn method(&self) -> &'static str {
+        match self {
+            Self::Chat(_) | Self::CountTokens => "POST",
+            _ => "GET, HEAD",
+        }
+    }
+}
+
+fn percent_decoded(text: &str) -> String {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((&first, after)) = rest.split_first() {
+        let hex = after.get(..2).and_then(|hex| std::str::from_utf8(hex).ok()).and_then(|hex| u8::from_str_radix(hex, 16).ok());
+        match (first, hex) {
+            (b'%', Some(byte)) => {
+                bytes.push(byte);
+                rest = &after[2..];
+            }
+            _ => {
+                bytes.push(first);
+                rest = after;
+            }
+        }
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+/// Answers a request, whatever it is. A panic in it costs this request alone.
+pub(super) async fn handle(shared: Arc<Shared>, request: Request<Incoming>) -> Response<ReplyBody> {
+    let request_id = request_id(&request);
+    let dialect = error_dialect(&request);
+    let mut work = Box::pin(respond(shared, request, request_id.clone()));
+    let guarded = std::future::poll_fn(move |cx| match std::panic::catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(cx))) {
+        Ok(poll) => poll.map(Ok),
+        Err(_) => Poll::Ready(Err(Error::new(Code::Bug, "a bug in aimux ended this request"))),
+    });
+    let mut response = match guarded.await {
+        Ok(Ok(response)) => response,
+        Ok(Err(error)) | Err(error) => {
+            tracing::info!(target: "aimux::access", %request_id, code = %error.code, status = error.code.row().status, "refused");
+            reply::error(dialect, &error, &request_id)
+        }
+    };
+    if let Ok(value) = HeaderValue::try_from(&request_id) {
+        response.headers_mut().insert("x-request-id", value);
+    }
+    response
+}
+
+/// The dialect in which a caller reads errors, known before its route is.
+fn error_dialect(request: &Request<Incoming>) -> Dialect {
+    match Route::of(request.uri().path()) {
+        Some(Route::Chat(dialect)) => dialect,
+        Some(Route::CountTokens) => Dialect::AnthropicMessages,
+        _ if request.headers().contains_key("anthropic-version") => Dialect::AnthropicMessages,
+        _ => Dialect::OpenAiChat,
+    }
+}
+
+/// The caller's id of the request, if it is one, else a new one.
+fn request_id(request: &Request<Incoming>) -> String {
+    let theirs = request.headers().get("x-request-id").and_then(|value| value.to_str().ok());
+    let is_sane =
+        |id: &&str| (1..=128).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte));
+    theirs.filter(is_sane).map_or_else(new_request_id, str::to_owned)
+}
+
+fn new_request_id() -> String {
+    let mut bytes = [0_u8; 12];
+    // An id that is not random is still an id.
+    let _ = getrandom::fill(&mut bytes);
+    bytes.iter().fold("req_".to_owned(), |id, byte| format!("{id}{byte:02x}"))
+}
+
+async fn respond(shared: Arc<Shared>, request: Request<Incoming>, request_id: String) -> Result<Response<ReplyBody>, Error> {
+    let received = Instant::now();
+    let route = Route::of(request.uri().path());
+    let access = route.as_ref().map_or(Access::Token, Route::access);
+    if access != Access::Probe {
+        auth::check_host(&shared, request.uri(), request.headers())?;
+        auth::check_origin(request.headers())?;
+    }
+    if access == Access::Token {
+        auth::check_token(&shared, request.headers())?;
+    }
+    let Some(route) = route else {
+        return Err(Error::new(Code::NoSuchRoute, "aimux serves no such path"));
+    };
+    let is_allowed = match route.method() {
+        "POST" => request.method() == Method::POST,
+        _ => request.method() == Method::GET || request.method() == Method::HEAD,
+    };
+    if !is_allowed {
+        return Err(Error::new(Code::MethodNotAllowed, format!("use {} here", route.method())));
+    }
+    match route {
+        Route::Hello => Ok(reply::json(200, concat!("{\"name\":\"aimux\",\"version\":\"", env!("CARGO_PKG_VERSION"), "\"}"))),
+        Route::Live => Ok(reply::json(200, "{\"status\":\"ok\"}")),
+        Route::Ready if *shared.draining.borrow() => Ok(reply::json(503, "{\"status\":\"draining\"}")),
+        Route::Ready if shared.table.providers.is_empty() => Ok(reply::json(503, "{\"status\":\"no provider\"}")),
+        Route::Ready => Ok(reply::json(200, "{\"status\":\"ok\"}")),
+        Route::Models(None) => Ok(reply::json(200, models::list(&shared.table))),
+        Route::Models(Some(id)) => models::one(&shared.table, &id).map(|body| reply::json(200, body)),
+        Route::CountTokens => {
+            let (job, held) = receive(&shared, request, request_id, Dialect::AnthropicMessages, received).await?;
+            let answer = count_tokens::count(&job).await;
+            drop(held);
+            Ok(answer)
+        }
+        Route::Chat(dialect) => {
+            let slot = Arc::clone(&shared.in_flight).try_acquire_owned().map_err(|_| overloaded())?;
+            let (mut job, held) = receive(&shared, request, request_id, dialect, received).await?;
+            job.slot = Some(slot);
+            Ok(answer(job, held).await)
+        }
+    }
+}
+
+fn overloaded() -> Error {
+    Error::new(Code::Overloaded, "as many requests are in flight as the limit allows")
+}
+
+/// Reads the body, looks into it and plans.
+async fn receive(
+    shared: &Arc<Shared>,
+    request: Request<Incoming>,
+    request_id: String,
+    client: Dialect,
+    received: Instant,
+) -> Result<(Job, OwnedSemaphorePermit), Error> {
+    let (head, body) = request.into_parts();
+    if head.headers.get(header::CONTENT_ENCODING).is_some_and(|encoding| encoding != "identity") {
+        return Err(Error::new(Code::BadRequest, "the body is compressed; send it plain"));
+    }
+    let (body, held) = read_body(shared, body).await?;
+    let peeked = peek(&body, shared.limits.json_depth).map_err(bad_body)?;
+    let plan = plan(&shared.table, &peeked.model, client).map_err(|error| {
+        let hint = if error.near.is_empty() {
+            "GET /v1/models lists what is".to_owned()
+        } else {
+            format!("did you mean {}?", error.near.join(", "))
+        };
+        Error::new(Code::UnknownModel, error.to_string()).hint(hint)
+    })?;
+    let Peek { base64_bytes, images, .. } = peeked;
+    let job = Job {
+        upstreams: Arc::clone(&shared.upstreams),
+        table: Arc::clone(&shared.table),
+        limits: Arc::clone(&shared.limits),
+        client,
+        input_estimate: estimate::input_tokens(body.len(), base64_bytes, images),
+        body,
+        peek: peeked,
+        plan,
+        headers: head.headers,
+        query: head.uri.query().map(str::to_owned),
+        request_id,
+        received,
+        preamble: Arc::new(Preamble::default()),
+        slot: None,
+    };
+    Ok((job, held))
+}
+
+fn bad_body(error: PeekError) -> Error {
+    let code = if matches!(error, PeekError::TooDeep(_)) { Code::TooDeep } else { Code::BadRequest };
+    Error::new(code, error.to_string())
+}
+
+/// Reads a body within its limits. The permit stands for the bytes that it takes of the memory for bodies.
+async fn read_body(shared: &Arc<Shared>, mut body: Incoming) -> Result<(Bytes, OwnedSemaphorePermit), Error> {
+    let limit = shared.limits.body_bytes;
+    let too_large = || Error::new(Code::BodyTooLarge, format!("the body is longer than {limit} bytes"));
+    let announced = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
+    if announced > limit {
+        return Err(too_large());
+    }
+    let permits = |bytes: usize| u32::try_from(bytes.div_ceil(1024)).unwrap_or(u32::MAX);
+    let mut permit = Arc::clone(&shared.buffered).try_acquire_many_owned(permits(announced)).map_err(|_| overloaded())?;
+    let mut first = Bytes::new();
+    let mut joined = BytesMut::new();
+    let read = async {
+        while let Some(frame) = body.frame().await {
+            let frame = frame.map_err(|_| Error::new(Code::BadRequest, "the body broke off"))?;
+            let Ok(data) = frame.into_data() else { continue };
+            let length = first.len() + joined.len() + data.len();
+            if length > limit {
+                return Err(too_large());
+            }
+            let missing = permits(length).saturating_sub(u32::try_from(permit.num_permits()).unwrap_or(u32::MAX));
+            if missing > 0 {
+                permit.merge(Arc::clone(&shared.buffered).try_acquire_many_owned(missing).map_err(|_| overloaded())?);
+            }
+            if first.is_empty() && joined.is_empty() {
+                first = data;
+                continue;
+            }
+            if joined.is_empty() {
+                joined.reserve(announced.max(length));
+                joined.extend_from_slice(&std::mem::take(&mut first));
+            }
+            joined.extend_from_slice(&data);
+        }
+        Ok(())
+    };
+    match tokio::time::timeout(Duration::from_secs(shared.limits.body_read_s), read).await {
+        Ok(Ok(())) => Ok((if joined.is_empty() { first } else { joined.freeze() }, permit)),
+        Ok(Err(error)) => Err(error),
+        Err(_) => Err(Error::new(Code::BodyTimeout, "the body did not come in time")),
+    }
+}
+
+/// Drives the job and answers; a stream that stays without content for long is started early.
+async fn answer(job: Job, held: impl Send + 'static) -> Response<ReplyBody> {
+    let (client, is_stream, request_id) = (job.client, job.peek.stream, job.request_id.clone());
+    let (preamble, reply_map) = (Arc::clone(&job.preamble), job.reply_map());
+    let keep_alive = Duration::from_secs(job.limits.keep_alive_s);
+    let mut driven: std::pin::Pin<Box<dyn Future<Output = Answer> + Send>> = Box::pin(async move {
+        let answer = drive(job).await;
+        drop(held);
+        answer
+    });
+    let answer = if is_stream {
+        tokio::select! {
+            biased;
+            answer = driven.as_mut() => answer,
+            () = tokio::time::sleep(EARLY_START.min(keep_alive)) => {
+                let early = EarlyBody {
+                    start: preamble.start_early(client, &reply_map).into(),
+                    encoder: reply::early_encoder(client, &reply_map),
+                    answer: driven,
+                    client,
+                    request_id,
+                    keep_alive,
+                    timer: Box::pin(tokio::time::sleep(keep_alive)),
+                };
+                return reply::stream(http::HeaderMap::new(), ReplyBody::Early(Box::new(early)));
+            }
+        }
+    } else {
+        driven.await
+    };
+    match answer {
+        Answer::Stream { relay, headers } => reply::stream(headers, ReplyBody::Relayed(relay)),
+        Answer::Whole { body, headers } => {
+            let mut response = reply::json(200, body);
+            response.headers_mut().extend(headers);
+            response
+        }
+        Answer::Refused(refusal) => reply::refusal(client, &refusal, &request_id),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_have_one_route_each() {
+        assert_eq!(Route::of("/v1/messages/"), Some(Route::Chat(Dialect::AnthropicMessages)));
+        assert_eq!(Route::of("/"), Some(Route::Hello));
+        assert_eq!(Route::of("/v1/models/zai%2Fglm-4.6"), Some(Route::Models(Some("zai/glm-4.6".to_owned()))));
+        assert_eq!(Route::of("/v1/models/zai/glm-4.6"), Some(Route::Models(Some("zai/glm-4.6".to_owned()))));
+        for path in ["/v1", "//v1/messages", "/V1/messages", "/admin", "/v1/messages/x"] {
+            assert_eq!(Route::of(path), None, "{path}");
+        }
+    }
+
+    #[test]
+    fn only_probes_and_greetings_are_open() {
+        for path in ["/v1/messages", "/v1/chat/completions", "/v1/messages/count_tokens", "/v1/models", "/v1/models/x"] {
+            assert_eq!(Route::of(path).map(|route| route.access()), Some(Access::Token), "{path}");
+        }
+    }
+}

@@ -1,0 +1,117 @@
+//! Which headers travel, and which stop here.
+
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+
+use crate::dialect::Dialect;
+use crate::provider::Auth;
+use crate::route::table::{Endpoint, Key, Provider};
+
+/// Client headers that no upstream gets: hop-by-hop ones (RFC 9110, section 7.6.1), credentials, and what would tell an
+/// upstream about the client's side or make its answer unreadable for the tap.
+const KEPT_BACK: &[&str] = &[
+    "authorization",
+    "x-api-key",
+    "proxy-authorization",
+    "cookie",
+    "host",
+    "origin",
+    "referer",
+    "accept-encoding",
+    "forwarded",
+    "x-forwarded-for",
+    "x-forwarded-host",
+    "x-forwarded-proto",
+    "x-real-ip",
+    "connection",
+    "keep-alive",
+    "proxy-connection",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+    "content-length",
+    "content-encoding",
+    "expect",
+    "x-request-id",
+    "sec-fetch-site",
+    "sec-fetch-mode",
+    "sec-fetch-dest",
+];
+
+/// Headers of a request to `endpoint`. `client` are the client's own headers when it speaks the endpoint's dialect.
+#[must_use]
+pub fn upward(client: Option<&HeaderMap>, provider: &Provider, endpoint: &Endpoint, key: Option<&Key>) -> HeaderMap {
+    let mut headers = HeaderMap::with_capacity(24);
+    if let Some(client) = client {
+        let dropped_by_connection: Vec<&str> = client
+            .get_all(header::CONNECTION)
+            .iter()
+            .filter_map(|value| value.to_str().ok())
+            .flat_map(|value| value.split(','))
+            .map(str::trim)
+            .collect();
+        for (name, value) in client {
+            let hop = dropped_by_connection.iter().any(|dropped| dropped.eq_ignore_ascii_case(name.as_str()));
+            if !hop && !KEPT_BACK.contains(&name.as_str()) {
+                headers.append(name.clone(), value.clone());
+            }
+        }
+    } else {
+        headers.insert(header::USER_AGENT, HeaderValue::from_static(concat!("aimux/", env!("CARGO_PKG_VERSION"))));
+    }
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+    if endpoint.dialect == Dialect::AnthropicMessages {
+        headers.entry("anthropic-version").or_insert(HeaderValue::from_static("2023-06-01"));
+    }
+    for (name, value) in &provider.headers {
+        if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) {
+            headers.insert(name, value);
+        }
+    }
+    if let Some(key) = key {
+        let secret = key.secret.expose();
+        let (name, value) = match endpoint.auth {
+            Auth::Bearer => (header::AUTHORIZATION, HeaderValue::try_from(format!("Bearer {secret}"))),
+            Auth::XApiKey => (HeaderName::from_static("x-api-key"), HeaderValue::try_from(secret)),
+            Auth::None => return headers,
+        };
+        if let Ok(mut value) = value {
+            value.set_sensitive(true);
+            headers.insert(name, value);
+        }
+    }
+    headers
+}
+
+/// The upstream's headers that a client gets. `same` says whether both speak one dialect.
+#[must_use]
+pub fn downward(upstream: &HeaderMap, same: bool) -> HeaderMap {
+    let mut headers = HeaderMap::with_capacity(8);
+    for (name, value) in upstream {
+        let text = name.as_str();
+        let everywhere = matches!(text, "retry-after" | "retry-after-ms");
+        let family = text.starts_with("anthropic-")
+            || text.starts_with("x-ratelimit-")
+            || matches!(text, "x-should-retry" | "request-id" | "openai-processing-ms" | "openai-version");
+        if everywhere || (same && family) {
+            headers.append(name.clone(), value.clone());
+        }
+    }
+    headers
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rate_limits_stay_in_the_family_and_retry_after_goes_everywhere() {
+        let mut upstream = HeaderMap::new();
+        for name in ["retry-after", "anthropic-ratelimit-requests-remaining", "x-should-retry", "set-cookie", "server"] {
+            upstream.insert(HeaderName::from_static(name), HeaderValue::from_static("1"));
+        }
+        assert_eq!(downward(&upstream, true).len(), 3);
+        assert_eq!(downward(&upstream, false).keys().map(HeaderName::as_str).collect::<Vec<_>>(), ["retry-after"]);
+    }
+}

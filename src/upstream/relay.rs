@@ -1,0 +1,173 @@
+//! An answer on its way to the client: the upstream's body is polled inside the client's, so no chunk crosses a task.
+//!
+//! It ends politely only after a finish signal; an upstream that dies leaves the client's own error event.
+
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::BodyExt;
+use hyper::body::{Body, Frame};
+use tokio::time::{Instant, Sleep};
+
+use super::client::UpstreamBody;
+use super::settle::{Ending, Settlement};
+use crate::chat::{Failure, FailureKind};
+use crate::dialect::ReplyStream;
+
+/// An upstream may send usage or its sentinel after the finish signal; for so long it is waited for.
+const AFTER_FINISH: Duration = Duration::from_secs(5);
+
+/// How long silence is borne.
+#[derive(Debug, Clone, Copy)]
+pub struct Patience {
+    /// The upstream's silence after which the answer is given up.
+    pub idle: Duration,
+    /// The silence towards the client after which it gets an empty delta.
+    pub keep_alive: Duration,
+}
+
+/// A streamed answer under way.
+pub struct Relay {
+    reply: Box<dyn ReplyStream>,
+    upstream: Option<UpstreamBody>,
+    /// What was held back until the first content.
+    held: Bytes,
+    patience: Patience,
+    timer: Option<Pin<Box<Sleep>>>,
+    heard: Instant,
+    said: Instant,
+    settlement: Settlement,
+}
+
+impl Relay {
+    pub(super) fn new(
+        reply: Box<dyn ReplyStream>,
+        upstream: Option<UpstreamBody>,
+        held: Bytes,
+        patience: Patience,
+        settlement: Settlement,
+    ) -> Self {
+        let now = Instant::now();
+        Self { reply, upstream, held, patience, timer: None, heard: now, said: now, settlement }
+    }
+
+    /// Takes a chunk; gives what the client gets.
+    fn take(&mut self, chunk: Bytes) -> Bytes {
+        self.heard = Instant::now();
+        let out = self.reply.push(chunk);
+        if self.reply.progress().failure.is_some() {
+            self.close(Ending::Failed);
+        }
+        out
+    }
+
+    fn finish(&mut self) -> Bytes {
+        let out = self.reply.end();
+        let ending = if self.reply.progress().failure.is_some() { Ending::Failed } else { Ending::Complete };
+        self.close(ending);
+        out
+    }
+
+    fn fail(&mut self, failure: &Failure) -> Bytes {
+        let out = self.reply.fail(failure);
+        self.close(Ending::Failed);
+        out
+    }
+
+    fn close(&mut self, ending: Ending) {
+        self.upstream = None;
+        self.settlement.ending = ending;
+        self.settlement.usage.merge(&self.reply.progress().usage);
+    }
+
+    /// The next bytes that the upstream's progress or silence gives, `None` when the answer is over.
+    fn poll_bytes(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        if !self.held.is_empty() {
+            return Poll::Ready(Some(std::mem::take(&mut self.held)));
+        }
+        loop {
+            let Some(upstream) = &mut self.upstream else { return Poll::Ready(None) };
+            let out = match Pin::new(upstream).poll_frame(cx) {
+                Poll::Ready(Some(Ok(frame))) => frame.into_data().map(|chunk| self.take(chunk)).unwrap_or_default(),
+                Poll::Ready(None) => self.finish(),
+                Poll::Ready(Some(Err(_))) if self.reply.progress().finished => self.finish(),
+                Poll::Ready(Some(Err(_))) => self.fail(&Failure::new(FailureKind::Server, "the provider's answer broke off")),
+                Poll::Pending => match std::task::ready!(self.poll_silence(cx)) {
+                    Some(out) => out,
+                    None => continue,
+                },
+            };
+            if !out.is_empty() {
+                self.said = Instant::now();
+                return Poll::Ready(Some(out));
+            }
+        }
+    }
+
+    /// What silence leads to; `None` when the timer was early.
+    fn poll_silence(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        let is_finished = self.reply.progress().finished;
+        let idle_at = self.heard + if is_finished { AFTER_FINISH } else { self.patience.idle };
+        let due = idle_at.min(self.said + self.patience.keep_alive);
+        let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(due)));
+        if timer.deadline() > due {
+            timer.as_mut().reset(due);
+        }
+        std::task::ready!(timer.as_mut().poll(cx));
+        // The timer is not moved at each chunk, only when it fires: it may be early.
+        let now = Instant::now();
+        if now < due {
+            timer.as_mut().reset(due);
+            return Poll::Ready(None);
+        }
+        timer.as_mut().reset(now + self.patience.keep_alive.min(Duration::from_secs(1)));
+        Poll::Ready(Some(if now < idle_at {
+            self.said = now;
+            self.reply.keep_alive()
+        } else if is_finished {
+            self.finish()
+        } else {
+            self.fail(&Failure::new(FailureKind::Timeout, format!("the provider was silent for {} s", self.patience.idle.as_secs())))
+        }))
+    }
+}
+
+impl Body for Relay {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        self.get_mut().poll_bytes(cx).map(|bytes| bytes.map(|bytes| Ok(Frame::data(bytes))))
+    }
+}
+
+use std::future::Future;
+
+/// Reads a body whole.
+///
+/// # Errors
+/// What stood in the way: it broke off, grew past `limit` bytes, or was silent for `idle`.
+pub(super) async fn read_whole(mut body: UpstreamBody, limit: usize, idle: Duration) -> Result<Bytes, &'static str> {
+    let mut first = Bytes::new();
+    let mut joined = Vec::new();
+    loop {
+        let frame = tokio::time::timeout(idle, body.frame()).await.map_err(|_| "the provider was silent in mid-answer")?;
+        let Some(frame) = frame else { break };
+        let Ok(data) = frame.map_err(|_| "the provider's answer broke off")?.into_data() else { continue };
+        if first.len() + joined.len() + data.len() > limit {
+            return Err("the provider's answer is too large");
+        }
+        if joined.is_empty() && first.is_empty() {
+            first = data;
+        } else {
+            if joined.is_empty() {
+                joined.extend_from_slice(&std::mem::take(&mut first));
+            }
+            joined.extend_from_slice(&data);
+        }
+    }
+    Ok(if joined.is_empty() { first } else { joined.into() })
+}

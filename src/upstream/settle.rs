@@ -1,0 +1,67 @@
+//! What is owed when an exchange is over, however it ends: health is told, the access log gets its line.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::drive::Upstreams;
+use crate::chat::Usage;
+use crate::route::Attempts;
+
+/// How an exchange ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ending {
+    /// The client went before the end; also what a drop without a word means.
+    ClientGone,
+    /// The whole answer was relayed.
+    Complete,
+    /// The client got an error.
+    Failed,
+}
+
+/// Settles when dropped.
+pub(super) struct Settlement {
+    pub(super) upstreams: Arc<Upstreams>,
+    pub(super) _slot: Option<tokio::sync::OwnedSemaphorePermit>,
+    pub(super) attempts: Attempts,
+    pub(super) request_id: String,
+    pub(super) client: &'static str,
+    pub(super) asked: String,
+    pub(super) provider: String,
+    pub(super) model: String,
+    pub(super) status: u16,
+    pub(super) received: Instant,
+    pub(super) first_content: Option<Duration>,
+    pub(super) usage: Usage,
+    pub(super) losses: usize,
+    pub(super) ending: Ending,
+}
+
+impl Drop for Settlement {
+    fn drop(&mut self) {
+        let now = Instant::now();
+        // An answer that the client left is no fault of the target's.
+        let is_well = self.ending != Ending::Failed;
+        self.attempts.finish(now, &mut self.upstreams.health(), is_well);
+        tracing::info!(
+            target: "aimux::access",
+            request_id = %self.request_id,
+            client = self.client,
+            asked = %self.asked,
+            provider = %self.provider,
+            model = %self.model,
+            status = self.status,
+            attempts = self.attempts.made,
+            ms = u64::try_from(now.duration_since(self.received).as_millis()).unwrap_or(u64::MAX),
+            first_content_ms = self.first_content.map(|wait| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX)),
+            input_tokens = self.usage.input_total(),
+            output_tokens = self.usage.output.unwrap_or(0),
+            losses = self.losses,
+            ending = match self.ending {
+                Ending::ClientGone => "client_gone",
+                Ending::Complete => "complete",
+                Ending::Failed => "failed",
+            },
+            "request"
+        );
+    }
+}
