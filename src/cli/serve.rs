@@ -55,10 +55,10 @@ pub(crate) fn run(args: ServeArgs, path: Option<PathBuf>, environment: &Environm
         .enable_all()
         .build()
         .map_err(|error| Error::new(Code::Bug, "the async runtime could not be started").caused_by(error))?;
-    let ready = if args.demo {
-        runtime.block_on(demo_config(args.listen))?
-    } else {
-        config::ready(&options, environment, &keys, &mut super::keys::ask_passphrase)?
+    let demo = if args.demo { Some(runtime.block_on(start_demo())?) } else { None };
+    let ready = match &demo {
+        Some(demo) => demo_config(demo, args.listen),
+        None => config::ready(&options, environment, &keys, &mut super::keys::ask_passphrase)?,
     };
     for note in &ready.notes {
         output::error(&format!("{}\n", note.trim_end()));
@@ -103,10 +103,12 @@ async fn serve(ready: Ready, token: crate::secret::Secret, socket: &std::path::P
     Ok(is_whole)
 }
 
+async fn start_demo() -> Result<demo::Demo, Error> {
+    demo::start().await.map_err(|error| Error::new(Code::CannotBind, "the demo upstream could not be started").caused_by(error))
+}
+
 /// The config of `--demo`: one provider, the built-in upstream, for every model name.
-async fn demo_config(listen: Option<SocketAddr>) -> Result<Ready, CliError> {
-    let demo =
-        demo::start().await.map_err(|error| Error::new(Code::CannotBind, "the demo upstream could not be started").caused_by(error))?;
+fn demo_config(demo: &demo::Demo, listen: Option<SocketAddr>) -> Ready {
     let endpoint =
         Endpoint { dialect: Dialect::OpenAiChat, base_url: format!("http://{}/v1", demo.address), auth: Auth::None, quirks: Quirks::CHAT };
     let provider = Provider {
@@ -123,13 +125,13 @@ async fn demo_config(listen: Option<SocketAddr>) -> Result<Ready, CliError> {
     let entry = |name: &str| ModelEntry { name: Glob::new(name), targets: vec![TargetRef { provider: 0, model: "demo".to_owned() }] };
     let table = Table { providers: vec![Arc::new(provider)], models: vec![entry("claude-*"), entry("*")], ..Table::default() };
     let listen = listen.unwrap_or_else(|| (Ipv4Addr::LOCALHOST, config::DEFAULT_PORT).into());
-    Ok(Ready {
+    Ready {
         path: None,
         server: config::Server { listen, token: None, hosts: Vec::new() },
         limits: Limits::default(),
         table,
         notes: Vec::new(),
-    })
+    }
 }
 
 fn start_log(args: &ServeArgs) -> Result<(), Error> {
