@@ -3,7 +3,7 @@
 //! A key comes from a hidden prompt or standard input, never from argv: other users see argv, and shells keep it. Start with
 //! [`run`].
 
-use std::io::{self, IsTerminal, Read, Write};
+use std::io::{self, IsTerminal, Read};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use zeroize::Zeroizing;
@@ -41,6 +41,9 @@ enum Command {
         /// Replace a key of that name; the former one is kept in keys/.retired
         #[arg(long)]
         force: bool,
+        /// Taken only to be refused: clap's own error would repeat a key that somebody puts here.
+        #[arg(hide = true)]
+        rest: Vec<std::ffi::OsString>,
     },
     /// List the keys, masked
     List {
@@ -57,7 +60,7 @@ enum Command {
 
 /// How the command speaks with the user.
 trait Console {
-    fn say(&mut self, text: &str) -> Result<(), Error>;
+    fn say(&mut self, text: &str);
     fn ask(&mut self, question: &Question<'_>) -> Result<Secret, Error>;
 }
 
@@ -98,14 +101,20 @@ pub(crate) fn ask_passphrase() -> Result<Secret, Error> {
 fn execute(command: &Command, store: &Store, now: u64, console: &mut dyn Console) -> Result<(), Error> {
     match command {
         Command::Init { passphrase } => init(store, *passphrase, now, console),
-        Command::Add { name, force } => add(store, name, if *force { Existing::Retire } else { Existing::Refuse }, now, console),
+        Command::Add { rest, .. } if !rest.is_empty() => {
+            Err(Error::new(Code::Usage, "`keys add` takes one name and nothing else; a key does not belong on the command line")
+                .hint("leave it out and paste it when asked, or pipe it in; a key that stands in your shell's history should be replaced"))
+        }
+        Command::Add { name, force, .. } => add(store, name, if *force { Existing::Retire } else { Existing::Refuse }, now, console),
         Command::List { json } => {
             let listing = Listing::read(store, now)?;
-            console.say(&if *json { listing.json() } else { listing.table(store) })
+            console.say(&if *json { listing.json() } else { listing.table(store) });
+            Ok(())
         }
         Command::Remove { name } => {
             store.remove(name)?;
-            console.say(&format!("removed key \"{name}\""))
+            console.say(&format!("removed key \"{name}\""));
+            Ok(())
         }
     }
 }
@@ -122,7 +131,8 @@ fn init(store: &Store, protected: bool, now: u64, console: &mut dyn Console) -> 
     console.say(&format!(
         "made the identity {}\npublic key {public}\nkeep a copy of it: without it no key can be opened",
         store.identity.display()
-    ))
+    ));
+    Ok(())
 }
 
 fn add(store: &Store, name: &str, existing: Existing, now: u64, console: &mut dyn Console) -> Result<(), Error> {
@@ -137,7 +147,8 @@ fn add(store: &Store, name: &str, existing: Existing, now: u64, console: &mut dy
     if let Some(retired) = added.retired {
         said.push_str(&format!("; the former one is {}", retired.display()));
     }
-    console.say(&said)
+    console.say(&said);
+    Ok(())
 }
 
 /// What `list` shows.
@@ -219,12 +230,8 @@ impl Row {
 struct Terminal;
 
 impl Console for Terminal {
-    fn say(&mut self, text: &str) -> Result<(), Error> {
-        match writeln!(io::stdout().lock(), "{text}") {
-            // Whoever reads has had enough, as `head` does.
-            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-            result => result.map_err(|error| Error::new(Code::StateFolder, "cannot write to standard output").caused_by(error)),
-        }
+    fn say(&mut self, text: &str) {
+        super::output::print(&format!("{}\n", super::output::printable(text)));
     }
 
     fn ask(&mut self, question: &Question<'_>) -> Result<Secret, Error> {
@@ -285,10 +292,9 @@ mod tests {
     }
 
     impl Console for Script {
-        fn say(&mut self, text: &str) -> Result<(), Error> {
+        fn say(&mut self, text: &str) {
             self.said.push_str(text);
             self.said.push('\n');
-            Ok(())
         }
 
         fn ask(&mut self, question: &Question<'_>) -> Result<Secret, Error> {
@@ -338,6 +344,8 @@ mod tests {
         fixture.keys("add zai", &[KEY]).unwrap();
         assert_eq!(fixture.keys("add zai", &[]).unwrap_err().message, "there is a key \"zai\" already");
         assert_eq!(fixture.keys(&format!("add {KEY}"), &[]).unwrap_err().code, Code::Usage);
+        let error = fixture.keys(&format!("add zai {KEY}"), &[]).unwrap_err();
+        assert!(error.code == Code::Usage && !format!("{error:?}").contains(KEY));
         let said = fixture.keys("add zai --force", &[KEY]).unwrap();
         assert!(said.contains("the former one is") && said.contains("/.retired/zai.20251121T143736Z.age"), "{said}");
     }

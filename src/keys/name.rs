@@ -25,6 +25,7 @@ const PREFIXES: &[&str] = &[
     "bearer",
     "age-secret-key-",
     "aimux_",
+    "aimux-",
 ];
 
 /// Whether a text that stands where a name belongs is rather a secret: it begins as providers' keys do, or holds a long
