@@ -119,12 +119,13 @@ impl Found {
 
     /// Some proxies put the provider's body as text into their own message.
     fn from_text(text: &str, depth: u8) -> Self {
-        if depth < 4 && text.trim_start().starts_with('{') {
-            if let Ok(inner @ Value::Object(_)) = serde_json::from_str::<Value>(text) {
-                let found = Self::read(&inner, depth + 1);
-                if !found.message.is_empty() {
-                    return found;
-                }
+        if depth < 4
+            && text.trim_start().starts_with('{')
+            && let Ok(inner @ Value::Object(_)) = serde_json::from_str::<Value>(text)
+        {
+            let found = Self::read(&inner, depth + 1);
+            if !found.message.is_empty() {
+                return found;
             }
         }
         Self { message: cut(text), ..Self::default() }
@@ -141,11 +142,11 @@ impl Found {
             }
         }
         let text = |name: &str| map.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
-        if found.message.is_empty() {
-            if let Some(said) = ["message", "msg", "status_msg", "error_message", "reason", "Message"].iter().find_map(|name| text(name)) {
-                let inner = Self::from_text(said, depth);
-                found = Self { kind_word: found.kind_word.or(inner.kind_word.clone()), ..inner };
-            }
+        if found.message.is_empty()
+            && let Some(said) = ["message", "msg", "status_msg", "error_message", "reason", "Message"].iter().find_map(|name| text(name))
+        {
+            let inner = Self::from_text(said, depth);
+            found = Self { kind_word: found.kind_word.or(inner.kind_word.clone()), ..inner };
         }
         found.add_provider_words(map, depth);
         found.kind_word =

@@ -5,8 +5,7 @@ use http::{HeaderValue, Response};
 
 use super::reply::{self, ReplyBody};
 use crate::dialect::Dialect;
-use crate::upstream::Job;
-use crate::upstream::drive::count_tokens;
+use crate::upstream::{Job, count_tokens};
 
 /// The count of the job's first target.
 pub(super) async fn count(job: &Job) -> Response<ReplyBody> {

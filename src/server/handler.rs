@@ -16,8 +16,8 @@ use super::{Shared, auth, count_tokens, models};
 use crate::dialect::Dialect;
 use crate::error::{Code, Error};
 use crate::route::{estimate, plan};
-use crate::upstream::drive::{Preamble, drive};
-use crate::upstream::{Answer, Job};
+use crate::upstream::drive::drive;
+use crate::upstream::{Answer, Job, Preamble};
 use crate::wire::peek::{Peek, PeekError, peek};
 
 /// After so long without content the client's stream is started without an upstream's.

@@ -40,7 +40,7 @@ const KEPT_BACK: &[&str] = &[
 
 /// Headers of a request to `endpoint`. `client` are the client's own headers when it speaks the endpoint's dialect.
 #[must_use]
-pub fn upward(client: Option<&HeaderMap>, provider: &Provider, endpoint: &Endpoint, key: Option<&Key>) -> HeaderMap {
+pub(super) fn upward(client: Option<&HeaderMap>, provider: &Provider, endpoint: &Endpoint, key: Option<&Key>) -> HeaderMap {
     let mut headers = HeaderMap::with_capacity(24);
     if let Some(client) = client {
         let dropped_by_connection: Vec<&str> = client
@@ -86,7 +86,7 @@ pub fn upward(client: Option<&HeaderMap>, provider: &Provider, endpoint: &Endpoi
 
 /// The upstream's headers that a client gets. `same` says whether both speak one dialect.
 #[must_use]
-pub fn downward(upstream: &HeaderMap, same: bool) -> HeaderMap {
+pub(super) fn downward(upstream: &HeaderMap, same: bool) -> HeaderMap {
     let mut headers = HeaderMap::with_capacity(8);
     for (name, value) in upstream {
         let text = name.as_str();

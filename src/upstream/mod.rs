@@ -2,11 +2,17 @@
 //!
 //! Start with [`drive`] (attempts until the first content), then [`relay`] (the answer on its way).
 
+mod attempt;
 pub mod client;
 pub mod drive;
-pub mod headers;
+mod headers;
+pub mod preamble;
+mod refusal;
 pub mod relay;
 mod settle;
 
-pub use drive::{Answer, Job, Refusal, Upstreams};
+pub use attempt::count_tokens;
+pub use drive::{Answer, Job, Upstreams};
+pub use preamble::Preamble;
+pub use refusal::Refusal;
 pub use relay::Relay;

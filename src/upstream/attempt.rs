@@ -1,0 +1,349 @@
+//! One attempt at one target: rendered, sent, and read until its content begins or it has failed.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderMap, Method, Request, Uri};
+use http_body_util::{BodyExt, Full};
+
+use super::client::UpstreamBody;
+use super::drive::Job;
+use super::headers;
+use super::preamble::Held;
+use super::refusal::{Refusal, broken, retry_after, scrub, unreachable};
+use super::relay::read_whole;
+use crate::chat::{ChatResponse, Event, Failure, FailureKind, Loss, Usage};
+use crate::dialect::transcode::{Rendered, Transcoder, render};
+use crate::dialect::{Progress, ReplyMap, ReplyStream, StreamDecoder};
+use crate::error::Code;
+use crate::route::Target;
+use crate::route::table::Key;
+use crate::wire::sse::Splitter;
+
+/// The most bytes of an error body that are read.
+const ERROR_BODY_MAX: usize = 1 << 20;
+
+/// A count that takes longer is estimated.
+const COUNT_TOKENS: Duration = Duration::from_secs(10);
+
+/// How one attempt went.
+pub(super) enum Attempted {
+    Content(Box<Begun>),
+    Whole {
+        body: Bytes,
+        usage: Usage,
+        headers: HeaderMap,
+    },
+    Refused(Refusal),
+    Broken(Refusal),
+    /// The request cannot be said to this target, or to any.
+    Unsayable(Refusal),
+}
+
+/// An answer whose content has begun.
+pub(super) struct Begun {
+    pub(super) reply: Box<dyn ReplyStream>,
+    pub(super) upstream: Option<UpstreamBody>,
+    pub(super) held: Bytes,
+    pub(super) headers: HeaderMap,
+}
+
+impl Job {
+    /// One attempt at one target.
+    pub(super) async fn attempt(&self, target: &Target, key: Option<&Key>, losses: &mut Vec<Loss>) -> Attempted {
+        let endpoint = target.endpoint();
+        let upstream = target.upstream(self.client);
+        let (body, reply_map) = match render(&self.body, &self.peek, self.client, endpoint.dialect, &upstream) {
+            Ok(Rendered::Passthrough(body)) => (body, None),
+            Ok(Rendered::Translated { body, losses: lost, reply }) => {
+                *losses = lost;
+                let ours = self.reply_map();
+                (body, Some(ReplyMap { model: ours.model, id: ours.id, input_estimate: ours.input_estimate, ..reply }))
+            }
+            Err(error) => {
+                let mut failure = Failure::new(FailureKind::InvalidRequest, error.to_string());
+                failure.param = (!error.path.is_empty()).then(|| error.path.into_owned());
+                return Attempted::Unsayable(Refusal::new(Code::Unsupported, failure));
+            }
+        };
+        let request = match self.request(target, key, endpoint.dialect.endpoint(), body) {
+            Ok(request) => request,
+            Err(refusal) => return Attempted::Broken(*refusal),
+        };
+        let first_byte = if self.peek.stream { self.limits.first_byte_s } else { self.limits.first_byte_whole_s };
+        let answer = match tokio::time::timeout(Duration::from_secs(first_byte), self.upstreams.client.send(request)).await {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(error)) => return Attempted::Broken(unreachable(&target.provider.name, &error)),
+            Err(_) => {
+                let message = format!("provider \"{}\" sent nothing for {first_byte} s", target.provider.name);
+                return Attempted::Broken(Refusal::new(Code::UpstreamTimeout, Failure::new(FailureKind::Timeout, message)));
+            }
+        };
+        let (head, body) = answer.into_parts();
+        let headers = headers::downward(&head.headers, self.client == endpoint.dialect);
+        if !head.status.is_success() {
+            let body = read_whole(body, ERROR_BODY_MAX, self.patience().idle).await.unwrap_or_default();
+            return Attempted::Refused(self.refusal(head.status.as_u16(), &body, &head.headers, headers, target, key));
+        }
+        if self.peek.stream {
+            self.begin_stream(target, body, reply_map, headers).await
+        } else {
+            self.whole(target, key, body, reply_map, headers).await
+        }
+    }
+
+    /// The HTTP request to `path` under the target's base URL.
+    fn request(&self, target: &Target, key: Option<&Key>, path: &str, body: Bytes) -> Result<Request<Full<Bytes>>, Box<Refusal>> {
+        let endpoint = target.endpoint();
+        let is_same = self.client == endpoint.dialect;
+        let query = self.query.as_deref().filter(|query| is_same && !query.is_empty());
+        let url = match query {
+            Some(query) => format!("{}{path}?{query}", endpoint.base_url),
+            None => format!("{}{path}", endpoint.base_url),
+        };
+        let bad = |reason: String| {
+            let message = format!("provider \"{}\" cannot be addressed: {reason}", target.provider.name);
+            Box::new(Refusal::new(Code::UpstreamFailed, Failure::new(FailureKind::Server, message)))
+        };
+        let uri = Uri::try_from(url).map_err(|error| bad(error.to_string()))?;
+        let mut request = Request::new(Full::new(body));
+        *request.method_mut() = Method::POST;
+        *request.uri_mut() = uri;
+        *request.headers_mut() = headers::upward(is_same.then_some(&self.headers), &target.provider, endpoint, key);
+        Ok(request)
+    }
+
+    /// An upstream's error answer, as the client will read it if no other target answers.
+    fn refusal(&self, status: u16, body: &Bytes, theirs: &HeaderMap, headers: HeaderMap, target: &Target, key: Option<&Key>) -> Refusal {
+        let dialect = target.endpoint().dialect;
+        let body = scrub(body.clone(), key.map(|key| &key.secret));
+        let mut failure = (dialect.codec().decode_error)(status, &body);
+        if failure.retry_after.is_none() {
+            failure.retry_after = retry_after(theirs);
+        }
+        let provider = &target.provider.name;
+        let code = match status {
+            401 | 403 => Code::UpstreamAuth,
+            429 => Code::UpstreamLimited,
+            400..=499 => Code::UpstreamRejected,
+            _ => Code::UpstreamFailed,
+        };
+        let is_auth = code == Code::UpstreamAuth;
+        if is_auth {
+            let key = key.map_or("none", |key| key.name.as_str());
+            failure.message = format!("provider \"{provider}\" refused the key \"{key}\": {}", failure.message);
+        }
+        let is_relayed = self.client == dialect && !is_auth && serde_json::from_slice::<serde::de::IgnoredAny>(&body).is_ok();
+        Refusal { code, failure, headers, body: is_relayed.then_some(body) }
+    }
+
+    /// An error in a 200, before the first content.
+    fn disguised(&self, mut failure: Failure, headers: HeaderMap) -> Refusal {
+        if failure.status < 400 {
+            failure.status = 502;
+        }
+        let code = if failure.kind == FailureKind::RateLimit { Code::UpstreamLimited } else { Code::UpstreamNonsense };
+        Refusal { code, failure, headers, body: None }
+    }
+
+    /// Reads a stream until its content begins.
+    async fn begin_stream(&self, target: &Target, mut body: UpstreamBody, map: Option<ReplyMap>, headers: HeaderMap) -> Attempted {
+        let mut reply = self.reply_stream(target, map.as_ref());
+        let mut held = Held::default();
+        self.preamble.forget_unsent();
+        let mut is_judged = false;
+        let mut unjudged = Vec::new();
+        loop {
+            let frame = match tokio::time::timeout(self.patience().idle, body.frame()).await {
+                Ok(Some(Ok(frame))) => frame,
+                Ok(None) => {
+                    let out = if is_judged { reply.end() } else { Bytes::new() };
+                    held.take(out, &self.preamble);
+                    return self.ended_early(reply, held, headers);
+                }
+                Ok(Some(Err(_))) => return Attempted::Broken(broken(&target.provider.name, "broke off before its first content")),
+                Err(_) => return Attempted::Broken(broken(&target.provider.name, "was silent before its first content")),
+            };
+            let Ok(mut chunk) = frame.into_data() else { continue };
+            if !is_judged {
+                // An answer to a stream request may be JSON or HTML all the same, whatever its content type says; some
+                // pad it with blanks first.
+                match chunk.iter().find(|byte| !byte.is_ascii_whitespace()) {
+                    None => {
+                        unjudged.extend_from_slice(&chunk);
+                        continue;
+                    }
+                    Some(b'{' | b'<' | b'[') => {
+                        unjudged.extend_from_slice(&chunk);
+                        return self.whole_as_stream(target, unjudged, body, map, headers).await;
+                    }
+                    Some(_) => {
+                        is_judged = true;
+                        if !unjudged.is_empty() {
+                            unjudged.extend_from_slice(&chunk);
+                            chunk = std::mem::take(&mut unjudged).into();
+                        }
+                    }
+                }
+            }
+            held.swallow_start(reply.as_mut(), &self.preamble);
+            let out = reply.push(chunk);
+            let Progress { content, finished, failure, .. } = reply.progress();
+            if let Some(failure) = failure {
+                return Attempted::Refused(self.disguised(failure.clone(), headers));
+            }
+            let has_begun = *content || *finished;
+            held.take(out, &self.preamble);
+            if has_begun {
+                let held = held.release(&self.preamble);
+                return Attempted::Content(Box::new(Begun { reply, upstream: Some(body), held, headers }));
+            }
+        }
+    }
+
+    /// The stream ended before any content: an empty answer if it said so, else a failure.
+    fn ended_early(&self, reply: Box<dyn ReplyStream>, held: Held, headers: HeaderMap) -> Attempted {
+        match &reply.progress().failure {
+            None if reply.progress().finished => {
+                let held = held.release(&self.preamble);
+                Attempted::Content(Box::new(Begun { reply, upstream: None, held, headers }))
+            }
+            Some(failure) => Attempted::Refused(self.disguised(failure.clone(), headers)),
+            None => Attempted::Refused(self.disguised(Failure::new(FailureKind::Server, "the provider's answer was empty"), headers)),
+        }
+    }
+
+    fn reply_stream(&self, target: &Target, map: Option<&ReplyMap>) -> Box<dyn ReplyStream> {
+        let endpoint = target.endpoint();
+        let (theirs, ours) = (endpoint.dialect.codec(), self.client.codec());
+        match map {
+            None => (ours.tap)(&endpoint.quirks),
+            Some(map) => Box::new(Transcoder::new(theirs, ours, map, &endpoint.quirks, self.limits.frame_bytes)),
+        }
+    }
+
+    /// A whole answer to a request that was not to be streamed.
+    async fn whole(&self, target: &Target, key: Option<&Key>, body: UpstreamBody, map: Option<ReplyMap>, headers: HeaderMap) -> Attempted {
+        let body = match read_whole(body, self.limits.answer_bytes, Duration::from_secs(self.limits.first_byte_whole_s)).await {
+            Ok(body) => body,
+            Err(reason) => return Attempted::Broken(broken(&target.provider.name, reason)),
+        };
+        let body = scrub(body, key.map(|key| &key.secret));
+        let map_or_ours = map.clone().unwrap_or_else(|| self.reply_map());
+        match self.decode_whole(target, &body, &map_or_ours) {
+            Err(failure) => Attempted::Refused(self.disguised(failure, headers)),
+            Ok((response, is_json)) => {
+                let usage = response.usage;
+                let body = if map.is_none() && is_json { body } else { (self.client.codec().encode_response)(&response, &map_or_ours) };
+                Attempted::Whole { body, usage, headers }
+            }
+        }
+    }
+
+    /// Decodes a whole answer, which may be an event stream although none was asked for. Also tells whether it was JSON.
+    fn decode_whole(&self, target: &Target, body: &Bytes, map: &ReplyMap) -> Result<(ChatResponse, bool), Failure> {
+        let endpoint = target.endpoint();
+        let codec = endpoint.dialect.codec();
+        let is_stream = matches!(body.trim_ascii_start().first(), Some(b'd' | b'e' | b':' | b'i' | b'r'));
+        if !is_stream {
+            return (codec.decode_response)(body, map, &endpoint.quirks).map(|response| (response, true));
+        }
+        let mut decoder = (codec.stream_decoder)(map, &endpoint.quirks);
+        let events = decode_stream(decoder.as_mut(), body, self.limits.frame_bytes);
+        ChatResponse::from_events(events).map(|response| (response, false))
+    }
+
+    /// A whole answer to a request that was to be streamed.
+    async fn whole_as_stream(
+        &self,
+        target: &Target,
+        mut begun: Vec<u8>,
+        body: UpstreamBody,
+        map: Option<ReplyMap>,
+        headers: HeaderMap,
+    ) -> Attempted {
+        match read_whole(body, self.limits.answer_bytes, self.patience().idle).await {
+            Ok(rest) => begun.extend_from_slice(&rest),
+            Err(reason) => return Attempted::Broken(broken(&target.provider.name, reason)),
+        }
+        let endpoint = target.endpoint();
+        let map = map.unwrap_or_else(|| self.reply_map());
+        let response = match (endpoint.dialect.codec().decode_response)(&begun, &map, &endpoint.quirks) {
+            Ok(response) => response,
+            Err(failure) => return Attempted::Refused(self.disguised(failure, headers)),
+        };
+        let mut encoder = (self.client.codec().stream_encoder)(&map);
+        let mut out = Vec::new();
+        if self.preamble.is_sent() {
+            encoder.early_start(&mut Vec::new());
+        }
+        let usage = response.usage;
+        for event in response.into_events() {
+            encoder.event(event, &mut out);
+        }
+        let reply = Box::new(Done(Progress { content: true, finished: true, failure: None, usage }));
+        Attempted::Content(Box::new(Begun { reply, upstream: None, held: out.into(), headers }))
+    }
+}
+
+/// All events of a stream that is there whole.
+fn decode_stream(decoder: &mut dyn StreamDecoder, body: &[u8], frame_max: usize) -> Vec<Event> {
+    let mut events = Vec::new();
+    let mut splitter = Splitter::new(frame_max);
+    splitter.push(body);
+    while let Ok(Some(frame)) = splitter.next_frame() {
+        decoder.frame(&frame, &mut events);
+    }
+    if let Some(frame) = splitter.finish() {
+        decoder.frame(&frame, &mut events);
+    }
+    decoder.end(&mut events);
+    events
+}
+
+/// A reply of which nothing more comes.
+struct Done(Progress);
+
+impl ReplyStream for Done {
+    fn push(&mut self, _: Bytes) -> Bytes {
+        Bytes::new()
+    }
+
+    fn end(&mut self) -> Bytes {
+        Bytes::new()
+    }
+
+    fn fail(&mut self, _: &Failure) -> Bytes {
+        Bytes::new()
+    }
+
+    fn keep_alive(&mut self) -> Bytes {
+        Bytes::new()
+    }
+
+    fn early_start(&mut self) -> Bytes {
+        Bytes::new()
+    }
+
+    fn progress(&self) -> &Progress {
+        &self.0
+    }
+}
+
+/// The tokens of the job's input, in the target's own count; `None` when it does not tell.
+pub async fn count_tokens(job: &Job, target: &Target) -> Option<Bytes> {
+    let upstream = target.upstream(job.client);
+    let Ok(Rendered::Passthrough(body)) = render(&job.body, &job.peek, job.client, target.endpoint().dialect, &upstream) else {
+        return None;
+    };
+    let request = job.request(target, target.provider.keys.first(), "/v1/messages/count_tokens", body).ok()?;
+    let answer = tokio::time::timeout(COUNT_TOKENS, job.upstreams.client.send(request)).await.ok()?.ok()?;
+    let (head, body) = answer.into_parts();
+    let body = read_whole(body, ERROR_BODY_MAX, COUNT_TOKENS).await.ok()?;
+    #[derive(serde::Deserialize)]
+    struct Counted {
+        #[serde(rename = "input_tokens")]
+        _input_tokens: u64,
+    }
+    (head.status.is_success() && serde_json::from_slice::<Counted>(&body).is_ok()).then_some(body)
+}

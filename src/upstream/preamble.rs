@@ -1,0 +1,94 @@
+//! What is held back of an answer until its content begins.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+
+use crate::dialect::{Dialect, ReplyMap, ReplyStream};
+
+/// What is held back of an answer until its content begins, and whether the client's stream has been started without it.
+#[derive(Debug, Default)]
+pub struct Preamble(Mutex<PreambleState>);
+
+#[derive(Debug, Default)]
+struct PreambleState {
+    held: Vec<u8>,
+    is_sent: bool,
+}
+
+impl Preamble {
+    fn state(&self) -> MutexGuard<'_, PreambleState> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A new attempt begins: what an earlier one said and the client has not seen is void.
+    pub(super) fn forget_unsent(&self) {
+        self.state().held.clear();
+    }
+
+    /// Whether the client's stream has been started.
+    pub(super) fn is_sent(&self) -> bool {
+        self.state().is_sent
+    }
+
+    /// Starts the client's stream now: with what the upstream has said so far, else with a start of our own.
+    #[must_use]
+    pub fn start_early(&self, client: Dialect, reply: &ReplyMap) -> Vec<u8> {
+        let mut state = self.state();
+        state.is_sent = true;
+        let mut start = std::mem::take(&mut state.held);
+        if start.is_empty() {
+            (client.codec().stream_encoder)(reply).early_start(&mut start);
+        }
+        start
+    }
+}
+
+/// What one attempt holds back. It lies in the shared preamble until that has been sent, then here.
+#[derive(Default)]
+pub(super) struct Held {
+    after_start: Vec<u8>,
+    /// The usual case: one piece, never copied.
+    only: Bytes,
+    has_spoken: bool,
+    has_swallowed: bool,
+}
+
+impl Held {
+    /// Once the client's stream has a start that is not this attempt's, this attempt's own start is not wanted.
+    pub(super) fn swallow_start(&mut self, reply: &mut dyn ReplyStream, preamble: &Preamble) {
+        if !self.has_spoken && !self.has_swallowed && preamble.state().is_sent {
+            let _ = reply.early_start();
+            self.has_swallowed = true;
+        }
+    }
+
+    pub(super) fn take(&mut self, out: Bytes, preamble: &Preamble) {
+        if out.is_empty() {
+            return;
+        }
+        let mut state = preamble.state();
+        if state.is_sent {
+            self.after_start.extend_from_slice(&out);
+        } else if !self.has_spoken {
+            self.only = out.clone();
+            state.held.clear();
+            state.held.extend_from_slice(&out);
+        } else {
+            state.held.extend_from_slice(&out);
+            self.only = Bytes::new();
+        }
+        self.has_spoken = true;
+    }
+
+    pub(super) fn release(self, preamble: &Preamble) -> Bytes {
+        let mut state = preamble.state();
+        if state.is_sent {
+            self.after_start.into()
+        } else if self.only.is_empty() {
+            std::mem::take(&mut state.held).into()
+        } else {
+            self.only
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! Why there is no answer, as the client is told.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::HeaderMap;
+
+use super::client::SendError;
+use crate::chat::{Failure, FailureKind, RetryAfter};
+use crate::error::Code;
+use crate::secret::Secret;
+
+/// Why there is no answer, as the client is told.
+#[derive(Debug, Clone)]
+pub struct Refusal {
+    /// aimux's code.
+    pub code: Code,
+    /// What the body says.
+    pub failure: Failure,
+    /// Headers for the client.
+    pub headers: HeaderMap,
+    /// The upstream's own body, where the dialects match.
+    pub body: Option<Bytes>,
+}
+
+impl Refusal {
+    /// A refusal in our own words.
+    #[must_use]
+    pub fn new(code: Code, failure: Failure) -> Self {
+        Self { code, failure, headers: HeaderMap::new(), body: None }
+    }
+}
+
+pub(super) fn bug() -> Refusal {
+    Refusal::new(Code::Bug, Failure::from_status(500, "a bug in aimux: the attempt machine asked for the impossible"))
+}
+
+pub(super) fn all_resting(rest: Duration) -> Refusal {
+    let seconds = rest.as_secs().max(1);
+    let mut failure = Failure::new(FailureKind::RateLimit, format!("every provider of this model rests; the first is back in {seconds} s"));
+    failure.retry_after = Some(RetryAfter { text: seconds.to_string(), ms: Some(seconds * 1000) });
+    Refusal::new(Code::UpstreamLimited, failure)
+}
+
+pub(super) fn broken(provider: &str, what: &str) -> Refusal {
+    let message = format!("provider \"{provider}\": {what}");
+    Refusal::new(Code::UpstreamBroken, Failure::new(FailureKind::Server, message))
+}
+
+pub(super) fn unreachable(provider: &str, error: &SendError) -> Refusal {
+    let message = format!("provider \"{provider}\" could not be reached: {error}");
+    Refusal::new(Code::UpstreamFailed, Failure::new(FailureKind::Server, message))
+}
+
+/// `Retry-After` of an answer: `retry-after-ms`, seconds, or a date (relayed, but not understood here).
+pub(super) fn retry_after(headers: &HeaderMap) -> Option<RetryAfter> {
+    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim);
+    let precise = text("retry-after-ms").and_then(|ms| ms.parse::<f64>().ok());
+    let after = text("retry-after");
+    let ms = precise.or_else(|| after.and_then(|seconds| seconds.parse::<f64>().ok()).map(|seconds| seconds * 1000.0));
+    let ms = ms.filter(|ms| ms.is_finite() && *ms >= 0.0).map(|ms| ms.min(86_400_000.0));
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 0 and a day")]
+    let ms = ms.map(|ms| ms as u64);
+    let text = after.map(str::to_owned).or_else(|| ms.map(|ms| ms.div_ceil(1000).to_string()))?;
+    Some(RetryAfter { text, ms })
+}
+
+/// The body without the key, should the upstream have echoed it.
+pub(super) fn scrub(body: Bytes, secret: Option<&Secret>) -> Bytes {
+    let Some(secret) = secret.map(Secret::expose).filter(|secret| secret.len() >= 8) else { return body };
+    let finder = memchr::memmem::Finder::new(secret);
+    if finder.find(&body).is_none() {
+        return body;
+    }
+    let mut out = Vec::with_capacity(body.len());
+    let mut rest = &body[..];
+    while let Some(at) = finder.find(rest) {
+        out.extend_from_slice(&rest[..at]);
+        out.extend_from_slice(b"[redacted]");
+        rest = &rest[at + secret.len()..];
+    }
+    out.extend_from_slice(rest);
+    out.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::HeaderValue;
+
+    #[test]
+    fn an_echoed_key_is_cut_out() {
+        let secret = Secret::new("sk-0123456789".to_owned());
+        let body = scrub(Bytes::from_static(b"bad key sk-0123456789, sk-0123456789!"), Some(&secret));
+        assert_eq!(body, "bad key [redacted], [redacted]!");
+    }
+
+    #[test]
+    fn retry_after_is_kept_as_it_came() {
+        let read = |name: &'static str, value: &'static str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(name, HeaderValue::from_static(value));
+            retry_after(&headers)
+        };
+        assert_eq!(read("retry-after", "7"), Some(RetryAfter { text: "7".to_owned(), ms: Some(7000) }));
+        assert_eq!(read("retry-after-ms", "1500"), Some(RetryAfter { text: "2".to_owned(), ms: Some(1500) }));
+        let date = "Wed, 21 Oct 2026 07:28:00 GMT";
+        assert_eq!(read("retry-after", date), Some(RetryAfter { text: date.to_owned(), ms: None }));
+    }
+}
