@@ -3,7 +3,10 @@
 //! An OpenAI-compatible provider is one row in [`table`]; a model's price or limit one row in [`models`].
 
 pub mod models;
+mod reference;
 pub mod table;
+
+pub use reference::reference;
 
 use crate::dialect::{Dialect, Quirks};
 

@@ -1,4 +1,4 @@
-//! The models: context, limits, prices and capabilities, as the providers stated them in July 2026.
+//! The models: context, limits, prices and capabilities, as publicly listed in July 2026.
 //!
 //! A model is one row. The rows are sorted by provider and id, which a test checks, since [`model`] searches them by
 //! halves. A model that is missing here still works; only its limits, its price and its place in listings are unknown.

@@ -323,7 +323,9 @@ impl Attempts {
         let rest = self.shortest_rest(now, u32::MAX, health);
         let all_are_limited = self.last_was_limit && self.slots.len() > 1 && self.slots.iter().all(|slot| !slot.is_out);
         match rest {
-            Some(rest) if self.made == 0 || all_are_limited => Step::Fail(Verdict::AllResting(rest.clamp(REST_MIN, RESTING_MAX))),
+            Some(rest) if self.made == 0 || all_are_limited => {
+                Step::Fail(Verdict::AllResting(whole_seconds(rest).clamp(REST_MIN, RESTING_MAX)))
+            }
             None if self.made == 0 => Step::Fail(Verdict::AllResting(REST_MIN)),
             _ => Step::Fail(Verdict::LastFailure),
         }
@@ -411,6 +413,11 @@ impl Attempts {
         z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         (z ^ (z >> 31)) % most.saturating_add(1)
     }
+}
+
+/// A Retry-After has no fractions; rounded down, it would bring the client back too early.
+fn whole_seconds(rest: Duration) -> Duration {
+    Duration::from_secs(rest.as_secs() + u64::from(rest.subsec_nanos() > 0))
 }
 
 impl Slot {
