@@ -10,11 +10,9 @@ pub mod estimate;
 pub mod glob;
 pub mod health;
 pub mod plan;
-#[cfg(test)]
-mod simulation;
 pub mod table;
 #[cfg(test)]
-mod testing;
+mod tests;
 
 pub use attempts::{Attempts, Happened, Step, Verdict};
 pub use health::Health;

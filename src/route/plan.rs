@@ -221,7 +221,7 @@ mod tests {
     use super::*;
     use crate::route::glob::Glob;
     use crate::route::table::TargetRef;
-    use crate::route::testing::provider;
+    use crate::route::tests::provider;
 
     const CLIENT: Dialect = Dialect::AnthropicMessages;
 

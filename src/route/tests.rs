@@ -6,12 +6,33 @@ use std::time::{Duration, Instant};
 use super::attempts::{Attempts, Happened, Step, Verdict};
 use super::health::{Health, Why};
 use super::plan::{Plan, Target};
-use super::table::{Breaker, Provider, Retry};
-use super::testing::provider;
+use super::table::{Breaker, Endpoint, Key, Provider, Retry};
 use crate::chat::FailureKind;
+use crate::provider::preset;
+use crate::secret::Secret;
 
 const MS: Duration = Duration::from_millis(1);
 const S: Duration = Duration::from_secs(1);
+
+/// A provider like the preset of that name, else like `openai`, with so many keys.
+pub(super) fn provider(name: &str, keys: usize) -> Provider {
+    let preset = preset(name).or_else(|| preset("openai")).unwrap();
+    Provider {
+        name: name.to_owned(),
+        endpoints: preset
+            .endpoints
+            .iter()
+            .map(|e| Endpoint { dialect: e.dialect, base_url: e.base_url.to_owned(), auth: e.auth, quirks: e.quirks.clone() })
+            .collect(),
+        keys: (0..keys).map(|n| Key { name: format!("{name}-{n}"), secret: Secret::new(format!("secret-{n}")) }).collect(),
+        catalog: preset.catalog,
+        models: Vec::new(),
+        headers: Vec::new(),
+        concurrent_max: None,
+        requests_per_minute: None,
+        http2: false,
+    }
+}
 
 /// What a made-up upstream answers.
 #[derive(Debug, Clone, Copy, PartialEq)]
