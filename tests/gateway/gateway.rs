@@ -1,0 +1,168 @@
+//! The program under test: a config, a fresh home, a running `aimux serve`, and requests to it.
+
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use crate::http::{self, Reply, Whole};
+use crate::replies::Speaks;
+use crate::upstream::Upstream;
+
+/// What clients of the tests send.
+pub(crate) const TOKEN: &str = "client-token-0123456789abcdef";
+/// What aimux sends to the scripted upstreams.
+pub(crate) const KEY: &str = "sk-upstream-0123456789abcdef";
+
+/// A running server, killed when dropped.
+pub(crate) struct Gateway {
+    child: Child,
+    pub(crate) port: u16,
+    home: tempfile::TempDir,
+    /// What it printed before it was ready.
+    pub(crate) greeting: Vec<String>,
+}
+
+/// The program with an environment of its own.
+pub(crate) fn aimux(home: &Path) -> Command {
+    let mut command = Command::new(assert_cmd::cargo::cargo_bin("aimux"));
+    command
+        .env_clear()
+        .env("PATH", std::env::var_os("PATH").unwrap())
+        .env("HOME", home)
+        .env("AIMUX_CLIENT_TOKEN", TOKEN)
+        .env("UPSTREAM_KEY", KEY);
+    command
+}
+
+/// A config with one provider per upstream, named `up0`, `up1`, …, and `extra` lines.
+pub(crate) fn config(upstreams: &[(Speaks, &Upstream)], models: &str, extra: &str) -> String {
+    let mut text = "version: 1\nserver: { listen: \"127.0.0.1:0\", token: { env: AIMUX_CLIENT_TOKEN } }\nproviders:\n".to_owned();
+    for (index, (speaks, upstream)) in upstreams.iter().enumerate() {
+        let base = upstream.url() + if *speaks == Speaks::Chat { "/v1" } else { "" };
+        text += &format!("  up{index}: {{ dialect: {}, base_url: \"{base}\", key: {{ env: UPSTREAM_KEY }} }}\n", speaks.dialect());
+    }
+    if !models.is_empty() {
+        text += &format!("models:\n  {models}\n");
+    }
+    text + extra + "\n"
+}
+
+impl Gateway {
+    /// Starts with a config's text and waits until it is ready.
+    pub(crate) fn start(config: &str) -> Self {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("aimux.yaml");
+        std::fs::write(&path, config).unwrap();
+        Self::spawn(home, &["serve", "--config", path.to_str().unwrap()])
+    }
+
+    /// One upstream; every model goes to `up0/up-model`.
+    pub(crate) fn before(speaks: Speaks, upstream: &Upstream) -> Self {
+        Self::start(&config(&[(speaks, upstream)], "\"*\": [up0/up-model]", ""))
+    }
+
+    /// `aimux serve --demo`.
+    pub(crate) fn demo() -> Self {
+        Self::spawn(tempfile::tempdir().unwrap(), &["serve", "--demo", "--listen", "127.0.0.1:0"])
+    }
+
+    fn spawn(home: tempfile::TempDir, args: &[&str]) -> Self {
+        let log = std::fs::File::create(home.path().join("stderr")).unwrap();
+        let mut child = aimux(home.path()).args(args).stdout(Stdio::piped()).stderr(log).stdin(Stdio::null()).spawn().unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let mut greeting = Vec::new();
+        for line in lines.by_ref().map_while(Result::ok) {
+            let address = line.split_once("ready on http://").map(|(_, address)| address.trim().to_owned());
+            greeting.push(line);
+            if let Some(address) = address {
+                let port = address.rsplit(':').next().unwrap().parse().unwrap();
+                // The pipe must be read on: a full one would block the server.
+                let (send, receive) = std::sync::mpsc::channel();
+                std::thread::spawn(move || lines.map_while(Result::ok).for_each(|line| send.send(line).unwrap_or_default()));
+                greeting.extend(std::iter::from_fn(|| receive.recv_timeout(Duration::from_millis(150)).ok()));
+                return Self { child, port, home, greeting };
+            }
+        }
+        let status = child.wait().unwrap();
+        panic!("the server ended ({status}):\n{}", std::fs::read_to_string(home.path().join("stderr")).unwrap_or_default());
+    }
+
+    /// `http://127.0.0.1:PORT`.
+    pub(crate) fn url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
+    }
+
+    /// The folder that holds its config and state.
+    pub(crate) fn home(&self) -> PathBuf {
+        self.home.path().to_owned()
+    }
+
+    /// What it logged so far.
+    pub(crate) fn log(&self) -> String {
+        std::fs::read_to_string(self.home.path().join("stderr")).unwrap()
+    }
+
+    /// A request with the right token.
+    pub(crate) fn send(&self, method: &str, path: &str, body: &[u8]) -> Reply {
+        let token = format!("Bearer {TOKEN}");
+        let headers = [("authorization", token.as_str()), ("content-type", "application/json"), ("anthropic-version", "2023-06-01")];
+        http::send(self.port, method, path, &headers, body)
+    }
+
+    /// A request with the right token, read to its end.
+    pub(crate) fn call(&self, method: &str, path: &str, body: &[u8]) -> Whole {
+        self.send(method, path, body).whole()
+    }
+
+    /// A Messages request.
+    pub(crate) fn messages(&self, body: &Value) -> Whole {
+        self.call("POST", "/v1/messages", body.to_string().as_bytes())
+    }
+
+    /// A Chat Completions request.
+    pub(crate) fn chat(&self, body: &Value) -> Whole {
+        self.call("POST", "/v1/chat/completions", body.to_string().as_bytes())
+    }
+
+    /// Sends SIGTERM.
+    pub(crate) fn terminate(&self) {
+        let pid = rustix::process::Pid::from_child(&self.child);
+        rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+    }
+
+    /// Waits for the end.
+    pub(crate) fn wait(&mut self, time: Duration) -> ExitStatus {
+        let end = Instant::now() + time;
+        loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return status;
+            }
+            assert!(Instant::now() < end, "the server did not end in {time:?}");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+}
+
+impl Drop for Gateway {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        if std::thread::panicking() {
+            let log = self.log();
+            let lines: Vec<&str> = log.lines().collect();
+            println!("the server's log:\n{}", lines[lines.len().saturating_sub(30)..].join("\n"));
+        }
+    }
+}
+
+/// Waits until something holds.
+pub(crate) fn until(what: &str, time: Duration, mut holds: impl FnMut() -> bool) {
+    let end = Instant::now() + time;
+    while !holds() {
+        assert!(Instant::now() < end, "not within {time:?}: {what}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}

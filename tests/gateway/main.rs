@@ -1,0 +1,22 @@
+//! The program over real sockets: a scripted upstream behind it, plain and real clients before it.
+//!
+//! `upstream` plays providers, `replies` has their words, `gateway` starts the program, `http` is the plain client.
+//! Tests by subject: `same_dialect`, `translated`, `failures`, `access`, `lifecycle`, and `real_clients`, which needs what
+//! `tests/run` installs.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::print_stdout,
+    reason = "a test fails by panicking and explains itself by printing"
+)]
+
+mod access;
+mod failures;
+mod gateway;
+mod http;
+mod lifecycle;
+mod real_clients;
+mod replies;
+mod same_dialect;
+mod translated;
+mod upstream;
