@@ -2,6 +2,7 @@
 //!
 //! Start with [`run`].
 
+mod config;
 mod env;
 mod keys;
 mod output;
@@ -35,6 +36,8 @@ enum Command {
     Run(run::RunArgs),
     /// Keep providers' keys in age files
     Keys(keys::KeysArgs),
+    /// Check the config
+    Config(config::ConfigArgs),
     /// Print the environment that makes clients of this shell use aimux
     Env(env::EnvArgs),
 }
@@ -57,6 +60,7 @@ pub fn main() -> ExitCode {
         Command::Serve(args) => serve::run(args, cli.config, &environment),
         Command::Run(args) => run::run(args, cli.config, &environment),
         Command::Keys(args) => keys::run(&args, &environment).map(|()| ExitCode::SUCCESS).map_err(CliError::from),
+        Command::Config(args) => config::run(&args, cli.config, &environment),
         Command::Env(args) => env::run(&args, cli.config, &environment),
     };
     outcome.unwrap_or_else(|failure| failure.report())

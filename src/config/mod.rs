@@ -1,12 +1,31 @@
-//! The config: YAML types, loading with spans, checks, and the compilation into route's tables.
+//! The config: one YAML file, read strictly, every mistake found in one run, compiled into route's tables.
 //!
-//! Start with [`Config`], then [`load`].
+//! The way: `load` finds the file, `tree` gives each value its place, `overrides` applies the environment, `check` (with
+//! `providers` and `models`) reads it by the table in `fields`, `diagnostic` shows what is wrong. It prints nothing and
+//! changes no file. Start with [`ready`] and [`validate`].
 
 use std::path::PathBuf;
 
+mod check;
+mod diagnostic;
 pub mod environment;
+mod fields;
+mod load;
+mod made;
+mod mask;
+mod models;
+mod near;
+mod overrides;
+mod providers;
+mod reader;
+mod reference;
+#[cfg(test)]
+mod tests;
+mod tree;
+mod url;
 
 pub use environment::Environment;
+pub use reference::reference;
 
 use crate::error::Error;
 use crate::keys::Store;
@@ -135,6 +154,98 @@ pub fn ready(
     keys: &Store,
     passphrase: &mut dyn FnMut() -> Result<Secret, Error>,
 ) -> Result<Ready, LoadError> {
-    let _ = (options, environment, keys, passphrase);
-    Err(LoadError::Invalid { rendered: String::new(), errors: 0 })
+    load::ready(options, environment, keys, passphrase)
+}
+
+/// What [`validate`] found.
+#[derive(Debug, Clone)]
+pub struct Validation {
+    /// The file's name, or what else it is.
+    pub name: String,
+    /// Each finding with its excerpt, one text for the terminal; empty: none.
+    pub rendered: String,
+    /// How many errors.
+    pub errors: usize,
+    /// How many warnings.
+    pub warnings: usize,
+    /// Lines for the user: what was made up.
+    pub notes: Vec<String>,
+    /// The findings one by one.
+    pub findings: Vec<FindingLine>,
+}
+
+/// A finding, for programs.
+#[derive(Debug, Clone, serde::Serialize)]
+pub struct FindingLine {
+    /// `AIMUX-E0114`.
+    pub code: String,
+    /// `error` or `warning`.
+    pub severity: &'static str,
+    /// The file, or the variable.
+    pub file: String,
+    /// From one.
+    pub line: usize,
+    /// From one, in characters.
+    pub column: usize,
+    /// The field; empty for the file.
+    pub path: String,
+    /// What is wrong.
+    pub message: String,
+    /// What to do.
+    pub help: String,
+}
+
+/// Checks a config as `serve` does, without opening keys. `strict`: a secret that is not there is an error.
+///
+/// # Errors
+/// When there is no config, or it cannot be read at all.
+pub fn validate(options: &Options, environment: &Environment, keys: &Store, strict: Strict) -> Result<Validation, Error> {
+    let mut loaded = load::load(options, environment, keys)?;
+    if strict == Strict::Yes {
+        load::strict(&mut loaded.report);
+    }
+    let report = &loaded.report;
+    let line = |found: &diagnostic::Diagnostic| {
+        let (line, column) = report.position(found.span);
+        let row = found.finding.row();
+        FindingLine {
+            code: format!("AIMUX-{}", row.id),
+            severity: found.severity.name(),
+            file: report.name(found.span).to_owned(),
+            line,
+            column,
+            path: mask::shown(&found.path),
+            message: mask::shown(&found.message),
+            help: found.help.as_deref().map_or_else(|| row.action.to_owned(), mask::shown),
+        }
+    };
+    Ok(Validation {
+        name: loaded.path.as_ref().map_or_else(|| "the config made from the keys at hand".to_owned(), |path| path.display().to_string()),
+        rendered: report.render(),
+        errors: report.errors(),
+        warnings: report.warnings(),
+        findings: report.diagnostics.iter().map(line).collect(),
+        notes: loaded.notes,
+    })
+}
+
+/// Whether absent secrets are errors.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Strict {
+    /// They are.
+    Yes,
+    /// They are warnings: a build machine has no keys.
+    No,
+}
+
+/// Title, cause and action of a finding's code, `E0114` or `AIMUX-E0114`.
+#[must_use]
+pub fn explain(code: &str) -> Option<String> {
+    let id = code.trim().to_ascii_uppercase();
+    let id = id.strip_prefix("AIMUX-").unwrap_or(&id);
+    let found = diagnostic::Finding::ALL.iter().map(|finding| finding.row()).find(|row| row.id == id);
+    let found = found.map(|row| (row.id, row.title, row.cause, row.action));
+    let others = || crate::error::Code::ALL.iter().map(|code| code.row()).find(|row| row.id == id);
+    let (id, title, cause, action) = found.or_else(|| others().map(|row| (row.id, row.title, row.cause, row.action)))?;
+    Some(format!("AIMUX-{id}: {title}\n\n{cause}\n{action}\n"))
 }

@@ -1,0 +1,212 @@
+//! The check of a whole config: tree in, typed config and findings out. `serve`, `validate` and the tests call this one.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+use super::diagnostic::{Diagnostic, Finding, Report};
+use super::environment::Environment;
+use super::fields;
+use super::models;
+use super::providers::{self, Provider};
+use super::reader::{Reader, Section};
+use super::tree::{Node, Value};
+use super::url::is_host;
+use super::{Limits, mask};
+use crate::keys::Store;
+use crate::route::table::{Breaker, ModelEntry, Retry};
+
+/// Where aimux listens without being told.
+const LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 24689);
+
+/// A config that has been read; to be used only where the report has no error.
+#[derive(Debug)]
+pub(crate) struct Checked {
+    /// The address to listen on.
+    pub(crate) listen: SocketAddr,
+    /// The variable that holds the client token.
+    pub(crate) token: Option<String>,
+    /// Further names of the server.
+    pub(crate) hosts: Vec<String>,
+    /// The limits.
+    pub(crate) limits: Limits,
+    /// The providers.
+    pub(crate) providers: Vec<Provider>,
+    /// The models.
+    pub(crate) models: Vec<ModelEntry>,
+    /// Retries.
+    pub(crate) retry: Retry,
+    /// The breaker; `None`: off.
+    pub(crate) breaker: Option<Breaker>,
+}
+
+/// Checks a tree. Adds to the report and sorts it.
+pub(crate) fn check(mut root: Node, report: Report, environment: &Environment, store: &Store) -> (Checked, Report) {
+    let mut reader = Reader::new(environment, report);
+    reader.expand(&mut root, "");
+    let section = reader.section(&root, "", fields::ROOT);
+    version(&mut reader, &section);
+    let (listen, token, hosts) = server(&mut reader, &section);
+    let providers = match section.get("providers") {
+        Some(node) => providers::read(&mut reader, node, store),
+        None => {
+            missing(&mut reader, &section, "providers", "name at least one provider, `anthropic: {}` say");
+            Vec::new()
+        }
+    };
+    let models = section.get("models").map(|node| models::read(&mut reader, node, &providers)).unwrap_or_default();
+    let limits = limits(&mut reader, &section);
+    let retry = retry(&mut reader, &section);
+    let breaker = breaker(&mut reader, &section);
+    let mut report = reader.report;
+    report.finish();
+    (Checked { listen, token, hosts, limits, providers, models, retry, breaker }, report)
+}
+
+fn missing(reader: &mut Reader<'_>, root: &Section<'_>, name: &str, help: &str) {
+    if !reader.report.diagnostics.iter().any(|found| found.finding == Finding::WrongType && found.path.is_empty()) {
+        let diagnostic = Diagnostic::new(Finding::Missing, root.span, name, format!("`{name}` is missing"), "not in this file");
+        // The whole file is no place to underline; its first character is.
+        let span = super::diagnostic::Span { end: root.span.start + 1, ..root.span };
+        reader.found_with(Diagnostic { span, ..diagnostic }.help(help));
+    }
+}
+
+fn version(reader: &mut Reader<'_>, root: &Section<'_>) {
+    let Some(node) = root.get("version") else {
+        return missing(reader, root, "version", "begin the file with `version: 1`");
+    };
+    if node.is_number() && !matches!(&node.value, Value::Scalar { text, .. } if text == "1") {
+        let message = format!("version is {}, expected 1", reader.written(node.span));
+        return reader.found(Finding::Version, node.span, "version", message, "unknown version");
+    }
+    reader.integer(root, "version");
+}
+
+fn server(reader: &mut Reader<'_>, root: &Section<'_>) -> (SocketAddr, Option<String>, Vec<String>) {
+    let Some(section) = reader.inner(root, "server") else { return (LISTEN, None, Vec::new()) };
+    let tls = reader.choice(&section, "tls").is_some();
+    let address = listen(reader, &section, tls).unwrap_or(LISTEN);
+    let token = section.get("token").and_then(|node| providers::variable(reader, node, "server.token"));
+    let mut hosts = Vec::new();
+    for host in reader.texts(&section, "hosts") {
+        let bare = host.text.trim_start_matches('[').trim_end_matches(']');
+        if is_host(&host.text) || bare.parse::<std::net::Ipv6Addr>().is_ok() {
+            hosts.push(host.text);
+        } else {
+            let shown = reader.written(host.span);
+            reader.found(
+                Finding::BadValue,
+                host.span,
+                "server.hosts",
+                format!("\"{shown}\" is not the name of a host"),
+                "without scheme, port and path",
+            );
+        }
+    }
+    (address, token, hosts)
+}
+
+fn listen(reader: &mut Reader<'_>, section: &Section<'_>, tls: bool) -> Option<SocketAddr> {
+    let given = reader.text(section, "listen")?;
+    let path = section.at("listen");
+    let shown = reader.written(given.span);
+    let text = given.text.strip_prefix("localhost:").map_or_else(|| given.text.clone(), |port| format!("127.0.0.1:{port}"));
+    let Ok(address) = text.parse::<SocketAddr>() else {
+        let label = if text.parse::<IpAddr>().is_ok() { "has no port" } else { "not an address with a port" };
+        reader.found(Finding::BadAddress, given.span, &path, format!("{path} is \"{shown}\", expected an address with a port"), label);
+        return None;
+    };
+    if !address.ip().is_loopback() {
+        let (finding, label) = if tls { (Finding::ExposedBehindProxy, "behind a proxy") } else { (Finding::Exposed, "not on loopback") };
+        reader.found(finding, given.span, &path, format!("{path} is \"{shown}\", which other machines can reach"), label);
+    }
+    Some(address)
+}
+
+/// Reads a section's number into a field, where it is given and fits.
+macro_rules! take {
+    ($reader:ident, $section:ident, $name:literal => $target:expr, $convert:expr) => {
+        if let Some(value) = $reader.integer(&$section, $name) {
+            $target = $convert(value);
+        }
+    };
+}
+
+fn limits(reader: &mut Reader<'_>, root: &Section<'_>) -> Limits {
+    let mut limits = Limits::default();
+    let Some(section) = reader.inner(root, "limits") else { return limits };
+    let mb = |value: u64| usize::try_from(value << 20).unwrap_or(usize::MAX);
+    let kb = |value: u64| usize::try_from(value << 10).unwrap_or(usize::MAX);
+    let count = |value: u64| usize::try_from(value).unwrap_or(usize::MAX);
+    let same = |value: u64| value;
+    take!(reader, section, "body_mb" => limits.body_bytes, mb);
+    take!(reader, section, "header_kb" => limits.header_bytes, kb);
+    take!(reader, section, "json_depth" => limits.json_depth, count);
+    take!(reader, section, "header_read_s" => limits.header_read_s, same);
+    take!(reader, section, "body_read_s" => limits.body_read_s, same);
+    take!(reader, section, "connect_s" => limits.connect_s, same);
+    take!(reader, section, "first_byte_s" => limits.first_byte_s, same);
+    take!(reader, section, "first_byte_whole_s" => limits.first_byte_whole_s, same);
+    take!(reader, section, "stream_idle_s" => limits.stream_idle_s, same);
+    take!(reader, section, "keep_alive_s" => limits.keep_alive_s, same);
+    take!(reader, section, "frame_mb" => limits.frame_bytes, mb);
+    take!(reader, section, "answer_mb" => limits.answer_bytes, mb);
+    take!(reader, section, "requests_in_flight" => limits.requests_in_flight, count);
+    take!(reader, section, "connections" => limits.connections, count);
+    take!(reader, section, "drain_s" => limits.drain_s, same);
+    match reader.integer(&section, "buffered_mb") {
+        Some(value) => limits.buffered_bytes = at_least(reader, &section, "buffered_mb", mb(value), limits.body_bytes, "limits.body_mb"),
+        None => limits.buffered_bytes = limits.buffered_bytes.max(limits.body_bytes),
+    }
+    limits
+}
+
+/// Finds a value that is lower than the one it must cover.
+fn at_least<T: PartialOrd>(reader: &mut Reader<'_>, section: &Section<'_>, name: &str, value: T, least: T, other: &str) -> T {
+    if value >= least {
+        return value;
+    }
+    let path = section.at(name);
+    if let Some(node) = section.get(name) {
+        reader.found(Finding::OutOfRange, node.span, &path, format!("{path} is lower than {other}"), "too low");
+    }
+    least
+}
+
+fn retry(reader: &mut Reader<'_>, root: &Section<'_>) -> Retry {
+    let mut retry = Retry::default();
+    let Some(section) = reader.inner(root, "retry") else { return retry };
+    let small = |value: u64| u32::try_from(value).unwrap_or(u32::MAX);
+    take!(reader, section, "attempts_per_target" => retry.attempts_per_target, small);
+    take!(reader, section, "budget_percent" => retry.budget_ratio, |value| f64::from(small(value)) / 100.0);
+    take!(reader, section, "budget_per_s" => retry.budget_per_s, |value| f64::from(small(value)));
+    take!(reader, section, "deadline_s" => retry.deadline, Duration::from_secs);
+    take!(reader, section, "wait_max_s" => retry.wait_max, Duration::from_secs);
+    take!(reader, section, "key_rest_s" => retry.key_rest, Duration::from_secs);
+    retry
+}
+
+fn breaker(reader: &mut Reader<'_>, root: &Section<'_>) -> Option<Breaker> {
+    let mut breaker = Breaker::default();
+    let Some(node) = root.get("breaker") else { return Some(breaker) };
+    let is_off = node.flag() == Some(false) || matches!(&node.value, Value::Scalar { text, .. } if text == "off");
+    if is_off {
+        return None;
+    }
+    if matches!(node.value, Value::Scalar { .. }) && !node.is_null() {
+        let shown = mask::shown(&reader.written(node.span));
+        let finding = if node.kind() == "text" { Finding::BadValue } else { Finding::WrongType };
+        reader.found(finding, node.span, "breaker", format!("breaker is {shown}, expected a mapping, or `off`"), "neither");
+        return Some(breaker);
+    }
+    let section = reader.inner(root, "breaker")?;
+    if let Some(failures) = reader.integer(&section, "failures") {
+        breaker.failures = u32::try_from(failures).unwrap_or(u32::MAX);
+    }
+    take!(reader, section, "rest_s" => breaker.rest, Duration::from_secs);
+    match reader.integer(&section, "rest_max_s").map(Duration::from_secs) {
+        Some(longest) => breaker.rest_max = at_least(reader, &section, "rest_max_s", longest, breaker.rest, "breaker.rest_s"),
+        None => breaker.rest_max = breaker.rest_max.max(breaker.rest),
+    }
+    Some(breaker)
+}

@@ -1,0 +1,244 @@
+//! The fields of the config: one row each, from which the reader takes types and ranges, and `docs/config.md` its tables.
+
+/// One field.
+#[derive(Debug)]
+pub(crate) struct Field {
+    /// Its key.
+    pub(crate) name: &'static str,
+    /// What it takes.
+    pub(crate) kind: Kind,
+    /// What holds without it; empty: nothing, or it is mandatory.
+    pub(crate) default: &'static str,
+    /// What it is for.
+    pub(crate) doc: &'static str,
+}
+
+/// What a field takes.
+#[derive(Debug)]
+pub(crate) enum Kind {
+    /// A whole number within a range, both ends included.
+    Integer {
+        /// The lowest.
+        min: u64,
+        /// The highest.
+        max: u64,
+    },
+    /// `true` or `false`.
+    Flag,
+    /// Text, of the form that the words name.
+    Text(&'static str),
+    /// One of some words.
+    Choice(&'static [&'static str]),
+    /// `{ env: NAME }`.
+    Variable,
+    /// The name of a key file, or `{ env: NAME }`.
+    Key,
+    /// Several of [`Kind::Key`].
+    Keys,
+    /// A list of texts.
+    List(&'static str),
+    /// A mapping of fields.
+    Section(&'static [Field]),
+    /// The same, or `off`.
+    SectionOrOff(&'static [Field]),
+    /// Names, each with a mapping of fields.
+    Named(&'static [Field]),
+    /// Names, each with text.
+    Texts(&'static str),
+    /// Names, each with a target, a list of targets or a mapping of fields.
+    Models(&'static [Field]),
+}
+
+impl Kind {
+    /// What it takes, in words, for messages and the reference.
+    pub(crate) fn describe(&self) -> String {
+        match self {
+            Self::Integer { min, max } => format!("a whole number from {min} to {max}"),
+            Self::Flag => "`true` or `false`".to_owned(),
+            Self::Text(what) => (*what).to_owned(),
+            Self::Choice(words) => words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(" or "),
+            Self::Variable => "a variable, `{ env: NAME }`".to_owned(),
+            Self::Key => "the name of a key file, or `{ env: NAME }`".to_owned(),
+            Self::Keys => "a list of key names or `{ env: NAME }`".to_owned(),
+            Self::List(what) => format!("a list of {what}"),
+            Self::Section(_) | Self::Named(_) => "a mapping".to_owned(),
+            Self::SectionOrOff(_) => "a mapping, or `off`".to_owned(),
+            Self::Texts(what) => format!("a mapping of {what}"),
+            Self::Models(_) => "a mapping of names to targets".to_owned(),
+        }
+    }
+
+    /// The fields inside.
+    pub(crate) fn fields(&self) -> Option<&'static [Field]> {
+        match self {
+            Self::Section(fields) | Self::SectionOrOff(fields) | Self::Named(fields) | Self::Models(fields) => Some(fields),
+            _ => None,
+        }
+    }
+}
+
+const fn field(name: &'static str, kind: Kind, default: &'static str, doc: &'static str) -> Field {
+    Field { name, kind, default, doc }
+}
+
+const fn integer(name: &'static str, min: u64, max: u64, default: &'static str, doc: &'static str) -> Field {
+    Field { name, kind: Kind::Integer { min, max }, default, doc }
+}
+
+/// The whole file.
+pub(crate) static ROOT: &[Field] = &[
+    integer("version", 1, 1, "", "The version of the format; mandatory."),
+    field("server", Kind::Section(SERVER), "", "Where clients reach aimux."),
+    field(
+        "providers",
+        Kind::Named(PROVIDER),
+        "",
+        "Who answers; mandatory. A known name is its own preset and needs no field: `anthropic: {}`.",
+    ),
+    field(
+        "models",
+        Kind::Models(MODEL),
+        "",
+        "What clients ask for (`*` stands for anything) and what serves it, in order. A plain `provider/model` from a client needs no entry.",
+    ),
+    field("limits", Kind::Section(LIMITS), "", "The server's limits."),
+    field("retry", Kind::Section(RETRY), "", "How often and how long is tried."),
+    field("breaker", Kind::SectionOrOff(BREAKER), "", "When a target that fails is left out for a while; `off` or `false`: never."),
+];
+
+/// `server`.
+pub(crate) static SERVER: &[Field] = &[
+    field("listen", Kind::Text("an address with a port"), "127.0.0.1:24689", "The address to listen on. Off loopback it needs `tls`."),
+    field("token", Kind::Variable, "made at first start", "Where the client token stands."),
+    field("hosts", Kind::List("host names"), "[]", "Further names in the `Host` header under which clients reach the server."),
+    field("tls", Kind::Choice(&["terminated"]), "", "`terminated`: a proxy in front ends TLS, and nobody else reaches the port."),
+];
+
+/// `providers.NAME`.
+pub(crate) static PROVIDER: &[Field] = &[
+    field(
+        "preset",
+        Kind::Text("the name of a known provider"),
+        "the provider's own name, if known",
+        "Whose addresses, dialects and peculiarities hold.",
+    ),
+    field("dialect", Kind::Choice(&["anthropic", "openai-chat"]), "the preset's", "The protocol; only this one is then spoken."),
+    field(
+        "base_url",
+        Kind::Text("a URL"),
+        "the preset's",
+        "What the provider's own SDK takes: with `/v1` for OpenAI's dialects, without for Anthropic's.",
+    ),
+    field("key", Kind::Key, "the file `<preset>`, else the preset's variables", "The key."),
+    field("keys", Kind::Keys, "", "Several keys, used in turn; instead of `key`."),
+    field("models", Kind::List("model names"), "any", "The models that it serves; a target outside of the list is an error."),
+    field("headers", Kind::Texts("header names to text"), "{}", "Headers sent with each request. Credentials do not belong here."),
+    field("limits", Kind::Section(PROVIDER_LIMITS), "", "Its limits."),
+    field("plain_http", Kind::Flag, "false", "Allows `http://` to another machine."),
+    field("http2", Kind::Flag, "false", "Offers HTTP/2."),
+];
+
+/// `providers.NAME.limits`.
+pub(crate) static PROVIDER_LIMITS: &[Field] = &[
+    integer("requests_per_minute", 1, 1_000_000, "no limit", "Requests started in a minute."),
+    integer("tokens_per_minute", 1, 10_000_000_000, "no limit", "Tokens in a minute. Not enforced yet."),
+    integer("concurrent", 1, 100_000, "no limit", "Requests at a time."),
+];
+
+/// `models.NAME` in its long form.
+pub(crate) static MODEL: &[Field] = &[
+    field("use", Kind::List("targets"), "", "Targets, in order: `provider/model`, or the name of another entry; mandatory."),
+    field("strategy", Kind::Choice(&["order"]), "order", "How a target is chosen."),
+];
+
+/// `limits`.
+pub(crate) static LIMITS: &[Field] = &[
+    integer("body_mb", 1, 1024, "32", "MiB of a request's body."),
+    integer("header_kb", 8, 1024, "64", "KiB of a request's headers."),
+    integer("json_depth", 8, 1024, "64", "Nesting of a request's JSON."),
+    integer("header_read_s", 1, 300, "10", "Seconds for a request's headers."),
+    integer("body_read_s", 1, 3600, "60", "Seconds for a request's body."),
+    integer("connect_s", 1, 300, "5", "Seconds to connect to a provider."),
+    integer("first_byte_s", 1, 3600, "120", "Seconds to the first byte of a streamed answer."),
+    integer("first_byte_whole_s", 1, 7200, "600", "Seconds to the first byte of an answer that is not streamed."),
+    integer("stream_idle_s", 1, 3600, "120", "Seconds of silence after which a stream is given up."),
+    integer("keep_alive_s", 1, 300, "20", "Seconds of silence after which the client is sent an empty piece."),
+    integer("frame_mb", 1, 256, "16", "MiB of one server-sent event."),
+    integer("answer_mb", 1, 1024, "64", "MiB of an answer that is not streamed."),
+    integer("buffered_mb", 1, 65536, "256", "MiB of request bodies held at a time; at least `body_mb`."),
+    integer("requests_in_flight", 1, 100_000, "2048", "Requests at a time."),
+    integer("connections", 1, 100_000, "4096", "Open client connections."),
+    integer("drain_s", 0, 3600, "30", "Seconds that requests in flight get when the server stops."),
+];
+
+/// `retry`.
+pub(crate) static RETRY: &[Field] = &[
+    integer("attempts_per_target", 1, 10, "2", "Attempts per target, the first one included."),
+    integer("budget_percent", 0, 100, "20", "Share of the traffic that may be repeats."),
+    integer("budget_per_s", 0, 10_000, "10", "Repeats per second that are always allowed."),
+    integer("deadline_s", 1, 86_400, "3600", "Seconds for a whole request."),
+    integer("wait_max_s", 0, 60, "2", "The longest `Retry-After` that is waited for inside, in seconds."),
+    integer("key_rest_s", 1, 86_400, "300", "Seconds that a refused key rests."),
+];
+
+/// `breaker`.
+pub(crate) static BREAKER: &[Field] = &[
+    integer("failures", 1, 1000, "5", "Failures in a row that take a target out."),
+    integer("rest_s", 1, 3600, "30", "Seconds of the first rest; it grows with each further one."),
+    integer("rest_max_s", 1, 86_400, "300", "Seconds of the longest rest; at least `rest_s`."),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Limits;
+    use crate::dialect::Dialect;
+    use crate::route::table::{Breaker, Retry};
+
+    fn default(fields: &[Field], name: &str) -> u64 {
+        fields.iter().find(|field| field.name == name).unwrap().default.parse().unwrap()
+    }
+
+    #[test]
+    fn defaults_in_the_table_are_those_that_hold() {
+        let limits = Limits::default();
+        let (mb, kb) = (1 << 20, 1 << 10);
+        for (name, value) in [
+            ("body_mb", limits.body_bytes as u64 / mb),
+            ("header_kb", limits.header_bytes as u64 / kb),
+            ("json_depth", limits.json_depth as u64),
+            ("header_read_s", limits.header_read_s),
+            ("body_read_s", limits.body_read_s),
+            ("connect_s", limits.connect_s),
+            ("first_byte_s", limits.first_byte_s),
+            ("first_byte_whole_s", limits.first_byte_whole_s),
+            ("stream_idle_s", limits.stream_idle_s),
+            ("keep_alive_s", limits.keep_alive_s),
+            ("frame_mb", limits.frame_bytes as u64 / mb),
+            ("answer_mb", limits.answer_bytes as u64 / mb),
+            ("buffered_mb", limits.buffered_bytes as u64 / mb),
+            ("requests_in_flight", limits.requests_in_flight as u64),
+            ("connections", limits.connections as u64),
+            ("drain_s", limits.drain_s),
+        ] {
+            assert_eq!(default(LIMITS, name), value, "{name}");
+        }
+        let retry = Retry::default();
+        assert_eq!(default(RETRY, "attempts_per_target"), u64::from(retry.attempts_per_target));
+        assert_eq!(default(RETRY, "budget_percent") as f64 / 100.0, retry.budget_ratio);
+        assert_eq!(default(RETRY, "budget_per_s") as f64, retry.budget_per_s);
+        assert_eq!(default(RETRY, "deadline_s"), retry.deadline.as_secs());
+        assert_eq!(default(RETRY, "wait_max_s"), retry.wait_max.as_secs());
+        assert_eq!(default(RETRY, "key_rest_s"), retry.key_rest.as_secs());
+        let breaker = Breaker::default();
+        assert_eq!(default(BREAKER, "failures"), u64::from(breaker.failures));
+        assert_eq!(default(BREAKER, "rest_s"), breaker.rest.as_secs());
+        assert_eq!(default(BREAKER, "rest_max_s"), breaker.rest_max.as_secs());
+    }
+
+    #[test]
+    fn every_dialect_may_be_chosen() {
+        let Kind::Choice(words) = PROVIDER[1].kind else { panic!("a choice") };
+        assert_eq!(words, Dialect::ALL.map(Dialect::name));
+    }
+}

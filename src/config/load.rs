@@ -1,0 +1,232 @@
+//! From a path to a config that is ready: find it, read it, override it, check it, open its keys.
+
+use std::fs::File;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::check::{self, Checked};
+use super::diagnostic::{Diagnostic, Finding, Report, Severity, Source, Span};
+use super::environment::Environment;
+use super::providers::Source as KeySource;
+use super::{LoadError, Options, Ready, Server, made, overrides, tree};
+use crate::error::{Code, Error};
+use crate::keys::Store;
+use crate::route::Table;
+use crate::route::table::{Key, Provider};
+use crate::secret::Secret;
+
+/// The most bytes of a config file.
+pub(crate) const FILE_MAX: u64 = 1 << 20;
+
+/// A config that has been read and checked, its keys still closed.
+#[derive(Debug)]
+pub(crate) struct Loaded {
+    /// The file; `None`: made from the keys at hand.
+    pub(crate) path: Option<PathBuf>,
+    /// What it says; `None` where it could not be read as YAML.
+    pub(crate) checked: Option<Checked>,
+    /// What was found.
+    pub(crate) report: Report,
+    /// Lines for the user.
+    pub(crate) notes: Vec<String>,
+}
+
+/// Finds, reads and checks the config.
+///
+/// # Errors
+/// When there is none, or it cannot be read at all.
+pub(crate) fn load(options: &Options, environment: &Environment, store: &Store) -> Result<Loaded, Error> {
+    let (path, bytes, notes) = match locate(options, environment) {
+        Some(path) => {
+            let bytes = read(&path)?;
+            (Some(path), bytes, Vec::new())
+        }
+        None => {
+            let Some(made) = made::make(environment, store) else {
+                let folder = environment.config_folder();
+                let message = format!("there is no config at {} and no provider's key at hand", folder.join("config.yaml").display());
+                return Err(Error::new(Code::ConfigMissing, message).hint(Code::ConfigMissing.row().action));
+            };
+            (None, made.text.into_bytes(), vec![made.note])
+        }
+    };
+    let name = path.as_ref().map_or_else(|| "made from the keys at hand".to_owned(), |path| path.display().to_string());
+    let (checked, report) = examine(&name, &bytes, options, environment, store);
+    Ok(Loaded { path, checked, report, notes })
+}
+
+/// `--config`, else `AIMUX_CONFIG`, else the file in the config folder if there is one. Never the working folder.
+fn locate(options: &Options, environment: &Environment) -> Option<PathBuf> {
+    options.path.clone().or_else(|| environment.get("AIMUX_CONFIG").map(PathBuf::from)).or_else(|| {
+        let usual = environment.config_folder().join("config.yaml");
+        usual.symlink_metadata().is_ok().then_some(usual)
+    })
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, Error> {
+    let unreadable = |what: String| Error::new(Code::ConfigUnreadable, format!("config {}: {what}", path.display()));
+    let file = File::open(path).map_err(|error| unreadable(format!("cannot be opened: {error}")))?;
+    let about = file.metadata().map_err(|error| unreadable(format!("cannot be read: {error}")))?;
+    if about.is_dir() {
+        return Err(unreadable("is a folder".to_owned()).hint("name the file in it"));
+    }
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        if about.is_file() && about.permissions().mode() & 0o002 != 0 {
+            return Err(unreadable("may be written by everybody".to_owned()).hint(format!("chmod o-w {}", path.display())));
+        }
+    }
+    let mut bytes = Vec::new();
+    file.take(FILE_MAX + 1).read_to_end(&mut bytes).map_err(|error| unreadable(format!("cannot be read: {error}")))?;
+    if bytes.len() as u64 > FILE_MAX {
+        return Err(unreadable(format!("is larger than {FILE_MAX} bytes")).hint("is it the right file?"));
+    }
+    Ok(bytes)
+}
+
+/// Checks the bytes of a config: the one validator.
+pub(crate) fn examine(name: &str, bytes: &[u8], options: &Options, environment: &Environment, store: &Store) -> (Option<Checked>, Report) {
+    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+    let text = String::from_utf8_lossy(bytes).into_owned();
+    let mut report = Report { sources: vec![Source { name: name.to_owned(), text }], ..Report::default() };
+    if let Err(error) = std::str::from_utf8(bytes) {
+        let at = error.valid_up_to();
+        let span = Span { source: 0, start: at, end: at + 1 };
+        report.push(Diagnostic::new(Finding::Syntax, span, "", "the file is not UTF-8", "this byte is no character"));
+        return (None, report);
+    }
+    let text = report.sources.first().map(|source| source.text.clone()).unwrap_or_default();
+    let mut root = match tree::parse(&text, 0) {
+        Ok(root) => root,
+        Err(diagnostic) => {
+            report.secrets = suspicious_values(&text);
+            report.push(*diagnostic);
+            return (None, report);
+        }
+    };
+    if matches!(root.value, tree::Value::Map(_)) || root.is_null() {
+        overrides::apply(&mut root, &mut report, environment);
+        if let Some(listen) = options.listen {
+            let path = ["server".to_owned(), "listen".to_owned()];
+            overrides::set(&mut root, &mut report, "--listen", &format!("\"{listen}\""), &path);
+        }
+    }
+    let (checked, report) = check::check(root, report, environment, store);
+    (Some(checked), report)
+}
+
+/// What stands after the colon of fields that may hold a secret, found without a tree.
+fn suspicious_values(text: &str) -> Vec<Span> {
+    let mut spans = Vec::new();
+    let mut start = 0;
+    for line in text.split_inclusive('\n') {
+        let word = |word: &str| super::mask::looks_like_secret_field(word);
+        if line.split(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '_' | '-'))).any(word) {
+            if let Some(colon) = line.find(':') {
+                spans.push(Span { source: 0, start: start + colon + 1, end: start + line.trim_end().len() });
+            }
+        }
+        start += line.len();
+    }
+    spans
+}
+
+/// Loads, checks and opens: see [`super::ready`].
+pub(crate) fn ready(
+    options: &Options,
+    environment: &Environment,
+    store: &Store,
+    passphrase: &mut dyn FnMut() -> Result<Secret, Error>,
+) -> Result<Ready, LoadError> {
+    let mut loaded = load(options, environment, store).map_err(LoadError::Other)?;
+    strict(&mut loaded.report);
+    let errors = loaded.report.errors();
+    let (Some(checked), 0) = (loaded.checked, errors) else {
+        return Err(LoadError::Invalid { rendered: loaded.report.render(), errors });
+    };
+    let mut notes = loaded.notes;
+    for found in &loaded.report.diagnostics {
+        let (line, column) = loaded.report.position(found.span);
+        let place = format!("{}:{line}:{column}", loaded.report.name(found.span));
+        notes.push(format!("{place}: {}[AIMUX-{}]: {}", found.severity.name(), found.finding.row().id, super::mask::shown(&found.message)));
+    }
+    let token = checked.token.as_deref().and_then(|name| environment.get(name)).map(|token| Secret::new(token.to_owned()));
+    let mut opener = Opener { environment, store, passphrase, identity: None };
+    let mut providers = Vec::new();
+    for provider in checked.providers {
+        providers.push(Arc::new(opener.open(provider).map_err(LoadError::Other)?));
+    }
+    Ok(Ready {
+        path: loaded.path,
+        server: Server { listen: checked.listen, token, hosts: checked.hosts },
+        limits: checked.limits,
+        table: Table { providers, models: checked.models, retry: checked.retry, breaker: checked.breaker },
+        notes,
+    })
+}
+
+/// Makes an absent secret an error: where requests are to be served, it is one.
+pub(crate) fn strict(report: &mut Report) {
+    for found in &mut report.diagnostics {
+        if found.finding == Finding::KeyAbsent {
+            found.severity = Severity::Error;
+        }
+    }
+}
+
+/// Opens keys; the identity once, and only when there is a file to open.
+struct Opener<'a> {
+    environment: &'a Environment,
+    store: &'a Store,
+    passphrase: &'a mut dyn FnMut() -> Result<Secret, Error>,
+    identity: Option<crate::keys::Opener<'a>>,
+}
+
+impl Opener<'_> {
+    fn open(&mut self, provider: super::providers::Provider) -> Result<Provider, Error> {
+        let mut keys = Vec::new();
+        for source in &provider.keys {
+            keys.push(self.key(source, &provider.name.text)?);
+        }
+        Ok(Provider {
+            name: provider.name.text,
+            endpoints: provider.endpoints,
+            keys,
+            catalog: provider.catalog,
+            models: provider.models,
+            headers: provider.headers,
+            concurrent_max: provider.concurrent_max,
+            requests_per_minute: provider.requests_per_minute,
+            http2: provider.http2,
+        })
+    }
+
+    fn key(&mut self, source: &KeySource, provider: &str) -> Result<Key, Error> {
+        let (name, secret) = match source {
+            KeySource::File(name) => (name.clone(), self.file(name)?),
+            KeySource::Variable(name) => {
+                let value = self.environment.get(name).ok_or_else(|| {
+                    Error::new(Code::KeyUnavailable, format!("the variable {name}, the key of provider \"{provider}\", is not set"))
+                })?;
+                (name.clone(), Secret::new(value.trim().to_owned()))
+            }
+        };
+        if http::HeaderValue::from_str(secret.expose()).is_err() || secret.expose().is_empty() {
+            let message = format!("the key \"{name}\" of provider \"{provider}\" is empty or has characters that no key has");
+            return Err(Error::new(Code::KeyUnavailable, message).hint(format!("replace it: `aimux keys add {name}`")));
+        }
+        Ok(Key { name, secret })
+    }
+
+    fn file(&mut self, name: &str) -> Result<Secret, Error> {
+        if self.identity.is_none() {
+            self.identity = Some(self.store.opener(self.passphrase)?);
+        }
+        match &self.identity {
+            Some(identity) => Ok(identity.read(name)?.secret),
+            None => Err(Error::new(Code::KeyUnavailable, format!("key \"{name}\" could not be opened"))),
+        }
+    }
+}

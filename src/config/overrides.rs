@@ -1,0 +1,95 @@
+//! The environment's overrides: `AIMUX_SERVER__LISTEN` stands for `server.listen`. The value is read as YAML, so that
+//! types and findings are the same as in the file.
+
+use super::diagnostic::{Diagnostic, Finding, Report, Source, Span};
+use super::environment::Environment;
+use super::fields::{Field, Kind, ROOT};
+use super::near::nearest;
+use super::tree::{self, Key, Node, Value};
+
+/// Applies every variable of the form `AIMUX_…__…`, sorted by name.
+pub(crate) fn apply(root: &mut Node, report: &mut Report, environment: &Environment) {
+    for (name, value) in environment.iter() {
+        let Some(rest) = name.strip_prefix("AIMUX_").filter(|rest| rest.contains("__")) else { continue };
+        let path: Vec<String> = rest.split("__").map(str::to_ascii_lowercase).collect();
+        set(root, report, name, value, &path);
+    }
+}
+
+/// Puts one value in the place of a field, creating the sections on the way.
+pub(crate) fn set(root: &mut Node, report: &mut Report, name: &str, value: &str, path: &[String]) {
+    let source = report.sources.len();
+    report.sources.push(Source { name: name.to_owned(), text: value.to_owned() });
+    let span = Span { source, start: 0, end: value.len() };
+    let parsed = match tree::parse(value, source) {
+        Ok(node) => node,
+        Err(diagnostic) => {
+            report.secrets.push(span);
+            return report.push(*diagnostic);
+        }
+    };
+    if let Err(near) = place(root, ROOT, path, parsed, span) {
+        // The name is what is wrong; the value might be anything, a secret too.
+        report.secrets.push(span);
+        let message = format!("{name} names no field of the config");
+        let diagnostic = Diagnostic::new(Finding::Override, span, path.join("."), message, "has no effect");
+        report.push(match near {
+            Some(near) => diagnostic.help(format!("did you mean \"{near}\"?")),
+            None => diagnostic,
+        });
+    }
+}
+
+/// Where a name fits: exactly, or as an environment variable can write it.
+fn same(written: &str, wanted: &str) -> bool {
+    written.eq_ignore_ascii_case(wanted) || written.replace(['-', '.'], "_").eq_ignore_ascii_case(wanted)
+}
+
+fn place(node: &mut Node, fields: &'static [Field], path: &[String], value: Node, span: Span) -> Result<(), Option<String>> {
+    let Some((first, rest)) = path.split_first() else { return Err(None) };
+    let Some(field) = fields.iter().find(|field| field.name == first) else {
+        return Err(nearest(first, fields.iter().map(|field| field.name)).map(str::to_owned));
+    };
+    if rest.is_empty() {
+        *child(node, field.name, span).ok_or(None)? = value;
+        return Ok(());
+    }
+    match field.kind {
+        Kind::Section(inner) | Kind::SectionOrOff(inner) => {
+            // Found wanting further in, a section must not have been created for nothing: look before it is made.
+            if !leads(inner, rest) {
+                let near = rest.first().and_then(|name| nearest(name, inner.iter().map(|field| field.name)));
+                return Err(near.map(str::to_owned));
+            }
+            place(child(node, field.name, span).ok_or(None)?, inner, rest, value, span)
+        }
+        Kind::Named(inner) => {
+            let Some((name, rest)) = rest.split_first() else { return Err(None) };
+            let Value::Map(entries) = &mut child(node, field.name, span).ok_or(None)?.value else { return Err(None) };
+            let Some((_, entry)) = entries.iter_mut().find(|(key, _)| same(&key.text, name)) else {
+                return Err(nearest(name, entries.iter().map(|(key, _)| key.text.as_str())).map(str::to_owned));
+            };
+            place(entry, inner, rest, value, span)
+        }
+        _ => Err(None),
+    }
+}
+
+fn leads(fields: &'static [Field], path: &[String]) -> bool {
+    let Some((first, rest)) = path.split_first() else { return false };
+    let Some(field) = fields.iter().find(|field| field.name == first) else { return false };
+    rest.is_empty() || field.kind.fields().is_some_and(|inner| leads(inner, rest))
+}
+
+/// The value of a key, created empty where it is absent; what is no mapping becomes one.
+fn child<'n>(node: &'n mut Node, name: &str, span: Span) -> Option<&'n mut Node> {
+    if !matches!(node.value, Value::Map(_)) {
+        node.value = Value::Map(Vec::new());
+    }
+    let Value::Map(entries) = &mut node.value else { return None };
+    if !entries.iter().any(|(key, _)| key.text == name) {
+        let empty = Node { span, value: Value::Scalar { text: String::new(), plain: true } };
+        entries.push((Key { text: name.to_owned(), span }, empty));
+    }
+    entries.iter_mut().find(|(key, _)| key.text == name).map(|(_, node)| node)
+}
