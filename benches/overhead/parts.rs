@@ -1,0 +1,158 @@
+//! The upstream and the bare pass-through that aimux is measured against.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Mutex;
+
+const TOKENS: usize = 200;
+
+/// An Anthropic request of about `padding` bytes.
+pub(crate) fn request(model: &str, padding: usize, stream: bool) -> Bytes {
+    let turn = "Look at this \\\"file\\\" and say what it does.\\n".repeat(20);
+    let mut messages = Vec::new();
+    let mut length = 0;
+    while length < padding {
+        let text = &turn[..turn.len().min((padding - length).max(47)) / 47 * 47];
+        let role = if messages.len() % 2 == 0 { "user" } else { "assistant" };
+        messages.push(format!("{{\"role\":\"{role}\",\"content\":[{{\"type\":\"text\",\"text\":\"{text}\"}}]}}"));
+        length += text.len() + 60;
+    }
+    let messages = messages.join(",");
+    Bytes::from(format!(
+        "{{\"model\":\"{model}\",\"max_tokens\":1000,\"stream\":{stream},\"tools\":[{{\"name\":\"Bash\",\"description\":\"Runs a command\",\"input_schema\":{{\"type\":\"object\",\"properties\":{{\"command\":{{\"type\":\"string\"}}}}}}}}],\"messages\":[{messages}]}}"
+    ))
+}
+
+fn anthropic_stream() -> Bytes {
+    let mut out = String::from(
+        "event: message_start\ndata: {\"type\":\"message_start\",\"message\":{\"id\":\"msg_1\",\"type\":\"message\",\"role\":\"assistant\",\"model\":\"m\",\"content\":[],\"stop_reason\":null,\"stop_sequence\":null,\"usage\":{\"input_tokens\":10,\"output_tokens\":1}}}\n\nevent: content_block_start\ndata: {\"type\":\"content_block_start\",\"index\":0,\"content_block\":{\"type\":\"text\",\"text\":\"\"}}\n\n",
+    );
+    for _ in 0..TOKENS {
+        out.push_str("event: content_block_delta\ndata: {\"type\":\"content_block_delta\",\"index\":0,\"delta\":{\"type\":\"text_delta\",\"text\":\" token\"}}\n\n");
+    }
+    out.push_str("event: content_block_stop\ndata: {\"type\":\"content_block_stop\",\"index\":0}\n\nevent: message_delta\ndata: {\"type\":\"message_delta\",\"delta\":{\"stop_reason\":\"end_turn\",\"stop_sequence\":null},\"usage\":{\"output_tokens\":200}}\n\nevent: message_stop\ndata: {\"type\":\"message_stop\"}\n\n");
+    out.into()
+}
+
+fn chat_stream() -> Bytes {
+    let chunk = |delta: &str, finish: &str| {
+        format!(
+            "data: {{\"id\":\"c\",\"object\":\"chat.completion.chunk\",\"created\":1,\"model\":\"m\",\"choices\":[{{\"index\":0,\"delta\":{delta},\"finish_reason\":{finish}}}]}}\n\n"
+        )
+    };
+    let mut out = chunk("{\"role\":\"assistant\",\"content\":\"\"}", "null");
+    for _ in 0..TOKENS {
+        out.push_str(&chunk("{\"content\":\" token\"}", "null"));
+    }
+    out.push_str(&chunk("{}", "\"stop\""));
+    out.push_str("data: {\"id\":\"c\",\"object\":\"chat.completion.chunk\",\"created\":1,\"model\":\"m\",\"choices\":[],\"usage\":{\"prompt_tokens\":10,\"completion_tokens\":200,\"total_tokens\":210}}\n\ndata: [DONE]\n\n");
+    out.into()
+}
+
+/// The frames of a stream, each of which becomes a write of its own, as a provider's would.
+struct Frames(Vec<Bytes>);
+
+impl hyper::body::Body for Frames {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: std::pin::Pin<&mut Self>,
+        _: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Option<Result<hyper::body::Frame<Bytes>, Infallible>>> {
+        std::task::Poll::Ready(self.0.pop().map(|frame| Ok(hyper::body::Frame::data(frame))))
+    }
+}
+
+fn frames(stream: &Bytes) -> Vec<Bytes> {
+    let mut frames = Vec::new();
+    let mut from = 0;
+    for end in memchr::memmem::find_iter(stream, b"\n\n") {
+        frames.push(stream.slice(from..end + 2));
+        from = end + 2;
+    }
+    frames.reverse();
+    frames
+}
+
+type Body = http_body_util::combinators::BoxBody<Bytes, hyper::Error>;
+
+fn boxed(body: impl hyper::body::Body<Data = Bytes, Error = Infallible> + Send + Sync + 'static) -> Body {
+    body.map_err(|never| match never {}).boxed()
+}
+
+pub(crate) async fn upstream() {
+    let anthropic = frames(&anthropic_stream());
+    let chat = frames(&chat_stream());
+    serve(move |request: Request<Incoming>| {
+        let (anthropic, chat) = (anthropic.clone(), chat.clone());
+        async move {
+            let is_anthropic = request.uri().path().ends_with("/messages");
+            let body = request.into_body().collect().await.expect("a body").to_bytes();
+            let is_stream = memchr::memmem::find(&body, b"\"stream\":true").is_some();
+            let (body, kind) = match (is_stream, is_anthropic) {
+                (true, true) => (boxed(Frames(anthropic)), "text/event-stream"),
+                (true, false) => (boxed(Frames(chat)), "text/event-stream"),
+                (false, true) => (boxed(Full::from("{\"id\":\"msg_1\",\"type\":\"message\",\"role\":\"assistant\",\"model\":\"m\",\"content\":[{\"type\":\"text\",\"text\":\"Hello there.\"}],\"stop_reason\":\"end_turn\",\"stop_sequence\":null,\"usage\":{\"input_tokens\":10,\"output_tokens\":3}}")), "application/json"),
+                (false, false) => (boxed(Full::from("{\"id\":\"c\",\"object\":\"chat.completion\",\"created\":1,\"model\":\"m\",\"choices\":[{\"index\":0,\"message\":{\"role\":\"assistant\",\"content\":\"Hello there.\"},\"finish_reason\":\"stop\"}],\"usage\":{\"prompt_tokens\":10,\"completion_tokens\":3,\"total_tokens\":13}}")), "application/json"),
+            };
+            Response::builder().header("content-type", kind).body(body).expect("a response")
+        }
+    })
+    .await;
+}
+
+/// A plain proxy on hyper: one upstream connection per client connection, spawned as hyper's examples do.
+pub(crate) async fn passthrough(upstream: String) {
+    let idle: Arc<Mutex<Vec<hyper::client::conn::http1::SendRequest<Incoming>>>> = Arc::default();
+    serve(move |mut request: Request<Incoming>| {
+        let (idle, upstream) = (Arc::clone(&idle), upstream.clone());
+        async move {
+            let parked = idle.lock().await.pop();
+            let mut sender = match parked {
+                Some(sender) => sender,
+                None => {
+                    let stream = TcpStream::connect(&upstream).await.expect("the upstream listens");
+                    stream.set_nodelay(true).expect("a TCP socket");
+                    let (sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.expect("HTTP");
+                    tokio::spawn(connection);
+                    sender
+                }
+            };
+            request.headers_mut().insert("host", upstream.parse().expect("a host"));
+            sender.ready().await.expect("open");
+            let response = sender.send_request(request).await.expect("an answer");
+            idle.lock().await.push(sender);
+            response.map(BodyExt::boxed)
+        }
+    })
+    .await;
+}
+
+async fn serve<F, A>(answer: F)
+where
+    F: Fn(Request<Incoming>) -> A + Clone + Send + 'static,
+    A: Future<Output = Response<Body>> + Send + 'static,
+{
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    println!("ready on http://{}", listener.local_addr().expect("an address"));
+    loop {
+        let Ok((stream, _)) = listener.accept().await else { continue };
+        stream.set_nodelay(true).expect("a TCP socket");
+        let answer = answer.clone();
+        let service = service_fn(move |request| {
+            let answered = answer(request);
+            async move { Ok::<_, Infallible>(answered.await) }
+        });
+        tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(stream), service));
+    }
+}
