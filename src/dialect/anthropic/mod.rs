@@ -1,47 +1,36 @@
-//! Placeholder until the codec lands.
-use super::{Codec, Progress, ReplyStream, TranslateError};
-use crate::chat::{Event, Failure};
-use crate::wire::sse::Frame;
-use bytes::Bytes;
-struct Nothing(Progress);
-impl super::StreamDecoder for Nothing {
-    fn frame(&mut self, _: &Frame, _: &mut Vec<Event>) {}
-    fn end(&mut self, _: &mut Vec<Event>) {}
-}
-impl super::StreamEncoder for Nothing {
-    fn event(&mut self, _: Event, _: &mut Vec<u8>) {}
-    fn keep_alive(&mut self, _: &mut Vec<u8>) {}
-    fn early_start(&mut self, _: &mut Vec<u8>) {}
-}
-impl ReplyStream for Nothing {
-    fn push(&mut self, chunk: Bytes) -> Bytes {
-        chunk
-    }
-    fn end(&mut self) -> Bytes {
-        Bytes::new()
-    }
-    fn fail(&mut self, _: &Failure) -> Bytes {
-        Bytes::new()
-    }
-    fn keep_alive(&mut self) -> Bytes {
-        Bytes::new()
-    }
-    fn early_start(&mut self) -> Bytes {
-        Bytes::new()
-    }
-    fn progress(&self) -> &Progress {
-        &self.0
-    }
-}
+//! Anthropic Messages, as client dialect and as upstream dialect.
+//!
+//! `wire` holds the records, `decode` reads requests, `history` and `encode` write them; `response` does whole answers;
+//! `stream` reads streams, `render` writes them, `tap` relays them within the dialect; `error` writes errors. Requests of
+//! the same dialect are not read here at all: they pass as bytes. Start with [`CODEC`].
+
+use super::Codec;
+use super::failure::read_failure;
+
+mod decode;
+mod encode;
+mod error;
+mod history;
+mod render;
+mod response;
+mod schema;
+mod stream;
+mod tap;
+mod thinking;
+mod wire;
+
+#[cfg(test)]
+mod tests;
+
 /// The codec.
 pub static CODEC: Codec = Codec {
-    decode_request: |_| Err(TranslateError::new("", "not yet")),
-    encode_request: |_, _, _| Err(TranslateError::new("", "not yet")),
-    stream_decoder: |_, _| Box::new(Nothing(Progress::default())),
-    stream_encoder: |_| Box::new(Nothing(Progress::default())),
-    decode_response: |_, _, _| Err(Failure::from_status(502, "not yet")),
-    encode_response: |_, _| Bytes::new(),
-    decode_error: |status, _| Failure::from_status(status, "not yet"),
-    encode_error: |_, _| Bytes::new(),
-    tap: |_| Box::new(Nothing(Progress::default())),
+    decode_request: decode::decode_request,
+    encode_request: encode::encode_request,
+    stream_decoder: |reply, quirks| Box::new(stream::Decoder::new(reply, quirks)),
+    stream_encoder: |reply| Box::new(render::Encoder::new(reply)),
+    decode_response: response::decode_response,
+    encode_response: response::encode_response,
+    decode_error: read_failure,
+    encode_error: error::encode_error,
+    tap: |quirks| Box::new(tap::Tap::new(quirks)),
 };

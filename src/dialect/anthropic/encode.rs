@@ -1,0 +1,658 @@
+//! Writes a Messages request for an upstream, from a client of another dialect.
+//!
+//! The order of work: refuse what has no equivalent, plan tools, thinking and sampling, then write. The conversation is
+//! repaired in `history`, schemas in `schema`. Start with [`encode_request`].
+
+use std::borrow::Cow;
+use std::fmt::Write as _;
+
+use bytes::Bytes;
+use serde_json::value::RawValue;
+use sha2::{Digest, Sha256};
+
+use super::history::{Message, Piece, PieceKind, lose, messages};
+use super::response::object_arguments;
+use super::schema::{input_schema, output_schema};
+use super::thinking::{self, Thought};
+use super::wire::{self, Object, list};
+use crate::chat::Loss;
+use crate::chat::request::{
+    Arguments, Block, BlockKind, ChatRequest, Document, OutputFormat, Source, ToolCall, ToolChoice, ToolKind, ToolResult,
+};
+use crate::dialect::quirks::Structured;
+use crate::dialect::{ReplyMap, TranslateError, Upstream};
+use crate::wire::Text;
+
+/// What JSON is asked for where no schema is given.
+const JSON_ONLY: &str = "Answer with one JSON object and nothing else: no prose, no code fence.";
+/// What stands for a result that never came.
+const NO_RESULT: &str = "[no result: interrupted]";
+/// The most cache marks.
+const CACHE_MARKS_MAX: usize = 4;
+
+/// Writes a whole request.
+///
+/// # Errors
+/// When the request asks for what this target cannot do, and a client would rely on it.
+pub(super) fn encode_request(
+    request: &ChatRequest<'_>,
+    upstream: &Upstream<'_>,
+    losses: &mut Vec<Loss>,
+) -> Result<(Bytes, ReplyMap), TranslateError> {
+    refuse(request, upstream)?;
+    let mut plan = Plan::new(request, upstream, losses)?;
+    let history = messages(request, upstream, losses);
+    plan.thought = thinking::plan(request, upstream, &history, plan.schema_tool.is_some(), losses);
+    let mut writer = Writer { upstream, names: &plan.names, marks_to_skip: 0, base64_bytes: 0, images: 0, losses };
+    writer.marks_to_skip = cache_marks(request, &history, upstream).saturating_sub(CACHE_MARKS_MAX);
+    if writer.marks_to_skip > 0 {
+        lose(writer.losses, Loss::normalised("cache_control"));
+    }
+    let mut out = Vec::with_capacity(4096);
+    let mut body = Object::open(&mut out);
+    body.str("model", upstream.model).json("max_tokens", plan.thought.max_tokens).json("stream", request.stream);
+    writer.tools(&mut body, request, &plan);
+    writer.tool_choice(&mut body, request, &plan)?;
+    writer.system(&mut body, request);
+    writer.messages(&mut body, &history, &plan)?;
+    writer.options(&mut body, request, &plan);
+    thinking::write(&mut body, &plan.thought, plan.native_schema.as_deref());
+    body.close();
+    let (base64_bytes, images) = (writer.base64_bytes, writer.images);
+    let input_estimate = (out.len().saturating_sub(base64_bytes) / 4 + images * 1500) as u64;
+    let reply = ReplyMap {
+        model: request.model.clone().into_owned(),
+        id: hash_hex(&String::from_utf8_lossy(&out)).chars().take(24).collect(),
+        tools: declared(request).map(|name| name.clone().into_owned()).collect(),
+        names: plan.names.into_iter().filter(|(short, original)| short != original).collect(),
+        schema_tool: plan.schema_tool,
+        hide_usage: false,
+        input_estimate,
+        single_tool_call: false,
+    };
+    Ok((out.into(), reply))
+}
+
+/// What no Messages server can do and no client can miss.
+fn refuse(request: &ChatRequest<'_>, upstream: &Upstream<'_>) -> Result<(), TranslateError> {
+    let lacks = |what: &str| format!("{} speaks Anthropic Messages, which has no {what}", upstream.provider);
+    if request.sampling.n.is_some_and(|n| n > 1) {
+        return Err(TranslateError::new("n", lacks("second answer")));
+    }
+    if request.sampling.logprobs == Some(true) || request.sampling.top_logprobs.is_some_and(|n| n > 0) {
+        return Err(TranslateError::new("logprobs", lacks("log probabilities")));
+    }
+    for (n, tool) in request.tools.iter().enumerate() {
+        if let ToolKind::Server { kind, .. } = &tool.kind {
+            return Err(TranslateError::new(format!("tools.{n}.type"), lacks(&format!("tool of type {kind:?}"))));
+        }
+    }
+    Ok(())
+}
+
+/// What is decided before anything is written.
+struct Plan<'r> {
+    /// Every declared tool: the name that the upstream sees, and the client's.
+    names: Vec<(String, String)>,
+    schema_tool: Option<String>,
+    schema: Option<(&'r RawValue, Option<Text<'r>>)>,
+    native_schema: Option<Cow<'r, str>>,
+    choice: Option<ToolChoice<'r>>,
+    thought: Thought,
+    is_continued: bool,
+}
+
+fn declared<'r>(request: &'r ChatRequest<'_>) -> impl Iterator<Item = &'r Cow<'r, str>> {
+    request.tools.iter().map(|tool| match &tool.kind {
+        ToolKind::Function { name, .. } | ToolKind::Server { name, .. } => name,
+    })
+}
+
+impl<'r> Plan<'r> {
+    fn new(request: &'r ChatRequest<'r>, upstream: &Upstream<'_>, losses: &mut Vec<Loss>) -> Result<Self, TranslateError> {
+        let names_max = upstream.quirks.tool_name_max;
+        let names: Vec<_> = declared(request).map(|name| (short_name(name, names_max), name.clone().into_owned())).collect();
+        let mut plan = Self {
+            names,
+            schema_tool: None,
+            schema: None,
+            native_schema: None,
+            choice: request.tool_choice.clone(),
+            thought: Thought::default(),
+            is_continued: thinking::refuses_prefill(upstream.model),
+        };
+        if let Some(OutputFormat::JsonSchema { name, description, schema, .. }) = &request.output {
+            match upstream.quirks.structured {
+                Structured::Native => plan.native_schema = Some(output_schema(schema)),
+                Structured::ForcedTool => {
+                    lose(losses, Loss::emulated("response_format"));
+                    let wanted = name.as_ref().map_or(Cow::Borrowed("output"), Text::read);
+                    plan.schema_tool = Some(plan.free_name(&short_name(&wanted, names_max)));
+                    plan.schema = Some((schema, description.clone()));
+                }
+            }
+        }
+        plan.check_choice(request, losses)?;
+        Ok(plan)
+    }
+
+    fn free_name(&self, wanted: &str) -> String {
+        let mut name = wanted.to_owned();
+        while self.names.iter().any(|(short, _)| *short == name) {
+            name.push('_');
+        }
+        name
+    }
+
+    fn check_choice(&mut self, request: &ChatRequest<'r>, losses: &mut Vec<Loss>) -> Result<(), TranslateError> {
+        if request.tools.is_empty() {
+            if matches!(self.choice, Some(ToolChoice::Any | ToolChoice::Named(_))) {
+                lose(losses, Loss::dropped("tool_choice"));
+            }
+            self.choice = None;
+        }
+        match &self.choice {
+            Some(ToolChoice::Named(name)) if !declared(request).any(|declared| declared == name) => {
+                Err(TranslateError::new("tool_choice", format!("the tool {name:?} is not among the declared tools")))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// How many cache marks would be written.
+fn cache_marks(request: &ChatRequest<'_>, history: &[Message<'_>], upstream: &Upstream<'_>) -> usize {
+    if !upstream.quirks.cache_control {
+        return 0;
+    }
+    let tools = request.tools.iter().filter(|tool| tool.cache.is_some()).count();
+    let system = request.system.iter().filter(|block| block.cache.is_some()).count();
+    let pieces = history.iter().flat_map(|message| &message.pieces).filter(|piece| piece.takes_mark()).count();
+    tools + system + pieces
+}
+
+impl Piece<'_> {
+    fn takes_mark(&self) -> bool {
+        self.cache.is_some() && !matches!(self.kind, PieceKind::Thinking { .. })
+    }
+}
+
+/// Writes the parts, counting what the estimate needs.
+struct Writer<'w> {
+    upstream: &'w Upstream<'w>,
+    names: &'w [(String, String)],
+    marks_to_skip: usize,
+    base64_bytes: usize,
+    images: usize,
+    losses: &'w mut Vec<Loss>,
+}
+
+impl Writer<'_> {
+    /// Writes a cache mark, if it is one of the last four.
+    fn mark(&mut self, object: &mut Object<'_>, cache: Option<&RawValue>) {
+        let Some(mark) = cache.filter(|_| self.upstream.quirks.cache_control) else { return };
+        if self.marks_to_skip > 0 {
+            self.marks_to_skip -= 1;
+        } else {
+            object.raw("cache_control", mark.get());
+        }
+    }
+
+    fn tools(&mut self, body: &mut Object<'_>, request: &ChatRequest<'_>, plan: &Plan<'_>) {
+        if request.tools.is_empty() && plan.schema_tool.is_none() {
+            return;
+        }
+        let out = body.key("tools");
+        list(out, request.tools.iter().zip(&plan.names), |out, (tool, (short, _))| {
+            let ToolKind::Function { description, parameters, strict, .. } = &tool.kind else { return };
+            let mut object = Object::open(out);
+            object.str("name", short);
+            if let Some(description) = description.as_ref().filter(|text| !text.is_empty()) {
+                object.text("description", &self.fitting(description));
+            }
+            let (schema, is_changed) = input_schema(*parameters);
+            if is_changed {
+                lose(self.losses, Loss::normalised("tools[].parameters"));
+            }
+            object.raw("input_schema", &schema);
+            match strict {
+                Some(strict) if self.upstream.quirks.strict_tools => {
+                    object.json("strict", strict);
+                }
+                Some(true) => lose(self.losses, Loss::dropped("tools[].strict")),
+                Some(false) | None => {}
+            }
+            self.mark(&mut object, tool.cache);
+            object.close();
+        });
+        if let (Some(name), Some((schema, description))) = (&plan.schema_tool, &plan.schema) {
+            // The list was closed; reopen it for one more.
+            out.pop();
+            if !request.tools.is_empty() {
+                out.push(b',');
+            }
+            let mut object = Object::open(out);
+            object.str("name", name);
+            match description {
+                Some(description) => object.text("description", description),
+                None => object.str("description", "Gives the final answer to the user, in the form asked for."),
+            };
+            object.raw("input_schema", &input_schema(Some(schema)).0);
+            object.close();
+            out.push(b']');
+        }
+    }
+
+    /// The description within the provider's limit.
+    fn fitting<'t>(&mut self, description: &Text<'t>) -> Text<'t> {
+        let Some(max) = self.upstream.quirks.tool_description_max else { return description.clone() };
+        let text = description.read();
+        match text.char_indices().nth(max) {
+            Some((at, _)) => {
+                lose(self.losses, Loss::normalised("tools[].description"));
+                text.get(..at).unwrap_or_default().to_owned().into()
+            }
+            None => description.clone(),
+        }
+    }
+
+    fn tool_choice(&mut self, body: &mut Object<'_>, request: &ChatRequest<'_>, plan: &Plan<'_>) -> Result<(), TranslateError> {
+        let is_single = request.parallel_tool_calls == Some(false) && !request.tools.is_empty();
+        let mut choice = plan.choice.clone();
+        if let Some(name) = &plan.schema_tool {
+            let is_alone = request.tools.is_empty() || choice == Some(ToolChoice::None);
+            choice = Some(if is_alone { ToolChoice::Named(name.clone().into()) } else { ToolChoice::Any });
+        } else if plan.thought.is_on() && matches!(choice, Some(ToolChoice::Any | ToolChoice::Named(_))) {
+            lose(self.losses, Loss::normalised("tool_choice"));
+            choice = Some(ToolChoice::Auto);
+        }
+        let choice = match choice {
+            // The flag alone means auto, never any.
+            None if is_single => ToolChoice::Auto,
+            None => return Ok(()),
+            Some(choice) => choice,
+        };
+        let mut object = Object::open(body.key("tool_choice"));
+        match &choice {
+            ToolChoice::Auto => object.str("type", "auto"),
+            ToolChoice::Any => object.str("type", "any"),
+            ToolChoice::None => object.str("type", "none"),
+            ToolChoice::Named(name) => object.str("type", "tool").str("name", self.short(name)),
+        };
+        if is_single && choice != ToolChoice::None {
+            object.json("disable_parallel_tool_use", true);
+        }
+        object.close();
+        Ok(())
+    }
+
+    /// The name that the upstream knows a declared tool by.
+    fn short<'n>(&'n self, name: &'n str) -> &'n str {
+        self.names.iter().find(|(_, original)| original == name).map_or(name, |(short, _)| short)
+    }
+
+    fn system(&mut self, body: &mut Object<'_>, request: &ChatRequest<'_>) {
+        let wants_json = matches!(request.output, Some(OutputFormat::JsonObject));
+        if wants_json {
+            lose(self.losses, Loss::emulated("response_format"));
+        }
+        let mut texts: Vec<(Text<'_>, Option<&RawValue>)> = Vec::new();
+        for block in &request.system {
+            match &block.kind {
+                BlockKind::Text(text) if text.is_blank() => {}
+                BlockKind::Text(text) => texts.push((text.clone(), block.cache)),
+                _ => lose(self.losses, Loss::dropped("system[]")),
+            }
+        }
+        if wants_json {
+            texts.push((JSON_ONLY.into(), None));
+        }
+        let has_marks = self.upstream.quirks.cache_control && texts.iter().any(|(_, cache)| cache.is_some());
+        match texts.as_slice() {
+            [] => {}
+            [(text, _)] if !has_marks => {
+                body.text("system", text);
+            }
+            _ if !has_marks => {
+                let joined: Vec<Cow<'_, str>> = texts.iter().map(|(text, _)| text.read()).collect();
+                body.str("system", &joined.join("\n\n"));
+            }
+            _ => list(body.key("system"), texts, |out, (text, cache)| {
+                let mut object = Object::open(out);
+                object.str("type", "text").text("text", &text);
+                self.mark(&mut object, cache);
+                object.close();
+            }),
+        }
+    }
+
+    fn messages(&mut self, body: &mut Object<'_>, history: &[Message<'_>], plan: &Plan<'_>) -> Result<(), TranslateError> {
+        let out = body.key("messages");
+        let mut fault = None;
+        list(out, history, |out, message| {
+            let mut object = Object::open(out);
+            object.str("role", if message.is_user { "user" } else { "assistant" });
+            match message.pieces.as_slice() {
+                [Piece { kind: PieceKind::Text(text), cache: None }] => {
+                    object.text("content", text);
+                }
+                pieces => list(object.key("content"), pieces, |out, piece| {
+                    if let Err(error) = self.piece(out, piece) {
+                        fault.get_or_insert(error);
+                    }
+                }),
+            }
+            object.close();
+        });
+        let is_prefill = history.last().is_some_and(|last| !last.is_user);
+        if is_prefill && (plan.is_continued || plan.thought.is_on()) {
+            lose(self.losses, Loss::emulated("messages"));
+            out.pop();
+            out.extend_from_slice(br#",{"role":"user","content":"Continue exactly where you stopped."}]"#);
+        }
+        fault.map_or(Ok(()), Err)
+    }
+
+    fn piece(&mut self, out: &mut Vec<u8>, piece: &Piece<'_>) -> Result<(), TranslateError> {
+        if let PieceKind::Media(block) = &piece.kind {
+            return self.media(out, block, piece.cache);
+        }
+        let mut object = Object::open(out);
+        match &piece.kind {
+            PieceKind::Text(text) => {
+                object.str("type", "text").text("text", text);
+            }
+            PieceKind::Thinking { state, is_redacted: true, .. } => {
+                object.str("type", "redacted_thinking").str("data", &state.state);
+            }
+            PieceKind::Thinking { text, state, .. } => {
+                object.str("type", "thinking").text("thinking", text).str("signature", &state.state);
+            }
+            PieceKind::Call { id, call } => self.call(&mut object, id, call),
+            PieceKind::Result { id, result } => self.result(&mut object, id, *result)?,
+            PieceKind::Media(_) => {}
+        }
+        if piece.takes_mark() {
+            self.mark(&mut object, piece.cache);
+        }
+        object.close();
+        Ok(())
+    }
+
+    fn call(&mut self, object: &mut Object<'_>, id: &str, call: &ToolCall<'_>) {
+        let declared = self.names.iter().find(|(_, original)| *original == call.name).map(|(short, _)| Cow::Borrowed(short.as_str()));
+        let name = declared.unwrap_or_else(|| short_name(&call.name, self.upstream.quirks.tool_name_max).into());
+        object.str("type", "tool_use").str("id", id).str("name", &name);
+        match &call.arguments {
+            Arguments::Object(raw) if raw.get().starts_with('{') => {
+                object.raw("input", raw.get());
+            }
+            Arguments::Object(raw) => {
+                lose(self.losses, Loss::normalised("messages[].tool_calls[].arguments"));
+                object.raw("input", &object_arguments(raw.get()).0);
+            }
+            Arguments::Encoded(text) => {
+                let text = text.read();
+                let (input, is_broken) = object_arguments(&text);
+                if is_broken {
+                    lose(self.losses, Loss::normalised("messages[].tool_calls[].arguments"));
+                }
+                object.raw("input", &input);
+            }
+        }
+    }
+
+    fn result(&mut self, object: &mut Object<'_>, id: &str, result: Option<&ToolResult<'_>>) -> Result<(), TranslateError> {
+        object.str("type", "tool_result").str("tool_use_id", id);
+        let Some(result) = result else {
+            object.str("content", NO_RESULT).json("is_error", true);
+            return Ok(());
+        };
+        let says = |block: &&Block<'_>| !matches!(&block.kind, BlockKind::Text(text) if text.is_blank());
+        let content: Vec<&Block<'_>> = result.content.iter().filter(says).collect();
+        match content.as_slice() {
+            [] => {
+                object.str("content", if self.upstream.quirks.full_anthropic { "" } else { self.upstream.quirks.empty_tool_result });
+            }
+            [Block { kind: BlockKind::Text(text), .. }] => {
+                object.text("content", text);
+            }
+            blocks => {
+                let mut fault = None;
+                list(object.key("content"), blocks, |out, block| match &block.kind {
+                    BlockKind::Text(text) => {
+                        let mut part = Object::open(out);
+                        part.str("type", "text").text("text", text);
+                        part.close();
+                    }
+                    _ => {
+                        if let Err(error) = self.media(out, block, None) {
+                            fault.get_or_insert(error);
+                        }
+                    }
+                });
+                if let Some(error) = fault {
+                    return Err(error);
+                }
+            }
+        }
+        if result.is_error {
+            object.json("is_error", true);
+        }
+        Ok(())
+    }
+
+    fn media(&mut self, out: &mut Vec<u8>, block: &Block<'_>, cache: Option<&RawValue>) -> Result<(), TranslateError> {
+        match &block.kind {
+            BlockKind::Image(image) => {
+                if !self.upstream.quirks.images || self.upstream.sees_images == Some(false) {
+                    return Err(self.lacks("images"));
+                }
+                if image.detail.is_some() {
+                    lose(self.losses, Loss::dropped("messages[].content[].image_url.detail"));
+                }
+                self.images += 1;
+                let mut object = Object::open(out);
+                object.str("type", "image");
+                self.image_source(object.key("source"), &image.source)?;
+                self.mark(&mut object, cache);
+                object.close();
+                Ok(())
+            }
+            BlockKind::Document(document) => self.document(out, document, cache),
+            BlockKind::Audio(_) => Err(self.lacks("audio")),
+            _ => Err(TranslateError::new("messages", "a tool's result may hold text, images and documents only")),
+        }
+    }
+
+    fn lacks(&self, what: &str) -> TranslateError {
+        TranslateError::new("messages", format!("{}/{} takes no {what}", self.upstream.provider, self.upstream.model))
+    }
+
+    fn image_source(&mut self, out: &mut Vec<u8>, source: &Source<'_>) -> Result<(), TranslateError> {
+        match source {
+            Source::Base64 { media_type, data } => {
+                let media_type = match media_type.to_ascii_lowercase().as_str() {
+                    "image/jpg" | "image/jpeg" => "image/jpeg",
+                    "image/png" => "image/png",
+                    "image/gif" => "image/gif",
+                    "image/webp" => "image/webp",
+                    other => return Err(self.lacks(&format!("images of type {other:?}; PNG, JPEG, GIF and WebP are known"))),
+                };
+                self.base64(out, media_type, data);
+                Ok(())
+            }
+            Source::Url(url) => {
+                let mut object = Object::open(out);
+                object.str("type", "url").text("url", url);
+                object.close();
+                Ok(())
+            }
+            Source::FileId(_) | Source::PlainText(_) => Err(self.lacks("files of another provider")),
+        }
+    }
+
+    fn base64(&mut self, out: &mut Vec<u8>, media_type: &str, data: &Text<'_>) {
+        let before = out.len();
+        let mut object = Object::open(out);
+        object.str("type", "base64").str("media_type", media_type).text("data", data);
+        object.close();
+        self.base64_bytes += out.len() - before;
+    }
+
+    fn document(&mut self, out: &mut Vec<u8>, document: &Document<'_>, cache: Option<&RawValue>) -> Result<(), TranslateError> {
+        let is_known = self.upstream.quirks.documents;
+        let mut object = Object::open(out);
+        match &document.source {
+            Source::PlainText(text) if !is_known => {
+                let title = document.title.as_ref().map(|title| format!("[{}]\n", title.read())).unwrap_or_default();
+                object.str("type", "text").str("text", &format!("{title}{}", text.read()));
+                self.mark(&mut object, cache);
+                object.close();
+                return Ok(());
+            }
+            _ if !is_known => return Err(self.lacks("documents")),
+            Source::FileId(_) => return Err(self.lacks("files of another provider")),
+            Source::PlainText(text) => {
+                object.str("type", "document");
+                let mut source = Object::open(object.key("source"));
+                source.str("type", "text").str("media_type", "text/plain").text("data", text);
+                source.close();
+            }
+            Source::Url(url) => {
+                object.str("type", "document");
+                let mut source = Object::open(object.key("source"));
+                source.str("type", "url").text("url", url);
+                source.close();
+            }
+            Source::Base64 { media_type, data } if media_type.eq_ignore_ascii_case("application/pdf") => {
+                object.str("type", "document");
+                self.base64(object.key("source"), "application/pdf", data);
+            }
+            Source::Base64 { media_type, data } if media_type.to_ascii_lowercase().starts_with("text/") => {
+                let text = decode_base64(&data.read()).and_then(|bytes| String::from_utf8(bytes).ok());
+                let text = text.ok_or_else(|| TranslateError::new("messages", "a text file's base64 does not decode to UTF-8"))?;
+                object.str("type", "document");
+                let mut source = Object::open(object.key("source"));
+                source.str("type", "text").str("media_type", "text/plain").str("data", &text);
+                source.close();
+            }
+            Source::Base64 { media_type, .. } => {
+                return Err(self.lacks(&format!("documents of type {media_type:?}; PDF and text are known")));
+            }
+        }
+        if let Some(title) = &document.title {
+            object.text("title", title);
+        }
+        self.mark(&mut object, cache);
+        object.close();
+        Ok(())
+    }
+
+    fn options(&mut self, body: &mut Object<'_>, request: &ChatRequest<'_>, plan: &Plan<'_>) {
+        let ChatRequest {
+            model: _,
+            system: _,
+            turns: _,
+            tools: _,
+            tool_choice: _,
+            parallel_tool_calls: _,
+            max_output_tokens: _,
+            sampling: _,
+            stop,
+            output: _,
+            thinking: _,
+            user_id,
+            service_tier,
+            stream: _,
+            stream_usage: _,
+            extras,
+        } = request;
+        thinking::write_sampling(body, request, self.upstream, &plan.thought, self.losses);
+        self.stop(body, stop);
+        if let Some(user) = user_id.as_ref().filter(|user| !user.is_blank()) {
+            match self.upstream.quirks.user_max {
+                Some(max) => {
+                    let mut object = Object::open(body.key("metadata"));
+                    object.str("user_id", &safe_user_id(&user.read(), max));
+                    object.close();
+                }
+                None => lose(self.losses, Loss::dropped("user")),
+            }
+        }
+        match service_tier.as_ref().map(Text::read).as_deref() {
+            None => {}
+            Some("auto") if self.upstream.quirks.full_anthropic => {
+                body.str("service_tier", "auto");
+            }
+            Some("auto") => {}
+            Some(_) => lose(self.losses, Loss::dropped("service_tier")),
+        }
+        for extra in extras {
+            if !matches!(extra.value.get(), "null" | "false" | "{}" | "[]" | "\"\"") {
+                lose(self.losses, Loss::dropped(extra.name.clone().into_owned()));
+            }
+        }
+    }
+
+    fn stop(&mut self, body: &mut Object<'_>, stop: &[Text<'_>]) {
+        let mut kept: Vec<&Text<'_>> = stop.iter().filter(|text| !text.is_blank()).collect();
+        if kept.len() > self.upstream.quirks.stop_max.unwrap_or(usize::MAX) || kept.len() < stop.len() {
+            kept.truncate(self.upstream.quirks.stop_max.unwrap_or(usize::MAX));
+            lose(self.losses, Loss::normalised("stop"));
+        }
+        if !kept.is_empty() {
+            list(body.key("stop_sequences"), kept, wire::text);
+        }
+    }
+}
+
+/// An end user's id as the API allows it: no address, no phone number, not too long. Others are hashed.
+fn safe_user_id(user: &str, max: usize) -> String {
+    let digits = user.chars().filter(char::is_ascii_digit).count();
+    let is_phone =
+        (7..=15).contains(&digits) && user.starts_with(['+', '0', '(']) && user.chars().all(|c| c.is_ascii_digit() || "+-() .".contains(c));
+    if user.contains('@') || is_phone || user.chars().count() > max { hash_hex(user) } else { user.to_owned() }
+}
+
+/// SHA-256 in hex.
+pub(super) fn hash_hex(text: &str) -> String {
+    Sha256::digest(text.as_bytes()).iter().fold(String::with_capacity(64), |mut hex, byte| {
+        // Writing to a String cannot fail.
+        let _ = write!(hex, "{byte:02x}");
+        hex
+    })
+}
+
+/// A name of legal characters, of `max` at most: itself where it is legal, else a prefix and eight digits of its hash.
+pub(super) fn short_name(name: &str, max: usize) -> String {
+    let is_legal = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+    if !name.is_empty() && name.chars().all(is_legal) && name.len() <= max {
+        return name.to_owned();
+    }
+    let prefix: String = name.chars().map(|c| if is_legal(c) { c } else { '_' }).take(max.saturating_sub(9)).collect();
+    format!("{prefix}_{}", hash_hex(name).get(..8).unwrap_or_default())
+}
+
+/// Standard base64, padding optional.
+fn decode_base64(text: &str) -> Option<Vec<u8>> {
+    let mut out = Vec::with_capacity(text.len() / 4 * 3);
+    let (mut buffer, mut bits) = (0_u32, 0_u8);
+    for byte in text.trim_end_matches('=').bytes().filter(|byte| !byte.is_ascii_whitespace()) {
+        let six = match byte {
+            b'A'..=b'Z' => byte - b'A',
+            b'a'..=b'z' => byte - b'a' + 26,
+            b'0'..=b'9' => byte - b'0' + 52,
+            b'+' | b'-' => 62,
+            b'/' | b'_' => 63,
+            _ => return None,
+        };
+        buffer = (buffer << 6 | u32::from(six)) & 0xFFFF;
+        bits += 6;
+        if bits >= 8 {
+            bits -= 8;
+            out.push((buffer >> bits & 0xFF) as u8);
+        }
+    }
+    Some(out)
+}

@@ -1,0 +1,289 @@
+//! Whole answers, both ways, and the words that streams and whole answers share: stop reasons, usage, signatures, ids.
+
+use std::borrow::Cow;
+
+use bytes::Bytes;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::decode::FAMILY;
+use super::wire::{Object, Raw, WireBlock, list};
+use crate::chat::response::ResponseBlock;
+use crate::chat::{ChatResponse, Failure, FailureKind, Opaque, StopReason, Usage};
+use crate::dialect::failure::disguised_failure;
+use crate::dialect::{Quirks, ReplyMap};
+use crate::wire::Text;
+
+/// A whole answer, as far as it is read.
+#[derive(Deserialize)]
+struct WireResponse<'a> {
+    #[serde(borrow, default)]
+    id: Raw<'a>,
+    #[serde(borrow, default)]
+    model: Raw<'a>,
+    #[serde(borrow, default)]
+    content: Raw<'a>,
+    #[serde(borrow, default)]
+    stop_reason: Raw<'a>,
+    #[serde(borrow, default)]
+    stop_sequence: Raw<'a>,
+    #[serde(borrow, default)]
+    usage: Raw<'a>,
+}
+
+/// Reads an upstream's whole answer of status 2xx.
+///
+/// # Errors
+/// When the body is an error in disguise, or no message.
+pub(super) fn decode_response(body: &[u8], reply: &ReplyMap, quirks: &Quirks) -> Result<ChatResponse, Failure> {
+    if let Some(failure) = disguised_failure(body) {
+        return Err(failure);
+    }
+    let nonsense = || Failure::new(FailureKind::Server, "the provider answered 200 with JSON that is no message");
+    let wire: WireResponse<'_> = serde_json::from_slice(body.trim_ascii()).map_err(|_| nonsense())?;
+    let content = wire.content.ok_or_else(nonsense)?;
+    let mut blocks = Vec::new();
+    if let Some(text) = Text::from_raw(content) {
+        blocks.push(ResponseBlock::Text(text.read().into_owned()));
+    } else {
+        let wire_blocks: Vec<WireBlock<'_>> = serde_json::from_str(content.get()).map_err(|_| nonsense())?;
+        blocks.extend(wire_blocks.iter().filter_map(|wire| block(wire, quirks)));
+    }
+    finish_calls(&mut blocks, reply);
+    let has_calls = blocks.iter().any(|block| matches!(block, ResponseBlock::ToolCall { .. }));
+    let stop = read(wire.stop_reason).filter(|word| !word.is_empty()).map_or(StopReason::End, |word| read_stop_reason(&word));
+    Ok(ChatResponse {
+        id: read(wire.id).filter(|id| !id.is_empty()).map(Cow::into_owned),
+        model: read(wire.model).map(Cow::into_owned),
+        blocks,
+        stop: Some(settle_stop(stop, has_calls)),
+        stop_sequence: read(wire.stop_sequence).map(Cow::into_owned),
+        usage: wire.usage.map(read_usage).unwrap_or_default(),
+    })
+}
+
+/// The reason that fits what was said: calls with a plain end are calls; without any they are none.
+pub(super) fn settle_stop(stop: StopReason, has_calls: bool) -> StopReason {
+    match (stop, has_calls) {
+        (StopReason::End, true) => StopReason::ToolUse,
+        (StopReason::ToolUse, false) => StopReason::End,
+        (stop, _) => stop,
+    }
+}
+
+fn read(raw: Raw<'_>) -> Option<Cow<'_, str>> {
+    Text::from_raw(raw?).map(|text| text.read())
+}
+
+/// A block of an answer; blocks of server-side tools have no equivalent and are left out.
+fn block(wire: &WireBlock<'_>, quirks: &Quirks) -> Option<ResponseBlock> {
+    let text = |raw: Raw<'_>| read(raw).unwrap_or_default().into_owned();
+    Some(match read(wire.kind)?.as_ref() {
+        "text" => ResponseBlock::Text(text(wire.text)),
+        "thinking" => {
+            let state = text(wire.signature);
+            let opaque = (!state.is_empty()).then(|| Opaque::new(quirks.family, state));
+            ResponseBlock::Thinking { text: text(wire.thinking), opaque }
+        }
+        "redacted_thinking" => ResponseBlock::RedactedThinking(Opaque::new(quirks.family, text(wire.data))),
+        "tool_use" => ResponseBlock::ToolCall {
+            id: text(wire.id),
+            name: read(wire.name).filter(|name| !name.is_empty())?.into_owned(),
+            arguments: match wire.input {
+                Some(raw) => Text::from_raw(raw).map_or_else(|| raw.get().to_owned(), |text| text.read().into_owned()),
+                None => String::new(),
+            },
+        },
+        _ => return None,
+    })
+}
+
+/// Restores names, fills in ids, unwraps the schema tool, keeps one call where one was asked for.
+fn finish_calls(blocks: &mut Vec<ResponseBlock>, reply: &ReplyMap) {
+    let mut ids: Vec<String> = Vec::new();
+    blocks.retain_mut(|block| {
+        let ResponseBlock::ToolCall { id, name, arguments } = block else { return true };
+        if reply.schema_tool.as_ref() == Some(name) {
+            let text = std::mem::take(arguments);
+            *block = ResponseBlock::Text(text);
+            return true;
+        }
+        if reply.single_tool_call && !ids.is_empty() {
+            return false;
+        }
+        *name = reply.original_name(name).to_owned();
+        *id = unique_id(id, &ids);
+        ids.push(id.clone());
+        true
+    });
+}
+
+/// `id`, or a new one where it is missing or taken.
+pub(super) fn unique_id(id: &str, taken: &[String]) -> String {
+    if !id.is_empty() && !taken.iter().any(|other| other == id) {
+        return id.to_owned();
+    }
+    let stem = if id.is_empty() { "toolu" } else { id };
+    (taken.len() + 1..).map(|n| format!("{stem}_{n}")).find(|new| !taken.contains(new)).unwrap_or_default()
+}
+
+/// Writes a whole answer for a client.
+pub(super) fn encode_response(response: &ChatResponse, reply: &ReplyMap) -> Bytes {
+    let mut out = Vec::with_capacity(1024);
+    let mut message = Object::open(&mut out);
+    message
+        .str("id", &message_id(response.id.as_deref(), reply))
+        .str("type", "message")
+        .str("role", "assistant")
+        .str("model", &reply.model);
+    let blocks = response.blocks.iter().filter(|block| !is_empty(block));
+    list(message.key("content"), blocks, write_block);
+    let has_calls = response.blocks.iter().any(|block| matches!(block, ResponseBlock::ToolCall { .. }));
+    let reason = stop_reason(response.stop.unwrap_or(StopReason::End), has_calls);
+    message.str("stop_reason", reason);
+    match &response.stop_sequence {
+        Some(sequence) if reason == "stop_sequence" => message.str("stop_sequence", sequence),
+        _ => message.raw("stop_sequence", "null"),
+    };
+    write_usage(message.key("usage"), &response.usage, reply.input_estimate);
+    message.close();
+    out.into()
+}
+
+fn is_empty(block: &ResponseBlock) -> bool {
+    match block {
+        ResponseBlock::Text(text) => text.is_empty(),
+        ResponseBlock::Thinking { text, opaque } => text.is_empty() && opaque.is_none(),
+        ResponseBlock::RedactedThinking(_) | ResponseBlock::ToolCall { .. } => false,
+    }
+}
+
+fn write_block(out: &mut Vec<u8>, block: &ResponseBlock) {
+    let mut object = Object::open(out);
+    match block {
+        ResponseBlock::Text(text) => object.str("type", "text").str("text", text),
+        ResponseBlock::Thinking { text, opaque } => {
+            let signature = opaque.as_ref().map_or_else(|| Opaque::new("unsigned", "").seal().into(), signature);
+            object.str("type", "thinking").str("thinking", text).str("signature", &signature)
+        }
+        ResponseBlock::RedactedThinking(opaque) => object.str("type", "redacted_thinking").str("data", &signature(opaque)),
+        ResponseBlock::ToolCall { id, name, arguments } => {
+            let input = object_arguments(arguments).0;
+            object.str("type", "tool_use").str("id", id).str("name", name).raw("input", &input)
+        }
+    };
+    object.close();
+}
+
+/// Arguments as a JSON object, text to text: nothing becomes `{}`, an encoded object is unwrapped, anything else is put
+/// under `_raw`. The second part tells whether it had to be.
+pub(super) fn object_arguments(arguments: &str) -> (Cow<'_, str>, bool) {
+    let text = arguments.trim();
+    if text.is_empty() || text == "null" {
+        return (Cow::Borrowed("{}"), false);
+    }
+    if let Ok(raw) = serde_json::from_str::<&RawValue>(text) {
+        if text.starts_with('{') {
+            return (Cow::Borrowed(text), false);
+        }
+        if let Some(inner) = Text::from_raw(raw).map(|inner| inner.read().trim().to_owned()) {
+            if inner.is_empty() {
+                return (Cow::Borrowed("{}"), false);
+            }
+            if inner.starts_with('{') && serde_json::from_str::<&RawValue>(&inner).is_ok() {
+                return (Cow::Owned(inner), false);
+            }
+        }
+    }
+    let mut out = Vec::new();
+    let mut object = Object::open(&mut out);
+    object.str("_raw", arguments);
+    object.close();
+    (Cow::Owned(String::from_utf8(out).unwrap_or_default()), true)
+}
+
+/// The id of the answer: the upstream's, or the map's in the dialect's manner.
+pub(super) fn message_id(upstream: Option<&str>, reply: &ReplyMap) -> String {
+    match upstream {
+        Some(id) if !id.is_empty() => id.to_owned(),
+        _ if reply.id.starts_with("msg_") => reply.id.clone(),
+        _ if reply.id.is_empty() => "msg_aimux".to_owned(),
+        _ => format!("msg_{}", reply.id),
+    }
+}
+
+/// What a client gets as signature: Anthropic's own as it is, any other state in our envelope.
+pub(super) fn signature(opaque: &Opaque) -> Cow<'_, str> {
+    if opaque.family == FAMILY && !opaque.state.is_empty() { Cow::Borrowed(&opaque.state) } else { Cow::Owned(opaque.seal()) }
+}
+
+/// The dialect's word for a reason.
+pub(super) fn stop_reason(reason: StopReason, has_calls: bool) -> &'static str {
+    match settle_stop(reason, has_calls) {
+        StopReason::End => "end_turn",
+        StopReason::StopSequence => "stop_sequence",
+        StopReason::Length => "max_tokens",
+        StopReason::ContextFull => "model_context_window_exceeded",
+        StopReason::ToolUse => "tool_use",
+        StopReason::Refusal => "refusal",
+        StopReason::Paused => "pause_turn",
+    }
+}
+
+/// The reason behind a word; compatible servers mix in OpenAI's. What is not known is an end: an unknown word makes
+/// clients ask again for ever.
+pub(super) fn read_stop_reason(word: &str) -> StopReason {
+    match word {
+        "stop_sequence" => StopReason::StopSequence,
+        "max_tokens" | "length" | "max_output_tokens" => StopReason::Length,
+        "model_context_window_exceeded" => StopReason::ContextFull,
+        "tool_use" | "tool_calls" | "function_call" => StopReason::ToolUse,
+        "refusal" | "content_filter" | "sensitive" => StopReason::Refusal,
+        "pause_turn" => StopReason::Paused,
+        _ => StopReason::End,
+    }
+}
+
+/// Writes usage; what the upstream never said is zero, and its input the estimate.
+pub(super) fn write_usage(out: &mut Vec<u8>, usage: &Usage, input_estimate: u64) {
+    let is_unknown = usage.input.is_none() && usage.cache_read.is_none() && usage.cache_write.is_none();
+    let mut object = Object::open(out);
+    object.json("input_tokens", usage.input.unwrap_or(if is_unknown { input_estimate } else { 0 }));
+    object.json("cache_creation_input_tokens", usage.cache_write.unwrap_or(0));
+    object.json("cache_read_input_tokens", usage.cache_read.unwrap_or(0));
+    object.json("output_tokens", usage.output.unwrap_or(0));
+    object.close();
+}
+
+/// Reads a usage object; null and members of other kinds count as unsaid.
+pub(super) fn read_usage(raw: &RawValue) -> Usage {
+    #[derive(Deserialize)]
+    struct Wire<'a> {
+        #[serde(borrow, default)]
+        input_tokens: Raw<'a>,
+        #[serde(borrow, default)]
+        output_tokens: Raw<'a>,
+        #[serde(borrow, default)]
+        cache_read_input_tokens: Raw<'a>,
+        #[serde(borrow, default)]
+        cache_creation_input_tokens: Raw<'a>,
+        #[serde(borrow, default)]
+        cache_creation: Raw<'a>,
+    }
+    #[derive(Deserialize)]
+    struct Creation<'a> {
+        #[serde(borrow, default)]
+        ephemeral_1h_input_tokens: Raw<'a>,
+    }
+    let Ok(wire) = serde_json::from_str::<Wire<'_>>(raw.get()) else { return Usage::default() };
+    let count = |raw: Raw<'_>| raw.and_then(|raw| raw.get().parse().ok());
+    let creation = wire.cache_creation.and_then(|raw| serde_json::from_str::<Creation<'_>>(raw.get()).ok());
+    Usage {
+        input: count(wire.input_tokens),
+        cache_read: count(wire.cache_read_input_tokens),
+        cache_write: count(wire.cache_creation_input_tokens),
+        cache_write_1h: creation.and_then(|creation| count(creation.ephemeral_1h_input_tokens)),
+        output: count(wire.output_tokens),
+        reasoning: None,
+    }
+}

@@ -1,0 +1,435 @@
+//! Relays a stream of the same dialect: healthy frames byte for byte, the faults of the stream's form mended.
+//!
+//! Mended: missing event names, `[DONE]`, a missing `message_stop`, missing usage, a whole body instead of a stream. A
+//! stream that ends without a stop reason gets an error event, never a polite end: clients would take the half for the
+//! whole. Deltas, which are nearly everything, are told by their event name and not parsed. Start with [`Tap::push`].
+
+use bytes::Bytes;
+use serde_json::Value;
+
+use super::error::write_error_event;
+use super::render::{Encoder, write_block_start, write_event, write_message_start};
+use super::response::{decode_response, read_usage};
+use super::stream::{WireDelta, WireEvent, WireStart, broken_off, is_foreign_body, merge_usage, parse_event, read};
+use super::wire::WireBlock;
+use crate::chat::{BlockStart, Event, Failure, FailureKind, Usage};
+use crate::dialect::failure::{disguised_failure, read_failure};
+use crate::dialect::{Progress, Quirks, ReplyMap, ReplyStream, StreamEncoder};
+use crate::wire::sse::{Frame, Splitter};
+
+/// The longest event that is relayed, in bytes.
+const FRAME_MAX: usize = 16 << 20;
+
+/// The state of one relayed stream.
+pub(super) struct Tap {
+    splitter: Splitter,
+    quirks: Quirks,
+    progress: Progress,
+    has_started: bool,
+    has_pinged: bool,
+    is_over: bool,
+    /// The block that the client sees open, and what an empty delta for it is.
+    open: Option<(u64, Nothing)>,
+    /// The open block is our own.
+    is_ours: bool,
+    next_index: u64,
+    /// How far the upstream's block numbers are behind ours.
+    shift: u64,
+}
+
+/// The empty delta of a block's kind.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Nothing {
+    Text,
+    Thinking,
+    Arguments,
+    /// The kind has none.
+    Ping,
+}
+
+/// What becomes of a frame.
+enum Verdict {
+    Pass,
+    Drop,
+    Replace(Vec<u8>),
+}
+
+impl Tap {
+    pub(super) fn new(quirks: &Quirks) -> Self {
+        Self {
+            splitter: Splitter::new(FRAME_MAX),
+            quirks: quirks.clone(),
+            progress: Progress::default(),
+            has_started: false,
+            has_pinged: false,
+            is_over: false,
+            open: None,
+            is_ours: false,
+            next_index: 0,
+            shift: 0,
+        }
+    }
+
+    fn frame(&mut self, frame: &Frame) -> Verdict {
+        if self.is_over {
+            return Verdict::Drop;
+        }
+        if is_foreign_body(frame) {
+            return self.whole_body(&frame.raw);
+        }
+        if frame.data.is_empty() {
+            return Verdict::Pass;
+        }
+        match frame.event.as_ref() {
+            b"content_block_delta" if self.shift == 0 && !self.is_ours && self.has_started => {
+                self.progress.content = true;
+                return Verdict::Pass;
+            }
+            b"ping" => return Verdict::Pass,
+            _ => {}
+        }
+        if frame.data.trim_ascii() == b"[DONE]" {
+            return Verdict::Drop;
+        }
+        let Some(event) = parse_event(&frame.data) else {
+            let failure = if frame.event.as_ref() == b"error" {
+                read_failure(0, &frame.data)
+            } else {
+                Failure::new(FailureKind::Server, "the provider sent an event that is no JSON object")
+            };
+            return Verdict::Replace(self.broken(failure));
+        };
+        let named = read(event.kind).unwrap_or_else(|| String::from_utf8_lossy(&frame.event).into_owned());
+        let verdict = self.event(&named, &event, &frame.data);
+        match verdict {
+            Verdict::Pass if frame.event.is_empty() && !named.is_empty() => {
+                let mut named_frame = format!("event: {named}\n").into_bytes();
+                named_frame.extend_from_slice(&frame.raw);
+                Verdict::Replace(named_frame)
+            }
+            verdict => verdict,
+        }
+    }
+
+    fn event(&mut self, kind: &str, event: &WireEvent<'_>, data: &Bytes) -> Verdict {
+        match kind {
+            "message_start" => self.message_start(event, data),
+            "content_block_start" | "content_block_delta" | "content_block_stop" => self.block_event(kind, event, data),
+            "message_delta" => self.message_delta(event, data),
+            "message_stop" => {
+                self.progress.finished = true;
+                self.is_over = true;
+                self.after_ours("message_stop", data)
+            }
+            "ping" => Verdict::Pass,
+            "error" => {
+                self.progress.failure = Some(read_failure(0, data));
+                self.is_over = true;
+                Verdict::Pass
+            }
+            // An error in another dialect's shape, which the client's SDK would not see.
+            _ if event.error.is_some() => {
+                let failure = disguised_failure(data).unwrap_or_else(broken_off);
+                Verdict::Replace(self.broken(failure))
+            }
+            _ => Verdict::Pass,
+        }
+    }
+
+    fn message_start(&mut self, event: &WireEvent<'_>, data: &Bytes) -> Verdict {
+        let usage = event.message.and_then(|raw| serde_json::from_str::<WireStart<'_>>(raw.get()).ok()).and_then(|start| start.usage);
+        let usage = usage.map(read_usage).unwrap_or_default();
+        merge_usage(&mut self.progress.usage, usage);
+        if std::mem::replace(&mut self.has_started, true) {
+            return Verdict::Drop;
+        }
+        if usage.input.is_some() && usage.output.is_some() {
+            return Verdict::Pass;
+        }
+        Verdict::Replace(with_usage("message_start", data, &["message", "usage"], usage))
+    }
+
+    fn block_event(&mut self, kind: &str, event: &WireEvent<'_>, data: &Bytes) -> Verdict {
+        let index = event.index.and_then(|raw| raw.get().parse::<u64>().ok());
+        let mut before = Vec::new();
+        if kind == "content_block_stop" {
+            self.open = None;
+        } else {
+            self.progress.content = true;
+            self.start(&mut before);
+        }
+        if kind == "content_block_start" {
+            self.close_ours(&mut before);
+            let at = index.unwrap_or(self.next_index.saturating_sub(self.shift)) + self.shift;
+            self.open = Some((at, nothing_of(event)));
+            self.next_index = at + 1;
+        }
+        if self.shift > 0
+            && let Some((raw, index)) = event.index.zip(index)
+        {
+            write_shifted(&mut before, kind, data, raw.get(), index + self.shift);
+            return Verdict::Replace(before);
+        }
+        if before.is_empty() {
+            return Verdict::Pass;
+        }
+        crate::wire::sse::write(&mut before, kind, data);
+        Verdict::Replace(before)
+    }
+
+    fn message_delta(&mut self, event: &WireEvent<'_>, data: &Bytes) -> Verdict {
+        let delta: Option<WireDelta<'_>> = event.delta.and_then(|raw| serde_json::from_str(raw.get()).ok());
+        let stopped = delta.and_then(|delta| read(delta.stop_reason)).is_some_and(|word| !word.is_empty());
+        self.progress.finished |= stopped;
+        let usage = event.usage.map(read_usage).unwrap_or_default();
+        merge_usage(&mut self.progress.usage, usage);
+        if usage.output.is_some() {
+            return self.after_ours("message_delta", data);
+        }
+        let mut out = self.before_end();
+        out.append(&mut with_usage("message_delta", data, &["usage"], usage));
+        Verdict::Replace(out)
+    }
+
+    /// What must be said before the message's own end: our start, the end of a block of ours.
+    fn before_end(&mut self) -> Vec<u8> {
+        let mut before = Vec::new();
+        self.start(&mut before);
+        self.close_ours(&mut before);
+        before
+    }
+
+    fn after_ours(&mut self, kind: &str, data: &Bytes) -> Verdict {
+        let mut out = self.before_end();
+        if out.is_empty() {
+            return Verdict::Pass;
+        }
+        crate::wire::sse::write(&mut out, kind, data);
+        Verdict::Replace(out)
+    }
+
+    fn start(&mut self, out: &mut Vec<u8>) {
+        if !std::mem::replace(&mut self.has_started, true) {
+            write_message_start(out, "msg_aimux", "aimux", &self.progress.usage, 0);
+        }
+    }
+
+    fn close_ours(&mut self, out: &mut Vec<u8>) {
+        if !std::mem::take(&mut self.is_ours) {
+            return;
+        }
+        if let Some((at, _)) = self.open.take() {
+            write_event(out, "content_block_stop", |event| {
+                event.json("index", at);
+            });
+        }
+    }
+
+    /// A provider that answers a stream request with a whole body: an error, or the message at once.
+    fn whole_body(&mut self, body: &[u8]) -> Verdict {
+        let reply = ReplyMap::default();
+        let response = match decode_response(body, &reply, &self.quirks) {
+            Ok(response) if !self.progress.content => response,
+            Ok(_) => return Verdict::Drop,
+            Err(failure) => return Verdict::Replace(self.broken(failure)),
+        };
+        self.is_over = true;
+        (self.progress.content, self.progress.finished, self.progress.usage) = (true, true, response.usage);
+        let reply = ReplyMap { model: response.model.clone().unwrap_or_default(), ..reply };
+        let mut encoder = Encoder::new(&reply);
+        let mut out = Vec::new();
+        if self.has_started {
+            encoder.early_start(&mut Vec::new());
+        }
+        self.close_ours(&mut out);
+        for event in response.into_events() {
+            let is_start = matches!(event, Event::Start { .. });
+            if !(is_start && self.has_started) {
+                encoder.event(event, &mut out);
+            }
+        }
+        self.has_started = true;
+        Verdict::Replace(out)
+    }
+
+    /// Ends the stream with an error event.
+    fn broken(&mut self, failure: Failure) -> Vec<u8> {
+        let mut out = Vec::new();
+        write_error_event(&mut out, &failure);
+        self.progress.failure = Some(failure);
+        self.is_over = true;
+        out
+    }
+}
+
+impl ReplyStream for Tap {
+    fn push(&mut self, chunk: Bytes) -> Bytes {
+        if self.is_over {
+            return Bytes::new();
+        }
+        let was_empty = self.splitter.pending().is_empty();
+        self.splitter.push(&chunk);
+        let mut healthy = 0;
+        let mut frames: Vec<Bytes> = Vec::new();
+        let mut is_identity = was_empty;
+        loop {
+            match self.splitter.next_frame() {
+                Ok(Some(frame)) => match self.frame(&frame) {
+                    Verdict::Pass => {
+                        healthy += frame.raw.len();
+                        frames.push(frame.raw);
+                    }
+                    Verdict::Drop => is_identity = false,
+                    Verdict::Replace(with) => {
+                        is_identity = false;
+                        frames.push(with.into());
+                    }
+                },
+                Ok(None) => break,
+                Err(error) => {
+                    is_identity = false;
+                    if !self.is_over {
+                        let event = self.broken(Failure::new(FailureKind::Server, error.to_string()));
+                        frames.push(event.into());
+                    }
+                    break;
+                }
+            }
+        }
+        match frames.len() {
+            _ if is_identity && healthy == chunk.len() => chunk,
+            0 => Bytes::new(),
+            1 => frames.swap_remove(0),
+            _ => frames.concat().into(),
+        }
+    }
+
+    fn end(&mut self) -> Bytes {
+        let mut out = Vec::new();
+        if let Some(frame) = self.splitter.finish() {
+            // A last frame without its blank line counts when it is whole.
+            let is_whole = is_foreign_body(&frame)
+                || frame.data.is_empty()
+                || serde_json::from_slice::<&serde_json::value::RawValue>(&frame.data).is_ok();
+            if is_whole {
+                match self.frame(&frame) {
+                    Verdict::Pass => {
+                        out.extend_from_slice(&frame.raw);
+                        out.extend_from_slice(b"\n\n");
+                    }
+                    Verdict::Drop => {}
+                    Verdict::Replace(mut with) => {
+                        if !with.ends_with(b"\n\n") {
+                            with.extend_from_slice(b"\n\n");
+                        }
+                        out.append(&mut with);
+                    }
+                }
+            }
+        }
+        if !self.is_over {
+            if self.progress.finished {
+                self.is_over = true;
+                write_event(&mut out, "message_stop", |_| {});
+            } else {
+                out.append(&mut self.broken(broken_off()));
+            }
+        }
+        out.into()
+    }
+
+    fn fail(&mut self, failure: &Failure) -> Bytes {
+        if self.is_over { Bytes::new() } else { self.broken(failure.clone()).into() }
+    }
+
+    fn keep_alive(&mut self) -> Bytes {
+        let mut out = Vec::new();
+        if self.is_over || self.progress.finished {
+            return Bytes::new();
+        }
+        self.start(&mut out);
+        if self.open.is_none() {
+            if !std::mem::replace(&mut self.has_pinged, true) {
+                write_event(&mut out, "ping", |_| {});
+                return out.into();
+            }
+            let at = self.next_index;
+            write_block_start(&mut out, u32::try_from(at).unwrap_or(u32::MAX), &BlockStart::Text);
+            self.open = Some((at, Nothing::Text));
+            self.is_ours = true;
+            self.next_index += 1;
+            self.shift += 1;
+        }
+        if let Some((at, nothing)) = self.open {
+            write_nothing(&mut out, at, nothing);
+        }
+        out.into()
+    }
+
+    fn early_start(&mut self) -> Bytes {
+        let mut out = Vec::new();
+        if !self.is_over {
+            self.start(&mut out);
+        }
+        out.into()
+    }
+
+    fn progress(&self) -> &Progress {
+        &self.progress
+    }
+}
+
+fn nothing_of(event: &WireEvent<'_>) -> Nothing {
+    let kind = event.content_block.and_then(|raw| serde_json::from_str::<WireBlock<'_>>(raw.get()).ok()).and_then(|block| read(block.kind));
+    match kind.as_deref() {
+        Some("text") => Nothing::Text,
+        Some("thinking") => Nothing::Thinking,
+        Some("tool_use" | "server_tool_use" | "mcp_tool_use") => Nothing::Arguments,
+        _ => Nothing::Ping,
+    }
+}
+
+fn write_nothing(out: &mut Vec<u8>, at: u64, nothing: Nothing) {
+    let (kind, member) = match nothing {
+        Nothing::Text => ("text_delta", "text"),
+        Nothing::Thinking => ("thinking_delta", "thinking"),
+        Nothing::Arguments => ("input_json_delta", "partial_json"),
+        Nothing::Ping => return write_event(out, "ping", |_| {}),
+    };
+    write_event(out, "content_block_delta", |event| {
+        event.json("index", at).json("delta", format_args!(r#"{{"type":"{kind}","{member}":""}}"#));
+    });
+}
+
+/// The event with another block number, the rest of its data verbatim.
+fn write_shifted(out: &mut Vec<u8>, kind: &str, data: &Bytes, token: &str, index: u64) {
+    let at = (token.as_ptr() as usize).saturating_sub(data.as_ptr() as usize);
+    let (head, tail) = (data.get(..at).unwrap_or_default(), data.get(at + token.len()..).unwrap_or_default());
+    crate::wire::sse::write(out, kind, &[head, index.to_string().as_bytes(), tail].concat());
+}
+
+/// The event with a usage object that has both counts, zeros where nothing is known: without them three SDKs crash.
+fn with_usage(kind: &str, data: &Bytes, path: &[&str], usage: Usage) -> Vec<u8> {
+    let mut out = Vec::new();
+    let Ok(mut whole) = serde_json::from_slice::<Value>(data) else {
+        crate::wire::sse::write(&mut out, kind, data);
+        return out;
+    };
+    let mut place = &mut whole;
+    for name in path {
+        if !place.is_object() {
+            *place = Value::Object(serde_json::Map::new());
+        }
+        place = &mut place[*name];
+    }
+    if !place.is_object() {
+        *place = Value::Object(serde_json::Map::new());
+    }
+    for (name, known) in [("input_tokens", usage.input), ("output_tokens", usage.output)] {
+        if !place[name].is_u64() {
+            place[name] = known.unwrap_or(0).into();
+        }
+    }
+    crate::wire::sse::write(&mut out, kind, whole.to_string().as_bytes());
+    out
+}

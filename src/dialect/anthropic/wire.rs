@@ -1,0 +1,235 @@
+//! The wire records of Anthropic Messages: flat, borrowed, every member raw until somebody asks for its kind; and the
+//! small writer that the encoders share.
+//!
+//! Source: the Messages API reference (docs.anthropic.com, 2026-06).
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use crate::dialect::TranslateError;
+use crate::wire::Text;
+
+/// A member as it stands in the body; JSON null reads as absent.
+pub(super) type Raw<'a> = Option<&'a RawValue>;
+
+/// One message of the history.
+#[derive(Deserialize)]
+pub(super) struct WireMessage<'a> {
+    #[serde(borrow, default)]
+    pub(super) role: Raw<'a>,
+    #[serde(borrow, default)]
+    pub(super) content: Raw<'a>,
+}
+
+/// A content block of any type.
+#[derive(Deserialize)]
+pub(super) struct WireBlock<'a> {
+    #[serde(borrow, default, rename = "type")]
+    pub(super) kind: Raw<'a>,
+    #[serde(borrow, default)]
+    pub(super) text: Raw<'a>,
+    #[serde(borrow, default)]
+    pub(super) source: Raw<'a>,
+    #[serde(borrow, default)]
+    pub(super) title: Raw<'a>,
+    #[serde(borrow, default)]
+    pub(super) id: Raw<'a>,
+    #[serde(borrow, default)]
+    pub(super) name: Raw<'a>,
+    #[serde(borrow, default)]
+    pub(super) input: Raw<'a>,
+    #[serde(borrow, default)]
+    pub(super) tool_use_id: Raw<'a>,
+    #[serde(borrow, default)]
+    pub(super) content: Raw<'a>,
+    #[serde(borrow, default)]
+    pub(super) is_error: Raw<'a>,
+    #[serde(borrow, default)]
+    pub(super) thinking: Raw<'a>,
+    #[serde(borrow, default)]
+    pub(super) signature: Raw<'a>,
+    #[serde(borrow, default)]
+    pub(super) data: Raw<'a>,
+    #[serde(borrow, default)]
+    pub(super) cache_control: Raw<'a>,
+}
+
+/// Where an image's or document's bytes are.
+#[derive(Deserialize)]
+pub(super) struct WireSource<'a> {
+    #[serde(borrow, default, rename = "type")]
+    pub(super) kind: Raw<'a>,
+    #[serde(borrow, default)]
+    pub(super) media_type: Raw<'a>,
+    #[serde(borrow, default)]
+    pub(super) data: Raw<'a>,
+    #[serde(borrow, default)]
+    pub(super) url: Raw<'a>,
+    #[serde(borrow, default)]
+    pub(super) file_id: Raw<'a>,
+    #[serde(borrow, default)]
+    pub(super) content: Raw<'a>,
+}
+
+/// A tool's declaration.
+#[derive(Deserialize)]
+pub(super) struct WireTool<'a> {
+    #[serde(borrow, default, rename = "type")]
+    pub(super) kind: Raw<'a>,
+    #[serde(borrow, default)]
+    pub(super) name: Raw<'a>,
+    #[serde(borrow, default)]
+    pub(super) description: Raw<'a>,
+    #[serde(borrow, default)]
+    pub(super) input_schema: Raw<'a>,
+    #[serde(borrow, default)]
+    pub(super) strict: Raw<'a>,
+    #[serde(borrow, default)]
+    pub(super) cache_control: Raw<'a>,
+}
+
+/// The small objects at the top: `tool_choice`, `thinking`, `metadata`, `output_config`, `output_format`.
+#[derive(Deserialize)]
+pub(super) struct WireOptions<'a> {
+    #[serde(borrow, default, rename = "type")]
+    pub(super) kind: Raw<'a>,
+    #[serde(borrow, default)]
+    pub(super) name: Raw<'a>,
+    #[serde(borrow, default)]
+    pub(super) disable_parallel_tool_use: Raw<'a>,
+    #[serde(borrow, default)]
+    pub(super) budget_tokens: Raw<'a>,
+    #[serde(borrow, default)]
+    pub(super) user_id: Raw<'a>,
+    #[serde(borrow, default)]
+    pub(super) effort: Raw<'a>,
+    #[serde(borrow, default)]
+    pub(super) format: Raw<'a>,
+    #[serde(borrow, default)]
+    pub(super) schema: Raw<'a>,
+    #[serde(borrow, default)]
+    pub(super) description: Raw<'a>,
+}
+
+/// Parses `raw` as `T`, an object or list of a known shape.
+pub(super) fn parse<'a, T: Deserialize<'a>>(raw: &'a RawValue, path: &'static str, expected: &str) -> Result<T, TranslateError> {
+    serde_json::from_str(raw.get()).map_err(|_| TranslateError::new(path, format!("expected {expected}")))
+}
+
+/// A string member that must be there.
+pub(super) fn required<'a>(raw: Raw<'a>, path: &'static str) -> Result<Text<'a>, TranslateError> {
+    optional(raw, path)?.ok_or_else(|| TranslateError::new(path, "the field is missing"))
+}
+
+/// A string member that may be missing.
+pub(super) fn optional<'a>(raw: Raw<'a>, path: &'static str) -> Result<Option<Text<'a>>, TranslateError> {
+    raw.map(|raw| Text::from_raw(raw).ok_or_else(|| TranslateError::new(path, "expected a string"))).transpose()
+}
+
+/// A boolean member that may be missing.
+pub(super) fn boolean(raw: Raw<'_>, path: &'static str) -> Result<Option<bool>, TranslateError> {
+    raw.map(|raw| parse(raw, path, "true or false")).transpose()
+}
+
+/// A count that may be missing. `5.0` counts as 5.
+pub(super) fn count(raw: Raw<'_>, path: &'static str) -> Result<Option<u64>, TranslateError> {
+    let Some(raw) = raw else { return Ok(None) };
+    let text = raw.get();
+    let whole = text.split_once('.').filter(|(_, fraction)| fraction.bytes().all(|digit| digit == b'0')).map_or(text, |(whole, _)| whole);
+    whole.parse().map(Some).map_err(|_| TranslateError::new(path, "expected a non-negative integer"))
+}
+
+/// A number that may be missing.
+pub(super) fn number(raw: Raw<'_>, path: &'static str) -> Result<Option<f64>, TranslateError> {
+    raw.map(|raw| parse(raw, path, "a number")).transpose()
+}
+
+/// Puts `prefix` in front of a fault's path.
+pub(super) fn under(prefix: impl std::fmt::Display) -> impl FnOnce(TranslateError) -> TranslateError {
+    move |error| {
+        let path = if error.path.is_empty() { prefix.to_string() } else { format!("{prefix}.{}", error.path) };
+        TranslateError::new(path, error.reason)
+    }
+}
+
+/// Writes one JSON object, member by member, commas included.
+pub(super) struct Object<'o> {
+    out: &'o mut Vec<u8>,
+    is_first: bool,
+}
+
+impl<'o> Object<'o> {
+    /// Opens an object.
+    pub(super) fn open(out: &'o mut Vec<u8>) -> Self {
+        out.push(b'{');
+        Self { out, is_first: true }
+    }
+
+    /// Writes the key; the caller writes exactly one value into what comes back.
+    pub(super) fn key(&mut self, name: &str) -> &mut Vec<u8> {
+        if !self.is_first {
+            self.out.push(b',');
+        }
+        self.is_first = false;
+        string(self.out, name);
+        self.out.push(b':');
+        self.out
+    }
+
+    /// A string member.
+    pub(super) fn str(&mut self, name: &str, value: &str) -> &mut Self {
+        string(self.key(name), value);
+        self
+    }
+
+    /// A text member, its escapes kept as they came.
+    pub(super) fn text(&mut self, name: &str, value: &Text<'_>) -> &mut Self {
+        text(self.key(name), value);
+        self
+    }
+
+    /// A member that is JSON already (or prints as JSON: a number, a boolean).
+    pub(super) fn json(&mut self, name: &str, value: impl std::fmt::Display) -> &mut Self {
+        use std::io::Write;
+        // Writing to a Vec cannot fail.
+        let _ = write!(self.key(name), "{value}");
+        self
+    }
+
+    /// A member that is JSON already, verbatim.
+    pub(super) fn raw(&mut self, name: &str, value: &str) -> &mut Self {
+        self.key(name).extend_from_slice(value.as_bytes());
+        self
+    }
+
+    /// Closes the object.
+    pub(super) fn close(self) {
+        self.out.push(b'}');
+    }
+}
+
+/// Appends a JSON string.
+pub(super) fn string(out: &mut Vec<u8>, value: &str) {
+    // Writing a str to a Vec cannot fail.
+    let _ = serde_json::to_writer(out, value);
+}
+
+/// Appends a text as its JSON string.
+pub(super) fn text(out: &mut Vec<u8>, value: &Text<'_>) {
+    match value {
+        Text::Escaped(raw) => out.extend_from_slice(raw.get().as_bytes()),
+        Text::Plain(plain) => string(out, plain),
+    }
+}
+
+/// Appends a list, one item per call of `write`.
+pub(super) fn list<T>(out: &mut Vec<u8>, items: impl IntoIterator<Item = T>, mut write: impl FnMut(&mut Vec<u8>, T)) {
+    out.push(b'[');
+    for (n, item) in items.into_iter().enumerate() {
+        if n > 0 {
+            out.push(b',');
+        }
+        write(out, item);
+    }
+    out.push(b']');
+}
