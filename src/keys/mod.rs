@@ -240,6 +240,7 @@ impl Store {
     fn retire(&self, folder: &Folder, name: &str, now: u64) -> Result<PathBuf, Error> {
         let Some(content) = folder.read(&file_name(name))? else { return Err(no_such_key(name)) };
         let retired = Folder::open_or_make(&self.folder.join(RETIRED), Trust::Private)?;
+        retired.sweep()?;
         let stamp: String = date::rfc3339(now).chars().filter(|c| !matches!(c, '-' | ':')).collect();
         let free = (0..1000).map(|count| match count {
             0 => format!("{name}.{stamp}.age"),
