@@ -2,7 +2,7 @@
 //!
 //! `upstream` plays providers, `replies` has their words, `gateway` starts the program, `http` is the plain client.
 //! Tests by subject: `same_dialect`, `translated`, `failures`, `access`, `lifecycle`, and `real_clients`, which needs what
-//! `tests/run` installs.
+//! `tests/run` installs and `claude` drives.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -11,6 +11,7 @@
 )]
 
 mod access;
+mod claude;
 mod failures;
 mod gateway;
 mod http;
