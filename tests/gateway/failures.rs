@@ -8,6 +8,9 @@ use crate::gateway::{Gateway, config};
 use crate::replies::{Block, Speaks, text, tool};
 use crate::upstream::{Act, Answer, Upstream};
 
+/// What an upstream of a dialect does wrong.
+type Fault = fn(Speaks) -> Answer;
+
 const BOTH: [Speaks; 2] = [Speaks::Anthropic, Speaks::Chat];
 
 fn ask(is_stream: bool) -> Value {
@@ -25,7 +28,7 @@ fn healthy(speaks: Speaks) -> Upstream {
 
 #[test]
 fn every_failure_before_content_goes_to_the_next_target_unseen() {
-    let fault: [(&str, fn(Speaks) -> Answer); 9] = [
+    let faults: [(&str, Fault); 9] = [
         ("dead", |_| Answer::dead()),
         ("401", |speaks| speaks.refusal(401, "bad key")),
         ("403", |speaks| speaks.refusal(403, "no")),
@@ -40,7 +43,7 @@ fn every_failure_before_content_goes_to_the_next_target_unseen() {
         ("402", |speaks| speaks.refusal(402, "insufficient credits")),
     ];
     for speaks in BOTH {
-        for (name, fault) in fault {
+        for (name, fault) in faults {
             let first = Upstream::start(move |_, _| fault(speaks));
             let second = healthy(speaks);
             let gateway = pair(speaks, &first, &second, "");

@@ -102,8 +102,8 @@ fn the_demo_answers_without_a_key() {
     use crate::http;
     let gateway = Gateway::demo();
     let line = |name: &str| {
-        let lines = gateway.greeting.iter().filter_map(|line| line.strip_prefix("export ")?.strip_prefix(name)?.strip_prefix('='));
-        lines.last().unwrap_or_else(|| panic!("no {name} in {:?}", gateway.greeting)).trim_matches('\'').to_owned()
+        let mut lines = gateway.greeting.iter().filter_map(|line| line.strip_prefix("export ")?.strip_prefix(name)?.strip_prefix('='));
+        lines.next_back().unwrap_or_else(|| panic!("no {name} in {:?}", gateway.greeting)).trim_matches('\'').to_owned()
     };
     assert_eq!(line("ANTHROPIC_BASE_URL"), gateway.url());
     let token = format!("Bearer {}", line("ANTHROPIC_AUTH_TOKEN"));

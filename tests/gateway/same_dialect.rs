@@ -20,7 +20,7 @@ fn a_request_passes_byte_for_byte_but_for_the_model() {
     let gateway = Gateway::before(Speaks::Anthropic, &upstream);
     assert_eq!(gateway.call("POST", "/v1/messages?beta=true", ODD_BODY.as_bytes()).status, 200);
     assert_eq!(upstream.only().text(), ODD_BODY.replace("claude-odd[1m]", "up-model"));
-    assert_eq!(upstream.only().path, "/v1/messages?beta=true");
+    assert_eq!((upstream.only().method.as_str(), upstream.only().path.as_str()), ("POST", "/v1/messages?beta=true"));
 }
 
 #[test]
