@@ -98,6 +98,11 @@ pub(crate) fn ask_passphrase() -> Result<Secret, Error> {
     prompt(&Question { prompt: "Passphrase of the identity", wanted: Wanted::Passphrase, confirm: None })
 }
 
+/// The passphrase that `aimux run` hands to the server it starts, through a pipe: neither argv nor the environment has it.
+pub(crate) fn piped_passphrase() -> Result<Secret, Error> {
+    read_secret(&mut io::stdin().lock(), Wanted::Passphrase)
+}
+
 fn execute(command: &Command, store: &Store, now: u64, console: &mut dyn Console) -> Result<(), Error> {
     match command {
         Command::Init { passphrase } => init(store, *passphrase, now, console),

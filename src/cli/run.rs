@@ -47,12 +47,16 @@ pub(crate) struct KnownServer {
     context_min: Option<u64>,
     socket: PathBuf,
     is_running: bool,
+    /// The identity's passphrase, if it was asked for: a server that is started has nobody to ask.
+    passphrase: Option<Secret>,
 }
 
 /// The server of the config: the running one's address, else the one that it would have.
 pub(crate) fn known_server(path: Option<PathBuf>, environment: &Environment) -> Result<KnownServer, CliError> {
     let keys = Store::new(&environment.config_folder(), environment.get("AIMUX_IDENTITY").map(Path::new));
-    let ready = config::ready(&Options { path, listen: None }, environment, &keys, &mut super::keys::ask_passphrase)?;
+    let mut passphrase = None;
+    let mut ask = || super::keys::ask_passphrase().inspect(|typed| passphrase = Some(typed.clone()));
+    let ready = config::ready(&Options { path, listen: None }, environment, &keys, &mut ask)?;
     let socket = control::socket_path(&environment.runtime_folder(), ready.path.as_deref());
     let status = control::status(&socket);
     let address = status.as_ref().map_or(ready.server.listen, |status| status.address);
@@ -66,6 +70,7 @@ pub(crate) fn known_server(path: Option<PathBuf>, environment: &Environment) -> 
         context_min: context_min(&ready.table),
         socket,
         is_running: status.is_some(),
+        passphrase,
     })
 }
 
@@ -87,7 +92,7 @@ fn context_min(table: &Table) -> Option<u64> {
 pub(crate) fn run(args: RunArgs, path: Option<PathBuf>, environment: &Environment) -> Result<ExitCode, CliError> {
     let mut server = known_server(path.clone(), environment)?;
     if !server.is_running {
-        start_server(path.as_deref(), environment)?;
+        start_server(path.as_deref(), server.passphrase.as_ref(), environment)?;
         let status =
             control::status(&server.socket).ok_or_else(|| Error::new(Code::StateFolder, "the server was started and cannot be found"))?;
         server.base_url = format!("http://{}", status.address);
@@ -98,7 +103,7 @@ pub(crate) fn run(args: RunArgs, path: Option<PathBuf>, environment: &Environmen
 }
 
 /// Starts a server that outlives this command, in `/`, its log in the state folder, and waits for its word.
-fn start_server(path: Option<&Path>, environment: &Environment) -> Result<(), CliError> {
+fn start_server(path: Option<&Path>, passphrase: Option<&Secret>, environment: &Environment) -> Result<(), CliError> {
     let state = environment.state_folder();
     let failed = |what: &str, error: std::io::Error| Error::new(Code::StateFolder, format!("{what}: {error}")).caused_by(error);
     DirBuilder::new().recursive(true).mode(0o700).create(&state).map_err(|error| failed("the state folder cannot be made", error))?;
@@ -115,7 +120,14 @@ fn start_server(path: Option<&Path>, environment: &Environment) -> Result<(), Cl
     if let Some(path) = path {
         command.arg("--config").arg(std::path::absolute(path).map_err(|error| failed("the config's path", error))?);
     }
+    if passphrase.is_some() {
+        command.arg("--passphrase-stdin").stdin(Stdio::piped());
+    }
     let mut child = command.spawn().map_err(|error| failed("the server cannot be started", error))?;
+    if let (Some(passphrase), Some(mut stdin)) = (passphrase, child.stdin.take()) {
+        // A server that is gone already says why in its log.
+        let _ = stdin.write_all(passphrase.expose().as_bytes());
+    }
     let mut line = String::new();
     if let Some(stdout) = child.stdout.take() {
         // Whatever cannot be read is no word of readiness.

@@ -30,6 +30,9 @@ pub(crate) struct ServeArgs {
     /// Serve a built-in demo model: needs no config, account or key
     #[arg(long)]
     demo: bool,
+    /// Read the passphrase of the identity from standard input
+    #[arg(long, hide = true)]
+    passphrase_stdin: bool,
     /// What the log shows, as in `aimux=debug`
     #[arg(long, value_name = "FILTER", env = "AIMUX_LOG", default_value = "info")]
     log: String,
@@ -58,6 +61,7 @@ pub(crate) fn run(args: ServeArgs, path: Option<PathBuf>, environment: &Environm
     let demo = if args.demo { Some(runtime.block_on(start_demo())?) } else { None };
     let ready = match &demo {
         Some(demo) => demo_config(demo, args.listen),
+        None if args.passphrase_stdin => config::ready(&options, environment, &keys, &mut super::keys::piped_passphrase)?,
         None => config::ready(&options, environment, &keys, &mut super::keys::ask_passphrase)?,
     };
     for note in &ready.notes {
