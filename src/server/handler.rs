@@ -299,6 +299,7 @@ async fn answer(job: Job, held: impl Send + 'static) -> Response<ReplyBody> {
                 let early = EarlyBody {
                     start: preamble.start_early(client, &reply_map).into(),
                     encoder: reply::early_encoder(client, &reply_map),
+                    preamble,
                     answer: driven,
                     client,
                     request_id,

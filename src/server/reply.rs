@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -14,7 +15,7 @@ use tokio::time::{Instant, Sleep};
 use crate::chat::{Failure, FailureKind};
 use crate::dialect::{Dialect, ReplyMap, StreamEncoder};
 use crate::error::{Code, Error, Retry};
-use crate::upstream::{Answer, Refusal, Relay};
+use crate::upstream::{Answer, Preamble, Refusal, Relay};
 
 /// A body: whole, relayed, or started before an upstream has answered.
 pub(super) enum ReplyBody {
@@ -28,6 +29,7 @@ pub(super) struct EarlyBody {
     pub(super) answer: Pin<Box<dyn Future<Output = Answer> + Send>>,
     pub(super) start: Bytes,
     pub(super) encoder: Box<dyn StreamEncoder>,
+    pub(super) preamble: Arc<Preamble>,
     pub(super) client: Dialect,
     pub(super) request_id: String,
     pub(super) keep_alive: Duration,
@@ -71,6 +73,7 @@ impl Body for ReplyBody {
                         early.timer.as_mut().reset(next);
                         let mut out = Vec::new();
                         early.encoder.keep_alive(&mut out);
+                        early.preamble.note_keep_alive();
                         // The timer's next wake-up must be known before this poll ends.
                         let _ = early.timer.as_mut().poll(cx);
                         Poll::Ready(Some(Ok(Frame::data(out.into()))))

@@ -186,7 +186,7 @@ impl Job {
                     }
                 }
             }
-            held.swallow_start(reply.as_mut(), &self.preamble);
+            held.catch_up(reply.as_mut(), &self.preamble);
             let out = reply.push(chunk);
             let Progress { content, finished, failure, .. } = reply.progress();
             if let Some(failure) = failure {
@@ -276,6 +276,7 @@ impl Job {
         let mut out = Vec::new();
         if self.preamble.is_sent() {
             encoder.early_start(&mut Vec::new());
+            (0..self.preamble.kept_alive()).for_each(|_| encoder.keep_alive(&mut Vec::new()));
         }
         let usage = response.usage;
         for event in response.into_events() {

@@ -14,6 +14,8 @@ pub struct Preamble(Mutex<PreambleState>);
 struct PreambleState {
     held: Vec<u8>,
     is_sent: bool,
+    /// Keep-alives that the client was sent after its start and before any content.
+    kept_alive: u32,
 }
 
 impl Preamble {
@@ -24,6 +26,16 @@ impl Preamble {
     /// A new attempt begins: what an earlier one said and the client has not seen is void.
     pub(super) fn forget_unsent(&self) {
         self.state().held.clear();
+    }
+
+    /// Tells that the client was sent a keep-alive before any content. It may have opened a block.
+    pub fn note_keep_alive(&self) {
+        self.state().kept_alive += 1;
+    }
+
+    /// How many keep-alives the client was sent.
+    pub(super) fn kept_alive(&self) -> u32 {
+        self.state().kept_alive
     }
 
     /// Whether the client's stream has been started.
@@ -52,14 +64,20 @@ pub(super) struct Held {
     only: Bytes,
     has_spoken: bool,
     has_swallowed: bool,
+    kept_alive: u32,
 }
 
 impl Held {
-    /// Once the client's stream has a start that is not this attempt's, this attempt's own start is not wanted.
-    pub(super) fn swallow_start(&mut self, reply: &mut dyn ReplyStream, preamble: &Preamble) {
-        if !self.has_spoken && !self.has_swallowed && preamble.state().is_sent {
+    /// Once the client's stream has a start that is not this attempt's, this attempt's own start is not wanted; and what
+    /// kept the client waiting since, it must know of, since a block may have been opened for it.
+    pub(super) fn catch_up(&mut self, reply: &mut dyn ReplyStream, preamble: &Preamble) {
+        if !self.has_spoken && !self.has_swallowed && preamble.is_sent() {
             let _ = reply.early_start();
             self.has_swallowed = true;
+        }
+        while self.kept_alive < preamble.kept_alive() {
+            let _ = reply.keep_alive();
+            self.kept_alive += 1;
         }
     }
 
