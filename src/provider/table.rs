@@ -34,6 +34,7 @@ const CEREBRAS: Quirks = Quirks {
     family: "cerebras",
     // Refuses `reasoning_content` on input, takes `reasoning`: QwenLM/qwen-code#11045, maximhq/bifrost#4544 (2026).
     reasoning_back: ReasoningBack::Reasoning,
+    // All models that think know `low`; `none` is refused by some: egoist/chatwise-releases#1325 (2026-03).
     thinking_switch: ThinkingSwitch::Effort("low"),
     thinking_always: &["gpt-oss"],
     // inference-docs.cerebras.ai, chat completions, 2026-07; other members are refused with `wrong_api_format`.
@@ -164,8 +165,13 @@ const DEEPSEEK_ANTHROPIC: Quirks = Quirks {
     ..Quirks::ANTHROPIC
 };
 
+/// Any temperature but the one that goes with their thinking mode is refused, so none is sent: odysseus-dev/odysseus#3959,
+/// HKUDS/nanobot#4967 (2026-07).
+const KIMI_FIXED: &[&str] = &["kimi-k2.5", "kimi-k2.6", "kimi-k2.7"];
+
 const MOONSHOT: Quirks = Quirks {
     family: "moonshot",
+    reasoning_models: KIMI_FIXED,
     // platform.moonshot.ai, chat API and thinking models, 2026-07: `reasoning_content` must come back within a tool loop.
     reasoning_back: ReasoningBack::ReasoningContent,
     thinking_switch: ThinkingSwitch::ThinkingType,
@@ -177,7 +183,7 @@ const MOONSHOT: Quirks = Quirks {
     ..Quirks::CHAT
 };
 
-const MOONSHOT_ANTHROPIC: Quirks = Quirks { family: "moonshot", documents: false, ..Quirks::ANTHROPIC };
+const MOONSHOT_ANTHROPIC: Quirks = Quirks { family: "moonshot", reasoning_models: KIMI_FIXED, documents: false, ..Quirks::ANTHROPIC };
 
 const OPENROUTER: Quirks = Quirks {
     family: "openrouter",

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::health::{Admission, Health, Overlook};
+use super::judge::{Judgement, judge};
 use super::plan::Plan;
 use super::table::{Breaker, Provider, Retry};
 use crate::chat::FailureKind;
@@ -109,23 +110,6 @@ struct Live {
     slot: usize,
     key: usize,
     is_probe: bool,
-}
-
-/// What a refusal means.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Judgement {
-    /// The request itself is wrong: nobody will take it.
-    Client,
-    /// This target will never do: it has no such model.
-    Elsewhere,
-    /// The key is not accepted.
-    KeyRefused,
-    /// The key is limited.
-    KeyLimited,
-    /// The model failed at its task; the target is well.
-    Unlucky,
-    /// The target failed.
-    Failed,
 }
 
 /// Attempts of one request in all, whatever the numbers of targets and keys.
@@ -423,23 +407,5 @@ fn whole_seconds(rest: Duration) -> Duration {
 impl Slot {
     fn is_due(&self, round: u32, now: Instant) -> bool {
         !self.is_out && self.tries <= round && self.not_before.is_none_or(|then| then <= now)
-    }
-}
-
-/// Errors are judged by what they mean; the status decides where the kind says too little.
-fn judge(status: u16, kind: FailureKind) -> Judgement {
-    match (kind, status) {
-        (FailureKind::ContextLength | FailureKind::TooLarge, _) => Judgement::Client,
-        (FailureKind::Authentication | FailureKind::Permission | FailureKind::Billing, _) => Judgement::KeyRefused,
-        (FailureKind::RateLimit, _) => Judgement::KeyLimited,
-        (FailureKind::NotFound, _) => Judgement::Elsewhere,
-        (FailureKind::Timeout | FailureKind::Overloaded, _) => Judgement::Failed,
-        (_, 401..=403) => Judgement::KeyRefused,
-        (_, 404 | 405) => Judgement::Elsewhere,
-        (_, 429) => Judgement::KeyLimited,
-        (_, 409) => Judgement::Unlucky,
-        (_, 408 | 425 | 500..) => Judgement::Failed,
-        (FailureKind::InvalidRequest, _) | (FailureKind::Server, 400..=499) => Judgement::Client,
-        (FailureKind::Server, _) => Judgement::Failed,
     }
 }

@@ -9,6 +9,7 @@ mod budget;
 pub mod estimate;
 pub mod glob;
 pub mod health;
+mod judge;
 pub mod plan;
 pub mod table;
 #[cfg(test)]
