@@ -4,11 +4,9 @@
 //! repaired in `history`, schemas in `schema`. Start with [`encode_request`].
 
 use std::borrow::Cow;
-use std::fmt::Write as _;
 
 use bytes::Bytes;
 use serde_json::value::RawValue;
-use sha2::{Digest, Sha256};
 
 use super::history::{Message, Piece, PieceKind, lose, messages};
 use super::response::object_arguments;
@@ -19,14 +17,14 @@ use crate::chat::Loss;
 use crate::chat::request::{
     Arguments, Block, BlockKind, ChatRequest, Document, OutputFormat, Source, ToolCall, ToolChoice, ToolKind, ToolResult,
 };
+use crate::dialect::history::UNANSWERED;
+use crate::dialect::names::{hash, tool_name};
 use crate::dialect::quirks::Structured;
 use crate::dialect::{ReplyMap, TranslateError, Upstream};
 use crate::wire::Text;
 
 /// What JSON is asked for where no schema is given.
 const JSON_ONLY: &str = "Answer with one JSON object and nothing else: no prose, no code fence.";
-/// What stands for a result that never came.
-const NO_RESULT: &str = "[no result: interrupted]";
 /// The most cache marks.
 const CACHE_MARKS_MAX: usize = 4;
 
@@ -62,7 +60,7 @@ pub(super) fn encode_request(
     let input_estimate = (out.len().saturating_sub(base64_bytes) / 4 + images * 1500) as u64;
     let reply = ReplyMap {
         model: request.model.clone().into_owned(),
-        id: hash_hex(&String::from_utf8_lossy(&out)).chars().take(24).collect(),
+        id: reply_id(&out),
         tools: declared(request).map(|name| name.clone().into_owned()).collect(),
         names: plan.names.into_iter().filter(|(short, original)| short != original).collect(),
         schema_tool: plan.schema_tool,
@@ -71,6 +69,12 @@ pub(super) fn encode_request(
         single_tool_call: false,
     };
     Ok((out.into(), reply))
+}
+
+/// An id for a reply whose upstream gives none, from the request's last words: they differ in every turn.
+fn reply_id(body: &[u8]) -> String {
+    let tail = body.get(body.len().saturating_sub(4096)..).unwrap_or_default();
+    hash(&String::from_utf8_lossy(tail), 24)
 }
 
 /// What no Messages server can do and no client can miss.
@@ -111,7 +115,7 @@ fn declared<'r>(request: &'r ChatRequest<'_>) -> impl Iterator<Item = &'r Cow<'r
 impl<'r> Plan<'r> {
     fn new(request: &'r ChatRequest<'r>, upstream: &Upstream<'_>, losses: &mut Vec<Loss>) -> Result<Self, TranslateError> {
         let names_max = upstream.quirks.tool_name_max;
-        let names: Vec<_> = declared(request).map(|name| (short_name(name, names_max), name.clone().into_owned())).collect();
+        let names: Vec<_> = declared(request).map(|name| (tool_name(name, names_max).into_owned(), name.clone().into_owned())).collect();
         let mut plan = Self {
             names,
             schema_tool: None,
@@ -127,7 +131,7 @@ impl<'r> Plan<'r> {
                 Structured::ForcedTool => {
                     lose(losses, Loss::emulated("response_format"));
                     let wanted = name.as_ref().map_or(Cow::Borrowed("output"), Text::read);
-                    plan.schema_tool = Some(plan.free_name(&short_name(&wanted, names_max)));
+                    plan.schema_tool = Some(plan.free_name(&tool_name(&wanted, names_max)));
                     plan.schema = Some((schema, description.clone()));
                 }
             }
@@ -381,7 +385,7 @@ impl Writer<'_> {
 
     fn call(&mut self, object: &mut Object<'_>, id: &str, call: &ToolCall<'_>) {
         let declared = self.names.iter().find(|(_, original)| *original == call.name).map(|(short, _)| Cow::Borrowed(short.as_str()));
-        let name = declared.unwrap_or_else(|| short_name(&call.name, self.upstream.quirks.tool_name_max).into());
+        let name = declared.unwrap_or_else(|| tool_name(&call.name, self.upstream.quirks.tool_name_max));
         object.str("type", "tool_use").str("id", id).str("name", &name);
         match &call.arguments {
             Arguments::Object(raw) if raw.get().starts_with('{') => {
@@ -405,7 +409,7 @@ impl Writer<'_> {
     fn result(&mut self, object: &mut Object<'_>, id: &str, result: Option<&ToolResult<'_>>) -> Result<(), TranslateError> {
         object.str("type", "tool_result").str("tool_use_id", id);
         let Some(result) = result else {
-            object.str("content", NO_RESULT).json("is_error", true);
+            object.str("content", UNANSWERED).json("is_error", true);
             return Ok(());
         };
         let says = |block: &&Block<'_>| !matches!(&block.kind, BlockKind::Text(text) if text.is_blank());
@@ -612,26 +616,7 @@ fn safe_user_id(user: &str, max: usize) -> String {
     let digits = user.chars().filter(char::is_ascii_digit).count();
     let is_phone =
         (7..=15).contains(&digits) && user.starts_with(['+', '0', '(']) && user.chars().all(|c| c.is_ascii_digit() || "+-() .".contains(c));
-    if user.contains('@') || is_phone || user.chars().count() > max { hash_hex(user) } else { user.to_owned() }
-}
-
-/// SHA-256 in hex.
-pub(super) fn hash_hex(text: &str) -> String {
-    Sha256::digest(text.as_bytes()).iter().fold(String::with_capacity(64), |mut hex, byte| {
-        // Writing to a String cannot fail.
-        let _ = write!(hex, "{byte:02x}");
-        hex
-    })
-}
-
-/// A name of legal characters, of `max` at most: itself where it is legal, else a prefix and eight digits of its hash.
-pub(super) fn short_name(name: &str, max: usize) -> String {
-    let is_legal = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
-    if !name.is_empty() && name.chars().all(is_legal) && name.len() <= max {
-        return name.to_owned();
-    }
-    let prefix: String = name.chars().map(|c| if is_legal(c) { c } else { '_' }).take(max.saturating_sub(9)).collect();
-    format!("{prefix}_{}", hash_hex(name).get(..8).unwrap_or_default())
+    if user.contains('@') || is_phone || user.chars().count() > max { hash(user, 64) } else { user.to_owned() }
 }
 
 /// Standard base64, padding optional.

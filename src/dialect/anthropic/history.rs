@@ -10,6 +10,8 @@ use serde_json::value::RawValue;
 
 use crate::chat::request::{Block, BlockKind, ChatRequest, Role, ToolCall, ToolResult};
 use crate::chat::{Loss, Opaque};
+use crate::dialect::history::ORPHAN;
+use crate::dialect::names::call_id;
 use crate::dialect::quirks::ToolIds;
 use crate::dialect::{Quirks, Upstream};
 use crate::wire::Text;
@@ -192,7 +194,7 @@ fn answered<'r>(pieces: Vec<Piece<'r>>, pending: &mut Vec<Pending>, losses: &mut
 
 /// A result whose call is gone, as user content.
 fn orphan<'r>(result: &'r ToolResult<'r>) -> Vec<Piece<'r>> {
-    let mut text = String::from("[result of an earlier tool call]");
+    let mut text = String::from(ORPHAN.trim_end());
     let mut media: Vec<Piece<'r>> = Vec::new();
     for block in &result.content {
         match &block.kind {
@@ -242,23 +244,11 @@ fn trim_end(message: &mut Message<'_>) {
 
 /// An id of legal characters and length that is not taken, always the same for the same history.
 fn clean_id(original: &str, rule: ToolIds, taken: &mut HashSet<String>) -> String {
-    let max = match rule {
-        ToolIds::UpTo(max) => max.clamp(16, 64),
-        ToolIds::Nine => 9,
-    };
-    let cleaned = match rule {
-        ToolIds::Nine => super::encode::hash_hex(original).chars().take(9).collect(),
-        ToolIds::UpTo(_) if original.is_empty() => "call".to_owned(),
-        ToolIds::UpTo(_) => super::encode::short_name(original, max),
-    };
-    let mut id = cleaned.clone();
+    let mut id = call_id(original, rule).into_owned();
     let mut n = 1_u32;
     while taken.contains(&id) {
         n += 1;
-        id = match rule {
-            ToolIds::Nine => super::encode::hash_hex(&format!("{original} {n}")).chars().take(9).collect(),
-            ToolIds::UpTo(_) => super::encode::short_name(&format!("{cleaned}_{n}"), max),
-        };
+        id = call_id(&format!("{original}_{n}"), rule).into_owned();
     }
     taken.insert(id.clone());
     id

@@ -91,6 +91,8 @@ pub(super) fn parse_event(data: &Bytes) -> Option<WireEvent<'_>> {
 pub(super) struct Decoder {
     reply: ReplyMap,
     quirks: Quirks,
+    /// An event has come: what carries no data after it is no body.
+    has_events: bool,
     has_started: bool,
     has_finished: bool,
     is_over: bool,
@@ -129,6 +131,7 @@ impl Decoder {
         Self {
             reply: reply.clone(),
             quirks: quirks.clone(),
+            has_events: false,
             has_started: false,
             has_finished: false,
             is_over: false,
@@ -149,11 +152,10 @@ impl Decoder {
     /// A server that answers a stream request with a whole body: an error, or the message at once.
     fn whole_body(&mut self, body: &[u8], out: &mut Vec<Event>) {
         match decode_response(body, &self.reply, &self.quirks) {
-            Ok(response) if !self.has_started => {
+            Ok(response) => {
                 out.extend(response.into_events());
                 self.is_over = true;
             }
-            Ok(_) => {}
             Err(failure) => self.fail(failure, out),
         }
     }
@@ -364,19 +366,20 @@ impl StreamDecoder for Decoder {
         if self.is_over {
             return;
         }
-        if is_foreign_body(frame) {
+        if !self.has_events && is_foreign_body(frame) {
             return self.whole_body(&frame.raw, out);
         }
         let data = frame.data.trim_ascii();
         if data.is_empty() || data == b"[DONE]" {
             return;
         }
+        self.has_events = true;
         match parse_event(&frame.data) {
             Some(event) => {
                 let kind = read(event.kind).unwrap_or_else(|| String::from_utf8_lossy(&frame.event).into_owned());
                 self.event(&kind, &event, &frame.data, out);
             }
-            None if frame.event.as_ref() == b"ping" => {}
+            None if frame.event.as_ref() == b"ping" || self.has_finished => {}
             None if frame.event.as_ref() == b"error" => self.fail(read_failure(0, data), out),
             None => self.fail(Failure::new(FailureKind::Server, "the provider sent an event that is no JSON object"), out),
         }

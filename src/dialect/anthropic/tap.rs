@@ -25,6 +25,8 @@ pub(super) struct Tap {
     splitter: Splitter,
     quirks: Quirks,
     progress: Progress,
+    /// An event has come: what carries no data after it is no body.
+    has_events: bool,
     has_started: bool,
     has_pinged: bool,
     is_over: bool,
@@ -60,6 +62,7 @@ impl Tap {
             splitter: Splitter::new(FRAME_MAX),
             quirks: quirks.clone(),
             progress: Progress::default(),
+            has_events: false,
             has_started: false,
             has_pinged: false,
             is_over: false,
@@ -74,12 +77,13 @@ impl Tap {
         if self.is_over {
             return Verdict::Drop;
         }
-        if is_foreign_body(frame) {
+        if !self.has_events && is_foreign_body(frame) {
             return self.whole_body(&frame.raw);
         }
         if frame.data.is_empty() {
             return Verdict::Pass;
         }
+        self.has_events = true;
         match frame.event.as_ref() {
             b"content_block_delta" if self.shift == 0 && !self.is_ours && self.has_started => {
                 self.progress.content = true;
@@ -229,8 +233,7 @@ impl Tap {
     fn whole_body(&mut self, body: &[u8]) -> Verdict {
         let reply = ReplyMap::default();
         let response = match decode_response(body, &reply, &self.quirks) {
-            Ok(response) if !self.progress.content => response,
-            Ok(_) => return Verdict::Drop,
+            Ok(response) => response,
             Err(failure) => return Verdict::Replace(self.broken(failure)),
         };
         self.is_over = true;
@@ -308,9 +311,8 @@ impl ReplyStream for Tap {
         let mut out = Vec::new();
         if let Some(frame) = self.splitter.finish() {
             // A last frame without its blank line counts when it is whole.
-            let is_whole = is_foreign_body(&frame)
-                || frame.data.is_empty()
-                || serde_json::from_slice::<&serde_json::value::RawValue>(&frame.data).is_ok();
+            let is_body = !self.has_events && is_foreign_body(&frame);
+            let is_whole = is_body || serde_json::from_slice::<&serde_json::value::RawValue>(&frame.data).is_ok();
             if is_whole {
                 match self.frame(&frame) {
                     Verdict::Pass => {

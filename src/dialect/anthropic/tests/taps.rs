@@ -1,0 +1,113 @@
+//! Streams relayed within the dialect.
+
+use bytes::Bytes;
+
+use super::{HEALTHY, assert_grammar, cuts, tap};
+use crate::chat::{Failure, FailureKind};
+use crate::dialect::Quirks;
+
+fn new() -> Box<dyn crate::dialect::ReplyStream> {
+    (super::super::CODEC.tap)(&Quirks::ANTHROPIC)
+}
+
+#[test]
+fn a_healthy_stream_passes_byte_for_byte_however_it_is_cut() {
+    for parts in cuts(HEALTHY) {
+        assert_eq!(tap(&parts), HEALTHY);
+    }
+    let crlf = HEALTHY.replace('\n', "\r\n");
+    assert_eq!(tap(&[crlf.as_bytes()]), crlf);
+}
+
+#[test]
+fn whole_healthy_frames_pass_uncopied_and_are_noted() {
+    let mut tap = new();
+    let chunk = Bytes::from_static(HEALTHY.as_bytes());
+    assert_eq!(tap.push(chunk.clone()).as_ptr(), chunk.as_ptr());
+    let progress = tap.progress();
+    assert!(progress.content && progress.finished && progress.failure.is_none());
+    assert_eq!((progress.usage.input, progress.usage.output), (Some(12), Some(31)));
+    assert!(tap.end().is_empty());
+}
+
+#[test]
+fn a_partial_frame_is_held_so_that_an_error_never_lands_in_it() {
+    let mut tap = new();
+    let at = HEALTHY.find("I look").expect("there");
+    let sent = tap.push(Bytes::from_static(&HEALTHY.as_bytes()[..at]));
+    assert!(sent.ends_with(b"\n\n"));
+    let error = tap.fail(&Failure::new(FailureKind::Timeout, "slow"));
+    let stream = format!("{}{}", String::from_utf8_lossy(&sent), String::from_utf8_lossy(&error));
+    assert_eq!(assert_grammar(&stream), "error");
+    assert!(tap.push(Bytes::from_static(b"event: ping\ndata: {}\n\n")).is_empty() && tap.end().is_empty());
+    assert!(tap.fail(&Failure::new(FailureKind::Timeout, "again")).is_empty());
+}
+
+#[test]
+fn a_stream_cut_short_ends_in_an_error_never_in_a_stop() {
+    let finish = HEALTHY.find("event: message_delta").expect("there");
+    for at in 0..=finish {
+        let mut tap = new();
+        let mut out = tap.push(Bytes::copy_from_slice(&HEALTHY.as_bytes()[..at])).to_vec();
+        out.extend_from_slice(&tap.end());
+        assert!(tap.progress().failure.is_some(), "cut at {at}");
+        assert_eq!(assert_grammar(&String::from_utf8(out).expect("UTF-8")), "error", "cut at {at}");
+    }
+}
+
+#[test]
+fn faults_of_form_are_mended() {
+    let nameless = HEALTHY.lines().filter(|line| !line.starts_with("event:")).map(|line| format!("{line}\n")).collect::<String>();
+    let broken = nameless
+        .replace(r#","usage":{"output_tokens":31}"#, "")
+        .replace(r#","usage":{"input_tokens":12,"cache_creation_input_tokens":3,"cache_read_input_tokens":40,"output_tokens":1}"#, "")
+        .replace("data: {\"type\":\"message_stop\"}\n", "data: [DONE]\n");
+    for parts in cuts(&broken).step_by(7) {
+        assert_eq!(assert_grammar(&tap(&parts)), "message_stop");
+    }
+}
+
+#[test]
+fn nothing_follows_an_error_event() {
+    let error = "event: error\ndata: {\"type\":\"error\",\"error\":{\"type\":\"overloaded_error\",\"message\":\"busy\"}}\n\n";
+    let mut tap = new();
+    let stream = format!("{error}{HEALTHY}");
+    let out = tap.push(Bytes::from(stream));
+    assert_eq!(out, error);
+    assert!(tap.end().is_empty());
+    assert_eq!(tap.progress().failure.as_ref().map(|failure| failure.status), Some(529));
+}
+
+#[test]
+fn a_body_that_is_no_stream_is_a_failure_or_the_whole_message() {
+    for body in [r#"{"error":{"message":"no","code":503}}"#, "<html></html>", "upstream connect error"] {
+        let mut tap = new();
+        let mut out = tap.push(Bytes::copy_from_slice(body.as_bytes())).to_vec();
+        out.extend_from_slice(&tap.end());
+        assert!(tap.progress().failure.is_some(), "{body}");
+        assert_eq!(assert_grammar(&String::from_utf8(out).expect("UTF-8")), "error", "{body}");
+    }
+    let whole = r#"{"id":"m","type":"message","content":[{"type":"text","text":"hi"}],"stop_reason":"end_turn","usage":{"input_tokens":1,"output_tokens":2}}"#;
+    let out = tap(&[whole.as_bytes()]);
+    assert_eq!(assert_grammar(&out), "message_stop");
+    assert!(out.contains("\"hi\""));
+}
+
+#[test]
+fn an_early_start_swallows_the_upstreams_and_keep_alive_blocks_shift_the_rest() {
+    let mut tap = new();
+    let mut out = tap.early_start().to_vec();
+    assert!(tap.early_start().is_empty());
+    for _ in 0..3 {
+        out.extend_from_slice(&tap.keep_alive());
+    }
+    assert!(!tap.progress().content);
+    for line in HEALTHY.split_inclusive("\n\n") {
+        out.extend_from_slice(&tap.push(Bytes::copy_from_slice(line.as_bytes())));
+        out.extend_from_slice(&tap.keep_alive());
+    }
+    out.extend_from_slice(&tap.end());
+    let stream = String::from_utf8(out).expect("UTF-8");
+    assert_eq!(assert_grammar(&stream), "message_stop");
+    assert!(stream.contains(r#""name":"get_weather""#) && stream.contains("9007199254740993"), "{stream}");
+}
