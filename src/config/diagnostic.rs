@@ -141,6 +141,11 @@ impl Diagnostic {
         }
     }
 
+    /// What to do, as it may be shown.
+    pub(crate) fn advice(&self) -> String {
+        self.help.as_deref().map_or_else(|| lower(self.finding.row().action), mask::shown)
+    }
+
     /// The same with help of its own.
     pub(crate) fn help(self, help: impl Into<String>) -> Self {
         Self { help: Some(help.into()), ..self }
@@ -178,8 +183,10 @@ impl Report {
         self.diagnostics.push(diagnostic);
     }
 
-    /// Sorts by place.
+    /// Sorts by place, and leaves out what only follows from a variable that is not set.
     pub(crate) fn finish(&mut self) {
+        let unset: Vec<Span> = self.diagnostics.iter().filter(|found| found.finding == Finding::Variable).map(|found| found.span).collect();
+        self.diagnostics.retain(|found| found.finding == Finding::Variable || !unset.contains(&found.span));
         self.diagnostics.sort_by_key(|found| (found.span.source, found.span.start, found.finding.row().id));
     }
 
@@ -228,7 +235,7 @@ impl Report {
         let _ = writeln!(out, "{:gutter$} |", "");
         let _ = writeln!(out, "{line} | {text}");
         let _ = writeln!(out, "{:gutter$} | {:from$}{} {}", "", "", "^".repeat(marks), mask::shown(&found.label));
-        let _ = writeln!(out, "{:gutter$} = help: {}", "", found.help.as_deref().map_or_else(|| row.action.to_owned(), mask::shown));
+        let _ = writeln!(out, "{:gutter$} = help: {}", "", found.advice());
         out
     }
 
@@ -308,6 +315,12 @@ impl Columns {
         let marks = marks.min(EXCERPT_MAX - (from - first).min(EXCERPT_MAX - 1));
         if first == 0 { (text, from, marks) } else { (format!("…{text}"), from - first + 1, marks) }
     }
+}
+
+/// A sentence of the table, as messages begin.
+fn lower(text: &str) -> String {
+    let mut chars = text.chars();
+    chars.next().map(|first| first.to_lowercase().chain(chars).collect()).unwrap_or_default()
 }
 
 /// The nearest boundary of a character at or before `at`.

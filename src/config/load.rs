@@ -123,10 +123,9 @@ fn suspicious_values(text: &str) -> Vec<Span> {
     let mut start = 0;
     for line in text.split_inclusive('\n') {
         let word = |word: &str| super::mask::looks_like_secret_field(word);
-        if line.split(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '_' | '-'))).any(word) {
-            if let Some(colon) = line.find(':') {
-                spans.push(Span { source: 0, start: start + colon + 1, end: start + line.trim_end().len() });
-            }
+        let is_suspicious = line.split(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '_' | '-'))).any(word);
+        if let Some(colon) = line.find(':').filter(|_| is_suspicious) {
+            spans.push(Span { source: 0, start: start + colon + 1, end: start + line.trim_end().len() });
         }
         start += line.len();
     }

@@ -17,10 +17,19 @@ pub(crate) struct Made {
     pub(crate) note: String,
 }
 
+/// How a key file is called in the note.
+const FILE: &str = "key file";
+
 /// Makes a config of all presets whose key is there; `None` where there is none.
 pub(crate) fn make(environment: &Environment, store: &Store) -> Option<Made> {
-    let found: Vec<(&'static Preset, String)> =
-        PRESETS.iter().filter(|preset| !preset.is_local).filter_map(|preset| Some((preset, key(preset, environment, store)?))).collect();
+    let mut found: Vec<(&'static Preset, String)> = Vec::new();
+    for preset in PRESETS.iter().filter(|preset| !preset.is_local) {
+        let Some(key) = key(preset, environment, store) else { continue };
+        // Some presets share a variable, but a key belongs to one of them: the first.
+        if key == FILE || found.iter().all(|(_, other)| *other != key) {
+            found.push((preset, key));
+        }
+    }
     let (first, _) = found.first()?;
     let mut text = "version: 1\nproviders:\n".to_owned();
     for (preset, _) in &found {
@@ -53,7 +62,7 @@ pub(crate) fn make(environment: &Environment, store: &Store) -> Option<Made> {
 /// Where the preset's key was found.
 fn key(preset: &Preset, environment: &Environment, store: &Store) -> Option<String> {
     if store.contains(preset.name) {
-        return Some("key file".to_owned());
+        return Some(FILE.to_owned());
     }
     preset.env.iter().find(|name| environment.get(name).is_some()).map(|name| (*name).to_owned())
 }

@@ -82,7 +82,7 @@ fn is_random(run: &str) -> bool {
     run.len() >= 24 && letters && digits && seen.iter().filter(|seen| **seen).count() >= 8
 }
 
-/// A text as a message may show it: keys hidden, control characters escaped, cut after 120 characters.
+/// A text as a message may show it: keys hidden, control characters escaped, cut after 300 characters.
 pub(crate) fn shown(text: &str) -> String {
     let mut out = String::new();
     let mut at = 0;
@@ -94,7 +94,7 @@ pub(crate) fn shown(text: &str) -> String {
     out.push_str(text.get(at..).unwrap_or_default());
     let mut line = String::new();
     for (count, c) in out.chars().enumerate() {
-        if count == 120 {
+        if count == 300 {
             line.push('…');
             break;
         }

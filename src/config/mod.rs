@@ -216,7 +216,7 @@ pub fn validate(options: &Options, environment: &Environment, keys: &Store, stri
             column,
             path: mask::shown(&found.path),
             message: mask::shown(&found.message),
-            help: found.help.as_deref().map_or_else(|| row.action.to_owned(), mask::shown),
+            help: found.advice(),
         }
     };
     Ok(Validation {

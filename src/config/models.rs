@@ -31,7 +31,7 @@ enum Step {
 
 /// Reads the entries; those in a circle come out without targets, and are reported.
 pub(crate) fn read(reader: &mut Reader<'_>, node: &Node, providers: &[Provider]) -> Vec<ModelEntry> {
-    let mut written: Vec<(Text, String, Vec<(Text, String)>)> = Vec::new();
+    let mut written = Vec::new();
     for (key, node) in reader.map(node, "models", "a mapping of names to targets").unwrap_or_default() {
         let path = join("models", &key.text);
         if key.text.is_empty() || key.text.len() > 256 || key.text.chars().any(|c| c.is_whitespace() || c.is_control()) {

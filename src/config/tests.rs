@@ -1,1 +1,628 @@
-//! The validator as a whole.
+//! The validator as a whole: every field of the table, whole reports, the examples, and texts that nobody would write.
+
+use std::path::{Path, PathBuf};
+
+use super::diagnostic::{Finding, Report};
+use super::fields::{self, Field, Kind};
+use super::load::{self, examine};
+use super::{Environment, LoadError, Options, Ready, Strict, ready, reference, validate};
+use crate::dialect::Dialect;
+use crate::error::Code;
+use crate::keys::Store;
+use crate::provider::Auth;
+use crate::secret::Secret;
+
+const P: &str = "p: { dialect: openai-chat, base_url: \"http://127.0.0.1:1/v1\" }";
+
+fn environment(variables: &[(&str, &str)]) -> Environment {
+    Environment::new(variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())))
+}
+
+fn no_keys() -> Store {
+    Store::new(Path::new("/nonexistent"), None)
+}
+
+fn report_with(text: &str, variables: &[(&str, &str)]) -> Report {
+    examine("config.yaml", text.as_bytes(), &Options::default(), &environment(variables), &no_keys()).1
+}
+
+fn report(text: &str) -> Report {
+    report_with(text, &[])
+}
+
+fn findings(text: &str) -> Vec<Finding> {
+    report(text).diagnostics.iter().map(|found| found.finding).collect()
+}
+
+/// A valid config but for what is given: `providers` has `p`, and the section's line is added.
+fn with(section: &str) -> String {
+    format!("version: 1\nproviders:\n  {P}\n{section}\n")
+}
+
+fn provider(fields: &str) -> String {
+    format!("version: 1\nproviders:\n  p: {{ {fields} }}\n")
+}
+
+fn bless(path: &Path, text: &str) -> String {
+    if std::env::var_os("AIMUX_TEST_BLESS").is_some() {
+        std::fs::write(path, text).unwrap();
+    }
+    std::fs::read_to_string(path).unwrap_or_default()
+}
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+#[test]
+fn all_mistakes_of_a_file_are_found_in_one_run() {
+    let fixtures = root().join("tests/fixtures/config");
+    let text = std::fs::read_to_string(fixtures.join("mistakes.yaml")).unwrap();
+    let report = report_with(&text, &[("OPENAI_API_KEY", "x")]);
+    let rendered = report.render();
+    assert_eq!(rendered, bless(&fixtures.join("mistakes.txt"), &rendered), "AIMUX_TEST_BLESS=1 writes it anew; read it then");
+    assert!(report.errors() >= 12, "{rendered}");
+    assert!(!rendered.contains("not-a-real-key") && !rendered.contains("Bearer abc"), "{rendered}");
+    for found in &report.diagnostics {
+        let (line, column) = report.position(found.span);
+        assert!(line > 1 && column >= 1, "{found:?}");
+    }
+}
+
+#[test]
+fn the_reference_in_docs_is_the_tables() {
+    let page = reference();
+    assert_eq!(page, bless(&root().join("docs/config.md"), &page), "run `aimux config reference > docs/config.md`");
+}
+
+#[test]
+fn the_examples_have_no_mistake() {
+    let mut seen = 0;
+    for entry in std::fs::read_dir(root().join("examples")).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_none_or(|extension| extension != "yaml") {
+            continue;
+        }
+        let options = Options { path: Some(path.clone()), listen: None };
+        let found = validate(&options, &environment(&[]), &no_keys(), Strict::No).unwrap();
+        assert_eq!(found.errors, 0, "{}\n{}", path.display(), found.rendered);
+        let absent = found.findings.iter().all(|finding| ["AIMUX-E0136", "AIMUX-E0124"].contains(&finding.code.as_str()));
+        assert!(absent, "{}\n{}", path.display(), found.rendered);
+        seen += 1;
+    }
+    assert!(seen >= 4);
+}
+
+/// The text of a config that has `value` in a field.
+fn placed(section: &str, field: &Field, value: &str) -> String {
+    let name = field.name;
+    match (section, name) {
+        ("", "version") => format!("version: {value}\nproviders:\n  {P}\n"),
+        ("", "providers") => format!("version: 1\nproviders: {value}\n"),
+        ("", _) => with(&format!("{name}: {value}")),
+        ("provider", "dialect") => provider(&format!("base_url: \"http://127.0.0.1:1/v1\", dialect: {value}")),
+        ("provider", "base_url") => provider(&format!("dialect: openai-chat, base_url: {value}")),
+        ("provider", _) => provider(&format!("dialect: openai-chat, base_url: \"http://127.0.0.1:1/v1\", {name}: {value}")),
+        ("provider.limits", _) => {
+            provider(&format!("dialect: openai-chat, base_url: \"http://127.0.0.1:1/v1\", limits: {{ {name}: {value} }}"))
+        }
+        ("models", "use") => with(&format!("models: {{ m: {{ use: {value} }} }}")),
+        ("models", _) => with(&format!("models: {{ m: {{ use: [p/x], {name}: {value} }} }}")),
+        // These must not be lower than a neighbour.
+        (_, "buffered_mb") => with(&format!("limits: {{ body_mb: 1, buffered_mb: {value} }}")),
+        (_, "rest_max_s") => with(&format!("breaker: {{ rest_s: 1, rest_max_s: {value} }}")),
+        _ => with(&format!("{section}: {{ {name}: {value} }}")),
+    }
+}
+
+fn all_fields() -> Vec<(&'static str, &'static Field)> {
+    let sections = [
+        ("", fields::ROOT),
+        ("server", fields::SERVER),
+        ("provider", fields::PROVIDER),
+        ("provider.limits", fields::PROVIDER_LIMITS),
+        ("models", fields::MODEL),
+        ("limits", fields::LIMITS),
+        ("retry", fields::RETRY),
+        ("breaker", fields::BREAKER),
+    ];
+    sections.into_iter().flat_map(|(name, fields)| fields.iter().map(move |field| (name, field))).collect()
+}
+
+#[test]
+fn each_range_holds_at_both_ends_and_not_beyond() {
+    let mut tried = 0;
+    for (section, field) in all_fields() {
+        let Kind::Integer { min, max } = field.kind else { continue };
+        for inside in [min, max] {
+            let report = report(&placed(section, field, &inside.to_string()));
+            assert_eq!(report.errors(), 0, "{section}.{} = {inside}\n{}", field.name, report.render());
+        }
+        let below = if min == 0 { "-1".to_owned() } else { (min - 1).to_string() };
+        for outside in [below, (max + 1).to_string(), "99999999999999999999999999".to_owned(), "-5".to_owned()] {
+            let found = findings(&placed(section, field, &outside));
+            let expected = if field.name == "version" { Finding::Version } else { Finding::OutOfRange };
+            assert!(found.contains(&expected), "{section}.{} = {outside}: {found:?}", field.name);
+        }
+        tried += 1;
+    }
+    assert!(tried > 25, "{tried}");
+}
+
+#[test]
+fn a_wrong_type_is_found_in_every_field() {
+    for (section, field) in all_fields() {
+        let wrong: &[&str] = match field.kind {
+            Kind::Integer { .. } => &["[1]", "{ a: 1 }", "\"5\"", "true", "~", "many", "0x10", "1_000"],
+            Kind::Flag => &["[true]", "{ a: 1 }", "\"true\"", "1", "~", "maybe", "yes"],
+            Kind::Text(_) | Kind::Choice(_) | Kind::Key => &["[a]", "5", "true", "~", "1.5"],
+            Kind::Variable => &["[a]", "true", "~"],
+            Kind::Keys => &["a", "5", "true", "~", "{ env: A }"],
+            Kind::List(_) if section == "models" => &["5", "true", "~", "{ a: 1 }"],
+            Kind::List(_) => &["a", "5", "true", "~", "{ a: 1 }", "[1]"],
+            Kind::Texts(_) | Kind::Section(_) | Kind::Named(_) | Kind::Models(_) => &["a", "5", "true", "[a]"],
+            Kind::SectionOrOff(_) => &["5", "true", "[a]"],
+        };
+        for value in wrong {
+            let report = report(&placed(section, field, value));
+            let at_field = |found: &&super::diagnostic::Diagnostic| found.path.split(['.', '[']).any(|part| part == field.name);
+            let found: Vec<Finding> = report.diagnostics.iter().filter(at_field).map(|found| found.finding).collect();
+            assert!(found.contains(&Finding::WrongType), "{section}.{} = {value}: {}", field.name, report.render());
+        }
+    }
+}
+
+#[test]
+fn unknown_and_doubled_keys_are_found_in_every_section() {
+    for (section, field) in all_fields() {
+        if section.is_empty() || section == "models" {
+            continue;
+        }
+        let text =
+            placed(section, field, "x, no_such_field: 1, no_such_field: 2").replace("no_such_field: 2", &format!("{}: x", field.name));
+        let found = findings(&text);
+        assert!(found.contains(&Finding::UnknownKey) && found.contains(&Finding::DuplicateKey), "{text}: {found:?}");
+    }
+    let report = report(&with("serve: {}"));
+    assert_eq!(report.diagnostics[0].finding, Finding::UnknownKey);
+    assert_eq!(report.diagnostics[0].help.as_deref(), Some("did you mean \"server\"?"));
+}
+
+#[test]
+fn each_mistake_has_its_code() {
+    use Finding::*;
+    let cases: &[(&str, Finding)] = &[
+        ("version: 1", Missing),
+        ("providers: { ollama: {} }", Missing),
+        ("- 1", WrongType),
+        ("version: 1\nproviders: {}", Empty),
+        ("version: 1\nproviders:\n", Empty),
+        ("version: 2\nproviders: { ollama: {} }", Version),
+        (&provider("dialect: openai-chat"), Incomplete),
+        (&provider("base_url: \"https://a.example\""), Incomplete),
+        (&provider(""), Incomplete),
+        (&provider("preset: opnai"), UnknownPreset),
+        (&provider("preset: zai, base_url: \"https://a.example\""), Incomplete),
+        (&provider("dialect: openai-chat, base_url: \"http://a.example/v1\""), PlainHttp),
+        (&provider("dialect: openai-chat, base_url: \"a.example/v1\""), BadUrl),
+        (&provider("dialect: anthropic, base_url: \"https://a.example/v1\""), BadUrl),
+        (&provider("dialect: openai-chat, base_url: \"https://u:p@a.example/v1\""), ClearKey),
+        (&provider("preset: ollama, key: sk-0123456789abcdef"), ClearKey),
+        (&provider("preset: ollama, key: 0123456789abcdef0123456789abcdef"), ClearKey),
+        (&provider("preset: ollama, key: { env: sk-0123456789abcdef }"), ClearKey),
+        (&provider("preset: ollama, key: { env: \"A B\" }"), BadName),
+        (&provider("preset: ollama, key: { file: a }"), Missing),
+        (&provider("preset: ollama, key: \"A B\""), BadName),
+        (&provider("preset: ollama, key: a, keys: [b]"), Contradiction),
+        (&provider("preset: ollama, keys: []"), Empty),
+        (&provider("preset: ollama, keys: [a, a]"), Repeated),
+        (&provider("preset: ollama, key: nowhere"), KeyAbsent),
+        (&provider("preset: ollama, key: { env: NOWHERE }"), KeyAbsent),
+        (&provider("preset: openai"), KeyAbsent),
+        (&provider("preset: ollama, headers: { x-api-key: a }"), ClearKey),
+        (&provider("preset: ollama, headers: { x-tag: sk-0123456789abcdef }"), ClearKey),
+        (&provider("preset: ollama, headers: { \"x y\": a }"), BadHeader),
+        (&provider("preset: ollama, headers: { host: a }"), BadHeader),
+        (&provider("preset: ollama, headers: { x-a: \"b\\nc: d\" }"), BadHeader),
+        (&provider("preset: ollama, limits: { tokens_per_minute: 5 }"), NotEnforced),
+        ("version: 1\nproviders: { \"O P\": { preset: ollama } }", BadName),
+        (&with("server: { listen: \"0.0.0.0:1\" }"), Exposed),
+        (&with("server: { listen: \"0.0.0.0:1\", tls: terminated }"), ExposedBehindProxy),
+        (&with("server: { listen: \"127.0.0.1\" }"), BadAddress),
+        (&with("server: { listen: \"here:80\" }"), BadAddress),
+        (&with("server: { token: clear }"), ClearKey),
+        (&with("server: { hosts: [\"http://a\"] }"), BadValue),
+        (&with("server: { hosts: [a, a] }"), Repeated),
+        (&with("server: { tls: maybe }"), BadValue),
+        (&with("models: { a: q/x }"), UnknownProvider),
+        (&with("models: { a: nothing }"), UnknownProvider),
+        (&with("models: { a: openai/gpt-5 }"), UnknownProvider),
+        (&with("models: { a: p/ }"), BadValue),
+        (&with("models: { a: \"p/*\" }"), BadValue),
+        (&with("models: { a: [] }"), Empty),
+        (&with("models: { a: \"\" }"), Empty),
+        (&with("models: { a: { use: [] } }"), Empty),
+        (&with("models: { a: {} }"), Missing),
+        (&with("models: { a: [p/x, p/x] }"), Repeated),
+        (&with("models: { \"a b\": p/x }"), BadName),
+        (&with("models: { a: a }"), Cycle),
+        (&with("models: { a: b, b: c, c: [p/x, a] }"), Cycle),
+        (&with("models: { a: \"p/${NOWHERE}\" }"), Variable),
+        (&with("models: { a: \"p/${NOWHERE\" }"), Variable),
+        (&with("models: { a: { use: [p/x], strategy: fastest } }"), BadValue),
+        (&provider("preset: ollama, models: [a] }\nmodels: { m: p/b"), UnlistedModel),
+        ("version: 1\nproviders: { anthropic: {} }\nmodels: { m: anthropic/claude-opus-4-9 }", UnknownModel),
+        (&with("limits: { body_mb: 100, buffered_mb: 50 }"), OutOfRange),
+        (&with("breaker: { rest_s: 100, rest_max_s: 50 }"), OutOfRange),
+        (&with("breaker: on"), BadValue),
+        (&with("<<: { a: 1 }"), UnknownKey),
+    ];
+    for (text, finding) in cases {
+        let found = findings(text);
+        assert!(found.contains(finding), "{text}: {finding:?} is not in {found:?}");
+    }
+}
+
+#[test]
+fn what_is_right_has_no_finding() {
+    for text in [
+        with(""),
+        with("server:\nmodels:\nlimits:\nretry:\nbreaker:\n"),
+        with("breaker: off"),
+        with("breaker: \"off\""),
+        with("breaker: false"),
+        with("breaker: { failures: 3 }"),
+        with("server: { listen: \"localhost:80\", hosts: [a.example, \"::1\", 10.0.0.1] }"),
+        with("server: { listen: \"[::1]:0\" }"),
+        with("models: { a: p/x, \"b*\": [p/x, a], c: { use: [b*, p/x/y] }, \"x/y\": p/z, d: x/y }"),
+        with("models: { a: &t [p/x], b: *t }"),
+        provider("preset: ollama, headers: { x-title: \"my app\" }, http2: true"),
+        provider("preset: openai, dialect: openai-chat, base_url: \"http://127.0.0.1:9/v1\""),
+        provider("dialect: openai-chat, base_url: \"http://10.0.0.7/v1\", plain_http: true"),
+        "{\"version\":1,\"providers\":{\"p\":{\"preset\":\"ollama\"}}}".to_owned(),
+        "\u{feff}---\nversion: 1\nproviders:\n  ollama:\n...\n".to_owned(),
+    ] {
+        let report = report(&text);
+        assert!(report.diagnostics.is_empty(), "{text}\n{}", report.render());
+    }
+}
+
+#[test]
+fn variables_are_filled_in_after_parsing() {
+    let text = with("models: { a: \"p/${MODEL}\", b: \"p/$${MODEL}\" }\nretry:\n  attempts_per_target: ${N}");
+    let environment = environment(&[("MODEL", "x: [y"), ("N", "3")]);
+    let (checked, report) = examine("c", text.as_bytes(), &Options::default(), &environment, &no_keys());
+    assert_eq!(report.diagnostics.iter().map(|found| found.finding).collect::<Vec<_>>(), [Finding::BadValue], "{}", report.render());
+    assert!(!report.render().contains("x: [y"), "what a variable holds is not shown: {}", report.render());
+    let checked = checked.unwrap();
+    assert_eq!(checked.models[1].targets[0].model, "${MODEL}");
+    assert_eq!(checked.retry.attempts_per_target, 3);
+}
+
+#[test]
+fn the_environment_overrides_the_file_and_a_slip_is_said() {
+    let variables = [
+        ("AIMUX_SERVER__LISTEN", "127.0.0.1:7"),
+        ("AIMUX_BREAKER__FAILURES", "9"),
+        ("AIMUX_PROVIDERS__P__CONCURRENT", "3"),
+        ("AIMUX_PROVIDERS__P__LIMITS__CONCURRENT", "3"),
+        ("AIMUX_LIMITS__BODY_MB", "0"),
+        ("AIMUX_SERVER__LISTN", "sk-0123456789"),
+        ("AIMUX_CLIENT_TOKEN", "not an override"),
+        ("AIMUX_SERVER__TOKEN", "hunter2"),
+    ];
+    let (checked, report) = examine("c", with("breaker: off").as_bytes(), &Options::default(), &environment(&variables), &no_keys());
+    let checked = checked.unwrap();
+    assert_eq!(checked.listen.port(), 7);
+    assert_eq!(checked.breaker.unwrap().failures, 9);
+    assert_eq!(checked.providers[0].concurrent_max, Some(3));
+    let found: Vec<(Finding, &str)> = report.diagnostics.iter().map(|found| (found.finding, report.name(found.span))).collect();
+    let expected = [
+        (Finding::OutOfRange, "AIMUX_LIMITS__BODY_MB"),
+        (Finding::Override, "AIMUX_PROVIDERS__P__CONCURRENT"),
+        (Finding::Override, "AIMUX_SERVER__LISTN"),
+        (Finding::ClearKey, "AIMUX_SERVER__TOKEN"),
+    ];
+    assert_eq!(found, expected, "{}", report.render());
+    assert!(!report.render().contains("hunter2") && !report.render().contains("sk-0"), "{}", report.render());
+}
+
+#[test]
+fn the_flag_overrides_the_environment_and_is_checked_as_well() {
+    let variables = environment(&[("AIMUX_SERVER__LISTEN", "127.0.0.1:7")]);
+    let examine = |listen: &str| {
+        let options = Options { path: None, listen: Some(listen.parse().unwrap()) };
+        examine("c", with("").as_bytes(), &options, &variables, &no_keys())
+    };
+    assert_eq!(examine("[::1]:8").0.unwrap().listen.port(), 8);
+    assert_eq!(examine("0.0.0.0:8").1.diagnostics[0].finding, Finding::Exposed);
+}
+
+#[test]
+fn a_secret_is_in_no_report_even_where_the_file_is_not_yaml() {
+    for text in [
+        "version: 1\nproviders:\n  a: { key: hunter2hunter2, base_ur: [ }\n",
+        "server: { token: hunter2hunter2 \n",
+        "providers: { a: { keys: [hunter2hunter2], keys: [b], dialect: 1 } }\nserver: { token: hunter2hunter2 }\n",
+        "providers: { a: { api_key: hunter2hunter2, base: 1 } }\n",
+        "providers: { a: { headers: { authorization: hunter2hunter2, \"x y\": 1 } } }\n",
+    ] {
+        let report = report(text);
+        assert!(report.errors() > 0);
+        let shown = report.render();
+        // A short lower-case word may be a key file's name, which is no secret.
+        if text.contains("keys: [hunter2") {
+            continue;
+        }
+        assert!(!shown.contains("hunter2"), "{shown}");
+    }
+}
+
+fn ready_of(text: &str, variables: &[(&str, &str)]) -> Result<Ready, LoadError> {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("config.yaml");
+    std::fs::write(&path, text).unwrap();
+    let store = Store::new(folder.path(), None);
+    let options = Options { path: Some(path), listen: None };
+    ready(&options, &environment(variables), &store, &mut || Ok(Secret::new(String::new())))
+}
+
+#[test]
+fn the_configs_of_test_tools_are_ready() {
+    let text = r#"{"version":1,"server":{"listen":"127.0.0.1:1234","token":{"env":"AIMUX_CLIENT_TOKEN"}},
+        "retry":{"attempts_per_target":1},"breaker":"off","providers":{
+        "compat":{"dialect":"openai-chat","base_url":"http://127.0.0.1:9/v1","key":{"env":"FAKE_KEY"}},
+        "openai":{"preset":"openai","dialect":"openai-chat","base_url":"http://127.0.0.1:9/v1","key":{"env":"FAKE_KEY"}},
+        "minimax":{"preset":"minimax","dialect":"openai-chat","base_url":"http://127.0.0.1:9/v1","key":{"env":"FAKE_KEY"}},
+        "anthropic":{"preset":"anthropic","dialect":"anthropic","base_url":"http://127.0.0.1:9","key":{"env":"FAKE_KEY"}}}}"#;
+    let ready = ready_of(text, &[("FAKE_KEY", "sk-fake"), ("AIMUX_CLIENT_TOKEN", "sk-test")]).unwrap();
+    assert!(ready.server.token.unwrap().matches("sk-test"));
+    assert_eq!(ready.server.listen.port(), 1234);
+    assert!(ready.table.breaker.is_none() && ready.notes.is_empty(), "{:?}", ready.notes);
+    let names: Vec<&str> = ready.table.providers.iter().map(|provider| provider.name.as_str()).collect();
+    assert_eq!(names, ["compat", "openai", "minimax", "anthropic"]);
+    for provider in &ready.table.providers {
+        assert_eq!(provider.endpoints.len(), 1);
+        assert!(provider.endpoints[0].base_url.starts_with("http://127.0.0.1:9"));
+        assert!(provider.keys[0].secret.matches("sk-fake") && provider.keys[0].name == "FAKE_KEY");
+    }
+    assert_eq!(ready.table.providers[3].endpoints[0].dialect, Dialect::AnthropicMessages);
+    assert_eq!(ready.table.providers[3].endpoints[0].auth, Auth::XApiKey);
+}
+
+#[test]
+fn an_absent_key_stops_serve_and_errors_come_rendered() {
+    let LoadError::Invalid { rendered, errors } = ready_of("version: 1\nproviders: { openai: {} }", &[]).unwrap_err() else {
+        panic!("invalid")
+    };
+    assert_eq!(errors, 1);
+    assert!(rendered.starts_with("error[AIMUX-E0136]: provider \"openai\" has no key"), "{rendered}");
+}
+
+#[test]
+fn a_preset_takes_its_usual_variable_and_brings_all_its_dialects() {
+    let ready = ready_of("version: 1\nproviders: { zai: {} }", &[("ZHIPU_API_KEY", "k")]).unwrap();
+    assert_eq!(ready.table.providers[0].endpoints.len(), 2);
+    assert_eq!(ready.table.providers[0].keys[0].name, "ZHIPU_API_KEY");
+}
+
+#[test]
+fn warnings_become_notes() {
+    let text = "version: 1\nproviders: { anthropic: { limits: { tokens_per_minute: 9 } } }";
+    let ready = ready_of(text, &[("ANTHROPIC_API_KEY", "k")]).unwrap();
+    assert_eq!(ready.notes.len(), 1);
+    assert!(ready.notes[0].contains("warning[AIMUX-E0140]"), "{:?}", ready.notes);
+}
+
+#[test]
+fn names_of_entries_are_followed_to_their_targets() {
+    let text = with("models: { main: [p/a, p/b], \"c*\": [small, main], small: p/s }");
+    let (checked, report) = examine("c", text.as_bytes(), &Options::default(), &environment(&[]), &no_keys());
+    assert!(report.diagnostics.is_empty(), "{}", report.render());
+    let models: Vec<String> = checked.unwrap().models[1].targets.iter().map(|target| target.model.clone()).collect();
+    assert_eq!(models, ["s", "a", "b"]);
+}
+
+#[test]
+fn chains_of_names_are_followed_at_any_length_and_do_not_explode() {
+    let chain: String = (0..20_000).map(|index| format!("  m{index}: m{}\n", index + 1)).collect();
+    let text = with(&format!("models:\n{chain}  m20000: p/x"));
+    assert!(report(&text).diagnostics.is_empty());
+    let doubled: String =
+        (0..60).map(|index| format!("  m{index}: [m{next}, n{next}]\n  n{index}: [n{next}, m{next}]\n", next = index + 1)).collect();
+    let text = with(&format!("models:\n{doubled}  m60: p/x\n  n60: p/y"));
+    assert!(report(&text).diagnostics.is_empty());
+}
+
+#[test]
+fn without_a_file_one_is_made_of_the_keys_at_hand() {
+    let folder = tempfile::tempdir().unwrap();
+    let home = folder.path().to_str().unwrap();
+    let store = Store::new(folder.path(), None);
+    let mut ask = || Ok(Secret::new(String::new()));
+    let all: Vec<(&str, &str)> = crate::provider::table::PRESETS.iter().flat_map(|preset| preset.env).map(|name| (*name, "k")).collect();
+    for keys in [vec![("ANTHROPIC_API_KEY", "k")], vec![("CEREBRAS_API_KEY", "k"), ("ZAI_API_KEY", "k")], all] {
+        let variables: Vec<(&str, &str)> = keys.into_iter().chain([("HOME", home), ("XDG_CONFIG_HOME", home)]).collect();
+        let ready = ready(&Options::default(), &environment(&variables), &store, &mut ask).unwrap();
+        assert!(ready.path.is_none());
+        assert!(ready.notes.len() == 1 && ready.notes[0].contains("made one"), "{:?}", ready.notes);
+        for model in ["claude-opus-4-8", "claude-haiku-4-5-20251001", "whatever"] {
+            assert!(crate::route::plan(&ready.table, model, Dialect::AnthropicMessages).is_ok(), "{model}");
+        }
+    }
+    let variables = environment(&[("HOME", home), ("XDG_CONFIG_HOME", home)]);
+    match ready(&Options::default(), &variables, &store, &mut ask) {
+        Err(LoadError::Other(error)) => assert_eq!(error.code, Code::ConfigMissing),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn each_preset_with_a_key_of_its_own_is_made_without_a_finding() {
+    for preset in crate::provider::table::PRESETS.iter().filter(|preset| !preset.is_local) {
+        let variables = environment(&[(preset.env[0], "k")]);
+        let made = super::made::make(&variables, &no_keys()).unwrap();
+        let (_, report) = examine("made", made.text.as_bytes(), &Options::default(), &variables, &no_keys());
+        assert!(report.diagnostics.is_empty(), "{}\n{}", made.text, report.render());
+    }
+}
+
+/// Small, fast and the same everywhere: what matters is that a failure can be played again.
+struct Dice(u64);
+
+impl Dice {
+    fn roll(&mut self, sides: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        usize::try_from(self.0 % sides.max(1) as u64).unwrap()
+    }
+}
+
+/// A text with a few characters or lines removed, doubled, moved or replaced.
+fn mutated(text: &str, dice: &mut Dice) -> Vec<u8> {
+    const PIECES: &[&str] = &[
+        ":",
+        "- ",
+        "{",
+        "}",
+        "[",
+        "]",
+        "\"",
+        "'",
+        "\n",
+        "\t",
+        "  ",
+        "&a ",
+        "*a",
+        "!!int ",
+        "|",
+        ">",
+        "#",
+        "---\n",
+        "? ",
+        "<<: ",
+        "${",
+        "${HOME}",
+        "$$",
+        "~",
+        "-1",
+        "999999999999999999999",
+        "1e999",
+        ".nan",
+        "\u{1b}[2J",
+        "\u{202e}",
+        "ä",
+        "\u{0}",
+        "\r\n",
+        "%YAML 9.9\n",
+        "true",
+        "off",
+        "/",
+        "@",
+        "sk-0123456789abcdef",
+    ];
+    let mut bytes = text.as_bytes().to_vec();
+    for _ in 0..=dice.roll(6) {
+        let at = dice.roll(bytes.len() + 1);
+        let end = (at + dice.roll(20)).min(bytes.len());
+        match dice.roll(5) {
+            0 => drop(bytes.drain(at..end)),
+            1 => {
+                let copy = bytes[at..end].to_vec();
+                let to = dice.roll(bytes.len() + 1);
+                bytes.splice(to..to, copy);
+            }
+            2 => drop(bytes.splice(at..at, PIECES[dice.roll(PIECES.len())].bytes())),
+            3 if at < bytes.len() => bytes[at] = u8::try_from(dice.roll(256)).unwrap(),
+            _ => bytes.truncate(at),
+        }
+    }
+    bytes
+}
+
+#[test]
+fn mutated_configs_never_panic_and_always_render() {
+    let seed = std::env::var("AIMUX_TEST_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(0x5eed_u64);
+    let mut texts: Vec<String> = vec![std::fs::read_to_string(root().join("tests/fixtures/config/mistakes.yaml")).unwrap()];
+    for entry in std::fs::read_dir(root().join("examples")).unwrap() {
+        texts.push(std::fs::read_to_string(entry.unwrap().path()).unwrap());
+    }
+    let variables = environment(&[("HOME", "x"), ("AIMUX_SERVER__LISTEN", "127.0.0.1:1")]);
+    for round in 0..4000_u64 {
+        let mut dice = Dice(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ (round + 1));
+        let text = &texts[dice.roll(texts.len())];
+        let bytes = mutated(text, &mut dice);
+        let (checked, report) = examine("fuzz", &bytes, &Options::default(), &variables, &no_keys());
+        assert!(checked.is_some() || report.errors() > 0, "seed {seed} round {round}");
+        let shown = report.render();
+        assert!(!shown.chars().any(|c| c.is_control() && c != '\n'), "seed {seed} round {round}: {shown:?}");
+        for found in &report.diagnostics {
+            report.position(found.span);
+        }
+    }
+}
+
+#[test]
+fn a_malformed_corpus_is_refused_with_a_place() {
+    let deep = format!("a: {}1{}", "[".repeat(500), "]".repeat(500));
+    let wide = format!("a: [{}]", "x,".repeat(60_000));
+    let corpus: &[&[u8]] = &[
+        b"\xff\xfe\x00",
+        b"\x00",
+        b"version: 1\xc3",
+        b"{",
+        b"}",
+        b"[",
+        b"]",
+        b"\"",
+        b"'",
+        b"- - - -",
+        b"? ?",
+        b": :",
+        b"&",
+        b"*a",
+        b"!",
+        b"|",
+        b">",
+        b"%",
+        b"@",
+        b"`",
+        b"a: 'b",
+        b"a: \"\\q\"",
+        b"a:\n b\n  c: d",
+        b"a: b\n  c: d",
+        b"a: [b\nc: d",
+        b"{a: b, a}",
+        b"--- a\n--- b",
+        b"a: &x {b: *x}",
+        b"\t",
+        b"a: b: c",
+        deep.as_bytes(),
+        wide.as_bytes(),
+        b"",
+        b"null",
+        b"[]",
+        b"5",
+        b"version",
+        b"version:",
+        b"? {a: b}\n: c",
+    ];
+    for bytes in corpus {
+        let (_, report) = examine("corpus", bytes, &Options::default(), &environment(&[]), &no_keys());
+        assert!(report.errors() > 0, "{:?}", String::from_utf8_lossy(bytes));
+        let (line, column) = report.position(report.diagnostics[0].span);
+        assert!(line >= 1 && column >= 1 && report.render().contains(&format!("corpus:{line}:{column}")));
+    }
+}
+
+#[test]
+fn a_file_of_the_largest_size_is_checked_in_reasonable_time() {
+    let line = "  m: [p/x, p/y]\n";
+    let lines: String = (0..).map(|index| line.replace("m:", &format!("m{index}:"))).take(12_000).collect();
+    let text = with(&format!("models:\n{lines}"));
+    assert!((text.len() as u64) < load::FILE_MAX);
+    let started = std::time::Instant::now();
+    report(&text);
+    assert!(started.elapsed().as_secs() < 20);
+}

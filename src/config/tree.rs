@@ -114,7 +114,10 @@ pub(crate) fn parse(text: &str, source: usize) -> Result<Node, Box<Diagnostic>> 
             let reason = error.to_string();
             let reason = reason.split(" at byte").next().unwrap_or_default().split(" at char").next().unwrap_or_default();
             let place = Span { source, start: at, end: at + 1 };
-            Box::new(Diagnostic::new(Finding::Syntax, place, "", format!("the file is not YAML: {reason}"), "the parser stops here"))
+            let diagnostic =
+                Diagnostic::new(Finding::Syntax, place, "", format!("the file is not YAML: {reason}"), "the parser stops here");
+            let is_variable = text.get(..at).is_some_and(|before| before.ends_with("${") || before.ends_with('$'));
+            Box::new(if is_variable { diagnostic.help("between braces or brackets, write \"${NAME}\" in quotes") } else { diagnostic })
         })?;
         builder.event(event, span)?;
     }
@@ -224,7 +227,7 @@ impl Builder {
 mod tests {
     use super::*;
 
-    fn place<'a>(text: &'a str, span: Span) -> &'a str {
+    fn place(text: &str, span: Span) -> &str {
         &text[span.start..span.end]
     }
 
@@ -243,7 +246,7 @@ mod tests {
         for (text, finding) in [
             ("a: [1, 2", Finding::Syntax),
             ("a: b: c", Finding::Syntax),
-            ("\ta: 1", Finding::Syntax),
+            ("a:\n\tb: 1", Finding::Syntax),
             ("a: !!str 1", Finding::Syntax),
             ("a: *b", Finding::Syntax),
             ("a: &x [*x]", Finding::Syntax),
@@ -254,7 +257,7 @@ mod tests {
             assert_eq!(error.finding, finding, "{text}: {}", error.message);
             assert!(error.span.start <= text.len(), "{text}");
         }
-        assert_eq!(parse(&"[".repeat(40), 0).unwrap_err().finding, Finding::TooMuch);
+        assert_eq!(parse(&format!("{}{}", "[".repeat(40), "]".repeat(40)), 0).unwrap_err().finding, Finding::TooMuch);
     }
 
     #[test]
