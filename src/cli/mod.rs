@@ -4,6 +4,7 @@
 
 mod config;
 mod env;
+mod generate;
 mod keys;
 mod output;
 mod run;
@@ -40,6 +41,9 @@ enum Command {
     Config(config::ConfigArgs),
     /// Print the environment that makes clients of this shell use aimux
     Env(env::EnvArgs),
+    /// Write completions or man pages
+    #[command(hide = true)]
+    Generate(generate::GenerateArgs),
 }
 
 /// Runs the program: reads argv and the environment, gives the exit code.
@@ -62,6 +66,7 @@ pub fn main() -> ExitCode {
         Command::Keys(args) => keys::run(&args, &environment).map(|()| ExitCode::SUCCESS).map_err(CliError::from),
         Command::Config(args) => config::run(&args, cli.config, &environment),
         Command::Env(args) => env::run(&args, cli.config, &environment),
+        Command::Generate(args) => generate::run(&args),
     };
     outcome.unwrap_or_else(|failure| failure.report())
 }

@@ -1,0 +1,80 @@
+# Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
+function __fish_aimux_global_optspecs
+    string join \n config= h/help V/version
+end
+
+function __fish_aimux_needs_command
+    # Figure out if the current invocation already has a command.
+    set -l cmd (commandline -opc)
+    set -e cmd[1]
+    argparse -s (__fish_aimux_global_optspecs) -- $cmd 2>/dev/null
+    or return
+    if set -q argv[1]
+        # Also print the command, so this can be used to figure out what it is.
+        echo $argv[1]
+        return 1
+    end
+    return 0
+end
+
+function __fish_aimux_using_subcommand
+    set -l cmd (__fish_aimux_needs_command)
+    test -z "$cmd"
+    and return 1
+    contains -- $cmd[1] $argv
+end
+
+complete -c aimux -n "__fish_aimux_needs_command" -l config -d 'The config file [default: config.yaml in aimux\'s config folder]' -r -F
+complete -c aimux -n "__fish_aimux_needs_command" -s h -l help -d 'Print help'
+complete -c aimux -n "__fish_aimux_needs_command" -s V -l version -d 'Print version'
+complete -c aimux -n "__fish_aimux_needs_command" -f -a "serve" -d 'Serve clients on one local address'
+complete -c aimux -n "__fish_aimux_needs_command" -f -a "run" -d 'Run a client program with its environment set for aimux'
+complete -c aimux -n "__fish_aimux_needs_command" -f -a "keys" -d 'Keep providers\' keys in age files'
+complete -c aimux -n "__fish_aimux_needs_command" -f -a "config" -d 'Check the config'
+complete -c aimux -n "__fish_aimux_needs_command" -f -a "env" -d 'Print the environment that makes clients of this shell use aimux'
+complete -c aimux -n "__fish_aimux_needs_command" -f -a "generate" -d 'Write completions or man pages'
+complete -c aimux -n "__fish_aimux_using_subcommand serve" -l listen -d 'The address to listen on, instead of the config\'s' -r
+complete -c aimux -n "__fish_aimux_using_subcommand serve" -l log -d 'What the log shows, as in `aimux=debug`' -r
+complete -c aimux -n "__fish_aimux_using_subcommand serve" -l log-format -d 'The log\'s form' -r -f -a "text\t'For people'
+json\t'One JSON object a line'"
+complete -c aimux -n "__fish_aimux_using_subcommand serve" -l config -d 'The config file [default: config.yaml in aimux\'s config folder]' -r -F
+complete -c aimux -n "__fish_aimux_using_subcommand serve" -l demo -d 'Serve a built-in demo model: needs no config, account or key'
+complete -c aimux -n "__fish_aimux_using_subcommand serve" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c aimux -n "__fish_aimux_using_subcommand run" -l config -d 'The config file [default: config.yaml in aimux\'s config folder]' -r -F
+complete -c aimux -n "__fish_aimux_using_subcommand run" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c aimux -n "__fish_aimux_using_subcommand keys; and not __fish_seen_subcommand_from init add list remove" -l config -d 'The config file [default: config.yaml in aimux\'s config folder]' -r -F
+complete -c aimux -n "__fish_aimux_using_subcommand keys; and not __fish_seen_subcommand_from init add list remove" -s h -l help -d 'Print help'
+complete -c aimux -n "__fish_aimux_using_subcommand keys; and not __fish_seen_subcommand_from init add list remove" -f -a "init" -d 'Make the identity that opens the keys'
+complete -c aimux -n "__fish_aimux_using_subcommand keys; and not __fish_seen_subcommand_from init add list remove" -f -a "add" -d 'Add a provider\'s key: from a hidden prompt or standard input'
+complete -c aimux -n "__fish_aimux_using_subcommand keys; and not __fish_seen_subcommand_from init add list remove" -f -a "list" -d 'List the keys, masked'
+complete -c aimux -n "__fish_aimux_using_subcommand keys; and not __fish_seen_subcommand_from init add list remove" -f -a "remove" -d 'Delete a key for good'
+complete -c aimux -n "__fish_aimux_using_subcommand keys; and __fish_seen_subcommand_from init" -l config -d 'The config file [default: config.yaml in aimux\'s config folder]' -r -F
+complete -c aimux -n "__fish_aimux_using_subcommand keys; and __fish_seen_subcommand_from init" -l passphrase -d 'Protect the identity with a passphrase: asked for, or read from standard input'
+complete -c aimux -n "__fish_aimux_using_subcommand keys; and __fish_seen_subcommand_from init" -s h -l help -d 'Print help'
+complete -c aimux -n "__fish_aimux_using_subcommand keys; and __fish_seen_subcommand_from add" -l config -d 'The config file [default: config.yaml in aimux\'s config folder]' -r -F
+complete -c aimux -n "__fish_aimux_using_subcommand keys; and __fish_seen_subcommand_from add" -l force -d 'Replace a key of that name; the former one is kept in keys/.retired'
+complete -c aimux -n "__fish_aimux_using_subcommand keys; and __fish_seen_subcommand_from add" -s h -l help -d 'Print help'
+complete -c aimux -n "__fish_aimux_using_subcommand keys; and __fish_seen_subcommand_from list" -l config -d 'The config file [default: config.yaml in aimux\'s config folder]' -r -F
+complete -c aimux -n "__fish_aimux_using_subcommand keys; and __fish_seen_subcommand_from list" -l json -d 'Print JSON'
+complete -c aimux -n "__fish_aimux_using_subcommand keys; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help'
+complete -c aimux -n "__fish_aimux_using_subcommand keys; and __fish_seen_subcommand_from remove" -l config -d 'The config file [default: config.yaml in aimux\'s config folder]' -r -F
+complete -c aimux -n "__fish_aimux_using_subcommand keys; and __fish_seen_subcommand_from remove" -s h -l help -d 'Print help'
+complete -c aimux -n "__fish_aimux_using_subcommand config; and not __fish_seen_subcommand_from validate reference" -l config -d 'The config file [default: config.yaml in aimux\'s config folder]' -r -F
+complete -c aimux -n "__fish_aimux_using_subcommand config; and not __fish_seen_subcommand_from validate reference" -s h -l help -d 'Print help'
+complete -c aimux -n "__fish_aimux_using_subcommand config; and not __fish_seen_subcommand_from validate reference" -f -a "validate" -d 'Find every mistake in a config; exit 78 when there is one'
+complete -c aimux -n "__fish_aimux_using_subcommand config; and not __fish_seen_subcommand_from validate reference" -f -a "reference" -d 'Print the reference of all fields, in Markdown'
+complete -c aimux -n "__fish_aimux_using_subcommand config; and __fish_seen_subcommand_from validate" -l explain -d 'Explain a code, `E0114` say, and do nothing else' -r
+complete -c aimux -n "__fish_aimux_using_subcommand config; and __fish_seen_subcommand_from validate" -l config -d 'The config file [default: config.yaml in aimux\'s config folder]' -r -F
+complete -c aimux -n "__fish_aimux_using_subcommand config; and __fish_seen_subcommand_from validate" -l strict -d 'Take a key file or variable that is not there as an error, as `serve` does'
+complete -c aimux -n "__fish_aimux_using_subcommand config; and __fish_seen_subcommand_from validate" -l json -d 'Print the findings as JSON'
+complete -c aimux -n "__fish_aimux_using_subcommand config; and __fish_seen_subcommand_from validate" -s h -l help -d 'Print help'
+complete -c aimux -n "__fish_aimux_using_subcommand config; and __fish_seen_subcommand_from reference" -l config -d 'The config file [default: config.yaml in aimux\'s config folder]' -r -F
+complete -c aimux -n "__fish_aimux_using_subcommand config; and __fish_seen_subcommand_from reference" -s h -l help -d 'Print help'
+complete -c aimux -n "__fish_aimux_using_subcommand env" -l shell -d 'The shell whose syntax is printed' -r -f -a "bash\t'bash, and any POSIX shell'
+zsh\t'zsh'
+fish\t'fish'
+powershell\t'PowerShell'"
+complete -c aimux -n "__fish_aimux_using_subcommand env" -l config -d 'The config file [default: config.yaml in aimux\'s config folder]' -r -F
+complete -c aimux -n "__fish_aimux_using_subcommand env" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c aimux -n "__fish_aimux_using_subcommand generate" -l config -d 'The config file [default: config.yaml in aimux\'s config folder]' -r -F
+complete -c aimux -n "__fish_aimux_using_subcommand generate" -s h -l help -d 'Print help (see more with \'--help\')'
