@@ -1,47 +1,57 @@
-//! Placeholder until the codec lands.
-use super::{Codec, Progress, ReplyStream, TranslateError};
-use crate::chat::{Event, Failure};
-use crate::wire::sse::Frame;
-use bytes::Bytes;
-struct Nothing(Progress);
-impl super::StreamDecoder for Nothing {
-    fn frame(&mut self, _: &Frame, _: &mut Vec<Event>) {}
-    fn end(&mut self, _: &mut Vec<Event>) {}
-}
-impl super::StreamEncoder for Nothing {
-    fn event(&mut self, _: Event, _: &mut Vec<u8>) {}
-    fn keep_alive(&mut self, _: &mut Vec<u8>) {}
-    fn early_start(&mut self, _: &mut Vec<u8>) {}
-}
-impl ReplyStream for Nothing {
-    fn push(&mut self, chunk: Bytes) -> Bytes {
-        chunk
-    }
-    fn end(&mut self) -> Bytes {
-        Bytes::new()
-    }
-    fn fail(&mut self, _: &Failure) -> Bytes {
-        Bytes::new()
-    }
-    fn keep_alive(&mut self) -> Bytes {
-        Bytes::new()
-    }
-    fn early_start(&mut self) -> Bytes {
-        Bytes::new()
-    }
-    fn progress(&self) -> &Progress {
-        &self.0
-    }
-}
+//! OpenAI Chat Completions: as the dialect of clients, and as the dialect of upstreams with their many faults.
+//!
+//! It knows no provider: what differs comes in as [`Quirks`](super::Quirks). It lacks pictures and sound in answers, and
+//! more than one choice. Start with [`CODEC`]; requests are read by `request_in`, written by `request_out`; every answer,
+//! streamed or whole, is read by `answer`.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use super::{Codec, failure, names};
+
+mod answer;
+mod calls;
+mod chunk;
+mod details;
+mod error;
+mod inline_think;
+mod messages_in;
+mod messages_out;
+mod record;
+mod request_in;
+mod request_out;
+mod response_out;
+mod schema;
+mod stream_in;
+mod stream_out;
+mod tap;
+#[cfg(test)]
+mod tests;
+mod thinking_state;
+mod wire;
+
 /// The codec.
 pub static CODEC: Codec = Codec {
-    decode_request: |_| Err(TranslateError::new("", "not yet")),
-    encode_request: |_, _, _| Err(TranslateError::new("", "not yet")),
-    stream_decoder: |_, _| Box::new(Nothing(Progress::default())),
-    stream_encoder: |_| Box::new(Nothing(Progress::default())),
-    decode_response: |_, _, _| Err(Failure::from_status(502, "not yet")),
-    encode_response: |_, _| Bytes::new(),
-    decode_error: |status, _| Failure::from_status(status, "not yet"),
-    encode_error: |_, _| Bytes::new(),
-    tap: |_| Box::new(Nothing(Progress::default())),
+    decode_request: request_in::decode,
+    encode_request: request_out::encode,
+    stream_decoder: |map, quirks| Box::new(stream_in::Decoder::new(map, quirks)),
+    stream_encoder: |map| Box::new(stream_out::Encoder::new(map)),
+    decode_response: stream_in::whole,
+    encode_response: response_out::encode,
+    decode_error: failure::read_failure,
+    encode_error: |failure, _| error::encode(failure),
+    tap: |quirks| Box::new(tap::Tap::new(quirks)),
 };
+
+/// Seconds since 1970.
+fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}
+
+/// An id that this process has not given before.
+fn fresh_id(prefix: &str) -> String {
+    static GIVEN: AtomicU64 = AtomicU64::new(0);
+    let nanos = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos());
+    let unique = format!("{nanos}.{}.{}", std::process::id(), GIVEN.fetch_add(1, Ordering::Relaxed));
+    format!("{prefix}{}", names::hash(&unique, 20))
+}

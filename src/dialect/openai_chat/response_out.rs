@@ -1,0 +1,153 @@
+//! Writes a whole Chat answer for a client.
+
+use bytes::Bytes;
+use serde::Serialize;
+
+use super::chunk::word;
+use super::thinking_state::Detail;
+use crate::chat::response::ResponseBlock;
+use crate::chat::{ChatResponse, StopReason, Usage};
+use crate::dialect::ReplyMap;
+
+#[derive(Serialize)]
+struct Completion<'a> {
+    id: String,
+    object: &'static str,
+    created: u64,
+    model: &'a str,
+    choices: [Choice<'a>; 1],
+    usage: UsageRecord,
+}
+
+#[derive(Serialize)]
+struct Choice<'a> {
+    index: u32,
+    message: Message<'a>,
+    logprobs: Option<()>,
+    finish_reason: &'static str,
+}
+
+#[derive(Serialize)]
+struct Message<'a> {
+    role: &'static str,
+    content: Option<String>,
+    refusal: Option<()>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reasoning_content: Option<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    reasoning_details: Vec<Detail>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    tool_calls: Vec<Call<'a>>,
+}
+
+#[derive(Serialize)]
+struct Call<'a> {
+    id: &'a str,
+    #[serde(rename = "type")]
+    kind: &'static str,
+    function: Function<'a>,
+}
+
+#[derive(Serialize)]
+struct Function<'a> {
+    name: &'a str,
+    arguments: &'a str,
+}
+
+#[derive(Serialize)]
+struct UsageRecord {
+    prompt_tokens: u64,
+    completion_tokens: u64,
+    total_tokens: u64,
+    prompt_tokens_details: PromptDetails,
+    completion_tokens_details: CompletionDetails,
+}
+
+#[derive(Serialize)]
+struct PromptDetails {
+    cached_tokens: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cache_write_tokens: Option<u64>,
+}
+
+#[derive(Serialize)]
+struct CompletionDetails {
+    reasoning_tokens: u64,
+}
+
+impl From<&Usage> for UsageRecord {
+    fn from(usage: &Usage) -> Self {
+        let (prompt_tokens, completion_tokens) = (usage.input_total(), usage.output.unwrap_or(0));
+        Self {
+            prompt_tokens,
+            completion_tokens,
+            total_tokens: prompt_tokens.saturating_add(completion_tokens),
+            prompt_tokens_details: PromptDetails {
+                cached_tokens: usage.cache_read.unwrap_or(0),
+                cache_write_tokens: usage.cache_write.filter(|n| *n > 0),
+            },
+            completion_tokens_details: CompletionDetails { reasoning_tokens: usage.reasoning.unwrap_or(0) },
+        }
+    }
+}
+
+/// The usage object as JSON.
+pub(super) fn usage_json(usage: &Usage) -> String {
+    serde_json::to_string(&UsageRecord::from(usage)).unwrap_or_else(|_| "{}".to_owned())
+}
+
+/// The whole answer as JSON.
+pub(super) fn encode(response: &ChatResponse, map: &ReplyMap) -> Bytes {
+    let own_id = || if map.id.is_empty() { super::fresh_id("chatcmpl-") } else { map.id.clone() };
+    let model = if map.model.is_empty() { response.model.as_deref().unwrap_or_default() } else { &map.model };
+    let completion = Completion {
+        id: response.id.clone().filter(|id| !id.is_empty()).unwrap_or_else(own_id),
+        object: "chat.completion",
+        created: super::now(),
+        model,
+        choices: [Choice {
+            index: 0,
+            message: message(&response.blocks),
+            logprobs: None,
+            finish_reason: word(response.stop.unwrap_or(StopReason::End)),
+        }],
+        usage: UsageRecord::from(&response.usage),
+    };
+    serde_json::to_vec(&completion).unwrap_or_default().into()
+}
+
+fn message(blocks: &[ResponseBlock]) -> Message<'_> {
+    let mut message = Message {
+        role: "assistant",
+        content: None,
+        refusal: None,
+        reasoning_content: None,
+        reasoning_details: Vec::new(),
+        tool_calls: Vec::new(),
+    };
+    let mut thoughts = 0;
+    for block in blocks {
+        match block {
+            ResponseBlock::Text(text) => message.content.get_or_insert_default().push_str(text),
+            ResponseBlock::Thinking { text, opaque } => {
+                if !text.is_empty() {
+                    message.reasoning_content.get_or_insert_default().push_str(text);
+                }
+                message.reasoning_details.extend(opaque.iter().map(|state| Detail::of_thinking(state, thoughts, text.chars().count())));
+                thoughts += 1;
+            }
+            ResponseBlock::RedactedThinking(opaque) => {
+                message.reasoning_details.push(Detail::of_redacted(opaque, thoughts));
+                thoughts += 1;
+            }
+            ResponseBlock::ToolCall { id, name, arguments } => {
+                let arguments = if arguments.trim().is_empty() { "{}" } else { arguments };
+                message.tool_calls.push(Call { id, kind: "function", function: Function { name, arguments } });
+            }
+        }
+    }
+    if message.tool_calls.is_empty() {
+        message.content.get_or_insert_default();
+    }
+    message
+}

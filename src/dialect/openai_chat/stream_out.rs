@@ -1,0 +1,238 @@
+//! Writes a Chat stream for a client: one id, a role first, one finish, the usage if asked for, `[DONE]`.
+
+use serde::Serialize;
+
+use super::chunk::word;
+use super::error;
+use super::response_out::usage_json;
+use super::thinking_state::Detail;
+use crate::chat::{BlockStart, Delta, Event, StopReason, Usage};
+use crate::dialect::{ReplyMap, StreamEncoder};
+
+/// The encoder.
+pub(super) struct Encoder {
+    /// Id and model, until the first chunk fixes them.
+    id: String,
+    model: String,
+    created: u64,
+    hide_usage: bool,
+    /// The beginning of each chunk, `choices` not included; empty before the first.
+    head: String,
+    blocks: Vec<Block>,
+    calls: u32,
+    thoughts: u32,
+    usage: Usage,
+    is_over: bool,
+}
+
+/// An open block.
+struct Block {
+    index: u32,
+    kind: Kind,
+}
+
+enum Kind {
+    Text,
+    /// Characters so far and the number of the block.
+    Thinking {
+        length: usize,
+        nth: u32,
+    },
+    /// The call's number, and whether it has had arguments.
+    Call {
+        nth: u32,
+        has_arguments: bool,
+    },
+}
+
+impl Encoder {
+    pub(super) fn new(map: &ReplyMap) -> Self {
+        Self {
+            id: map.id.clone(),
+            model: map.model.clone(),
+            created: super::now(),
+            hide_usage: map.hide_usage,
+            head: String::new(),
+            blocks: Vec::new(),
+            calls: 0,
+            thoughts: 0,
+            usage: Usage::default(),
+            is_over: false,
+        }
+    }
+
+    fn start(&mut self, id: Option<String>, model: Option<String>, out: &mut Vec<u8>) {
+        if !self.head.is_empty() {
+            return;
+        }
+        let id = id.filter(|id| !id.is_empty()).or_else(|| Some(std::mem::take(&mut self.id)).filter(|id| !id.is_empty()));
+        let id = id.unwrap_or_else(|| super::fresh_id("chatcmpl-"));
+        let model = if self.model.is_empty() { model.unwrap_or_default() } else { std::mem::take(&mut self.model) };
+        let head = Head { id: &id, object: "chat.completion.chunk", created: self.created, model: &model };
+        self.head = serde_json::to_string(&head).unwrap_or_default();
+        self.head.pop();
+        self.delta(r#"{"role":"assistant","content":""}"#, None, out);
+    }
+
+    fn delta(&self, delta: &str, finish: Option<&str>, out: &mut Vec<u8>) {
+        out.extend_from_slice(b"data: ");
+        out.extend_from_slice(self.head.as_bytes());
+        out.extend_from_slice(br#","choices":[{"index":0,"delta":"#);
+        out.extend_from_slice(delta.as_bytes());
+        out.extend_from_slice(br#","logprobs":null,"finish_reason":"#);
+        match finish {
+            Some(word) => {
+                out.push(b'"');
+                out.extend_from_slice(word.as_bytes());
+                out.push(b'"');
+            }
+            None => out.extend_from_slice(b"null"),
+        }
+        out.extend_from_slice(b"}]}\n\n");
+    }
+
+    fn member(&self, name: &str, value: &impl Serialize, out: &mut Vec<u8>) {
+        let value = serde_json::to_string(value).unwrap_or_else(|_| "null".to_owned());
+        self.delta(&format!("{{\"{name}\":{value}}}"), None, out);
+    }
+
+    fn begin(&mut self, index: u32, block: BlockStart, out: &mut Vec<u8>) {
+        let kind = match block {
+            BlockStart::Text => Kind::Text,
+            BlockStart::Thinking => {
+                self.thoughts += 1;
+                Kind::Thinking { length: 0, nth: self.thoughts - 1 }
+            }
+            BlockStart::RedactedThinking(opaque) => {
+                self.thoughts += 1;
+                self.member("reasoning_details", &[Detail::of_redacted(&opaque, self.thoughts - 1)], out);
+                return;
+            }
+            BlockStart::ToolCall { id, name } => {
+                self.calls += 1;
+                let function = Function { name: Some(&name), arguments: "" };
+                self.member("tool_calls", &[Call { index: self.calls - 1, id: Some(&id), kind: Some("function"), function }], out);
+                Kind::Call { nth: self.calls - 1, has_arguments: false }
+            }
+        };
+        self.blocks.push(Block { index, kind });
+    }
+
+    fn go_on(&mut self, index: u32, delta: Delta, out: &mut Vec<u8>) {
+        let Some(block) = self.blocks.iter_mut().find(|block| block.index == index) else { return };
+        match (&mut block.kind, delta) {
+            (_, Delta::Text(text) | Delta::Thinking(text) | Delta::Arguments(text)) if text.is_empty() => {}
+            (Kind::Text, Delta::Text(text)) => self.member("content", &text, out),
+            (Kind::Thinking { length, .. }, Delta::Thinking(text)) => {
+                *length += text.chars().count();
+                self.member("reasoning_content", &text, out);
+            }
+            (Kind::Thinking { length, nth }, Delta::Signature(opaque)) => {
+                let detail = Detail::of_thinking(&opaque, *nth, *length);
+                self.member("reasoning_details", &[detail], out);
+            }
+            (Kind::Call { nth, has_arguments }, Delta::Arguments(text)) => {
+                *has_arguments = true;
+                let call = Call::arguments(*nth, &text);
+                self.member("tool_calls", &[call], out);
+            }
+            // A delta of another kind than its block has no place.
+            _ => {}
+        }
+    }
+
+    fn stop(&mut self, index: u32, out: &mut Vec<u8>) {
+        let Some(at) = self.blocks.iter().position(|block| block.index == index) else { return };
+        if let Kind::Call { nth, has_arguments: false } = self.blocks.swap_remove(at).kind {
+            self.member("tool_calls", &[Call::arguments(nth, "{}")], out);
+        }
+    }
+
+    fn finish(&mut self, reason: StopReason, out: &mut Vec<u8>) {
+        for index in self.blocks.iter().map(|block| block.index).collect::<Vec<_>>() {
+            self.stop(index, out);
+        }
+        self.delta("{}", Some(word(reason)), out);
+    }
+
+    fn end(&mut self, out: &mut Vec<u8>) {
+        if !self.hide_usage {
+            out.extend_from_slice(b"data: ");
+            out.extend_from_slice(self.head.as_bytes());
+            out.extend_from_slice(br#","choices":[],"usage":"#);
+            out.extend_from_slice(usage_json(&self.usage).as_bytes());
+            out.extend_from_slice(b"}\n\n");
+        }
+        out.extend_from_slice(b"data: [DONE]\n\n");
+        self.is_over = true;
+    }
+}
+
+impl StreamEncoder for Encoder {
+    fn event(&mut self, event: Event, out: &mut Vec<u8>) {
+        if self.is_over {
+            return;
+        }
+        match event {
+            Event::Start { id, model } => return self.start(id, model, out),
+            Event::Failed(failure) => {
+                self.is_over = true;
+                error::write_event(&failure, out);
+                return;
+            }
+            _ => self.start(None, None, out),
+        }
+        match event {
+            Event::BlockStart { index, block } => self.begin(index, block, out),
+            Event::Delta { index, delta } => self.go_on(index, delta, out),
+            Event::BlockStop { index } => self.stop(index, out),
+            Event::Usage(usage) => self.usage.merge(&usage),
+            Event::Finish { reason, .. } => self.finish(reason, out),
+            Event::End => self.end(out),
+            Event::Start { .. } | Event::Failed(_) => {}
+        }
+    }
+
+    fn keep_alive(&mut self, out: &mut Vec<u8>) {
+        if self.head.is_empty() {
+            self.start(None, None, out);
+        } else if !self.is_over {
+            self.delta("{}", None, out);
+        }
+    }
+
+    fn early_start(&mut self, out: &mut Vec<u8>) {
+        self.start(None, None, out);
+    }
+}
+
+#[derive(Serialize)]
+struct Head<'a> {
+    id: &'a str,
+    object: &'static str,
+    created: u64,
+    model: &'a str,
+}
+
+#[derive(Serialize)]
+struct Call<'a> {
+    index: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id: Option<&'a str>,
+    #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
+    kind: Option<&'static str>,
+    function: Function<'a>,
+}
+
+impl<'a> Call<'a> {
+    fn arguments(index: u32, arguments: &'a str) -> Self {
+        Self { index, id: None, kind: None, function: Function { name: None, arguments } }
+    }
+}
+
+#[derive(Serialize)]
+struct Function<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<&'a str>,
+    arguments: &'a str,
+}

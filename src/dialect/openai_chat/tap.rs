@@ -1,0 +1,391 @@
+//! Relays a Chat stream to a Chat client as it is, mending only its faults.
+//!
+//! Complete healthy frames leave as the bytes they came as. What is mended: a missing `[DONE]` after a finish, an end
+//! without either, comments, finish words that no client knows, errors in odd shapes, a JSON answer in place of a stream,
+//! and whatever follows the end.
+
+use bytes::Bytes;
+use memchr::memmem;
+use serde_json::value::RawValue;
+
+use super::chunk::{self, Chunk, Delta, Finish};
+use super::error;
+use super::stream_in::{self, is_done, is_foreign};
+use super::stream_out::Encoder;
+use super::wire::Members;
+use crate::chat::{Failure, FailureKind};
+use crate::dialect::{Progress, Quirks, ReplyMap, ReplyStream, StreamEncoder, failure};
+use crate::wire::sse::{Frame, Splitter};
+
+/// The longest event, in bytes.
+const FRAME_MAX: usize = 16 << 20;
+
+/// The relay.
+pub(super) struct Tap {
+    splitter: Splitter,
+    /// Bytes of an incomplete frame are in the splitter.
+    is_holding: bool,
+    progress: Progress,
+    is_over: bool,
+    /// Id and model tokens of the stream, for chunks of our own.
+    id: String,
+    model: String,
+    /// The stream was begun by us: its chunks get our id, its role chunk is dropped.
+    is_ours: bool,
+    /// What came in place of an event stream.
+    body: Vec<u8>,
+    quirks: Quirks,
+}
+
+/// What becomes of a frame.
+enum Verdict {
+    Pass,
+    Drop,
+    Replace(Vec<u8>),
+}
+
+impl Tap {
+    pub(super) fn new(quirks: &Quirks) -> Self {
+        Self {
+            splitter: Splitter::new(FRAME_MAX),
+            is_holding: false,
+            progress: Progress::default(),
+            is_over: false,
+            id: String::new(),
+            model: "\"\"".to_owned(),
+            is_ours: false,
+            body: Vec::new(),
+            quirks: quirks.clone(),
+        }
+    }
+
+    /// The frames at the chunk's beginning that are whole and plain (`data: …` and a blank line); where they end.
+    fn plain_frames(chunk: &[u8]) -> usize {
+        if memchr::memchr(b'\r', chunk).is_some() || !chunk.starts_with(b"data:") {
+            return 0;
+        }
+        memmem::rfind(chunk, b"\n\n").map_or(0, |at| at + 2)
+    }
+
+    /// Judges plain frames in place; true when all may pass as they are.
+    fn plain(&mut self, chunk: &Bytes, out: &mut Vec<u8>) -> bool {
+        let mut is_untouched = true;
+        let mut start = 0;
+        while start < chunk.len() && !self.is_over {
+            let end = memmem::find(&chunk[start..], b"\n\n").map_or(chunk.len(), |at| start + at + 2);
+            let raw = chunk.slice(start..end);
+            let verdict = match plain_data(&raw) {
+                Some(data) => self.judge(&raw.slice(data), &raw),
+                None => match reparse(&raw) {
+                    Some(frame) => self.frame(&frame),
+                    None => Verdict::Drop,
+                },
+            };
+            if is_untouched && !matches!(verdict, Verdict::Pass) {
+                is_untouched = false;
+                out.extend_from_slice(&chunk[..start]);
+            }
+            if !is_untouched {
+                write(verdict, &raw, out);
+            }
+            start = end;
+        }
+        if start < chunk.len() && is_untouched {
+            // The end came before the chunk did.
+            is_untouched = false;
+            out.extend_from_slice(&chunk[..start]);
+        }
+        is_untouched
+    }
+
+    fn frame(&mut self, frame: &Frame) -> Verdict {
+        if is_foreign(frame) || (!self.body.is_empty() && frame.data.is_empty()) {
+            if self.body.len() + frame.raw.len() <= FRAME_MAX {
+                self.body.extend_from_slice(&frame.raw);
+            }
+            return Verdict::Drop;
+        }
+        if frame.is_comment() {
+            return Verdict::Drop;
+        }
+        if &*frame.event == b"error" {
+            return self.failed(failure::read_failure(200, &frame.data));
+        }
+        self.judge(&frame.data, &frame.raw)
+    }
+
+    fn judge(&mut self, data: &Bytes, raw: &Bytes) -> Verdict {
+        if self.is_over || data.trim_ascii().is_empty() {
+            return Verdict::Drop;
+        }
+        if is_done(data) {
+            self.is_over = true;
+            self.progress.finished = true;
+            return Verdict::Pass;
+        }
+        let is_dull = self.progress.content
+            && !self.is_ours
+            && !["finish_reason", "usage", "error", "base_resp"].iter().any(|name| may_have(data, name));
+        if is_dull { Verdict::Pass } else { self.look(data, raw) }
+    }
+
+    /// A close look at one chunk.
+    fn look(&mut self, data: &[u8], raw: &Bytes) -> Verdict {
+        let Ok(chunk) = serde_json::from_slice::<Chunk<'_>>(data) else {
+            return self.failed(failure::read_failure(200, data));
+        };
+        if chunk.is_suspect()
+            && let Some(failure) = failure::disguised_failure(data).filter(|_| chunk.usage.is_none() || chunk.error.is_some())
+        {
+            return self.failed(failure);
+        }
+        let choices = chunk.choices();
+        if let Some(usage) = chunk.usage(&choices) {
+            self.progress.usage.merge(&usage);
+        }
+        let mut edits: Vec<(&str, String)> = Vec::new();
+        let mut is_role_only = !choices.is_empty();
+        for choice in &choices {
+            let has_content = choice.delta.is_some_and(has_content);
+            self.progress.content |= has_content;
+            is_role_only &= !has_content && choice.finish_reason.is_none_or(|raw| raw.get() == "null") && chunk.usage.is_none();
+            let Some(token) = choice.finish_reason.filter(|raw| raw.get() != "null") else { continue };
+            let word = chunk::text(Some(token)).unwrap_or_default();
+            match chunk::finish(&word) {
+                None => edits.push((token.get(), "null".to_owned())),
+                Some(Finish::Broken) => {
+                    let known = choice.error.map(|raw| failure::read_failure(200, raw.get().as_bytes()));
+                    let words = format!("the provider ended its answer with {word:?}");
+                    return self.failed(known.unwrap_or_else(|| Failure::new(FailureKind::Server, words)));
+                }
+                Some(Finish::Stop(reason)) => {
+                    self.progress.finished = true;
+                    if !chunk::is_known(&word) {
+                        edits.push((token.get(), format!("\"{}\"", chunk::word(reason))));
+                    }
+                }
+            }
+        }
+        if self.is_ours {
+            if is_role_only {
+                return Verdict::Drop;
+            }
+            edits.extend(chunk.id.map(|id| (id.get(), self.id.clone())));
+        } else {
+            self.remember(&chunk);
+        }
+        if edits.is_empty() { Verdict::Pass } else { replaced(data, raw, edits) }
+    }
+
+    fn remember(&mut self, chunk: &Chunk<'_>) {
+        if let (true, Some(id)) = (self.id.is_empty(), chunk.id.filter(|id| id.get().len() > 2)) {
+            self.id = id.get().to_owned();
+            self.model = chunk.model.map_or_else(|| "\"\"".to_owned(), |model| model.get().to_owned());
+        }
+    }
+
+    fn failed(&mut self, failure: Failure) -> Verdict {
+        let mut event = Vec::new();
+        error::write_event(&failure, &mut event);
+        self.is_over = true;
+        self.progress.failure = Some(failure);
+        Verdict::Replace(event)
+    }
+
+    fn own_chunk(&self, delta: &str) -> Bytes {
+        let (id, model, created) = (if self.id.is_empty() { "\"\"" } else { &self.id }, &self.model, super::now());
+        format!(
+            "data: {{\"id\":{id},\"object\":\"chat.completion.chunk\",\"created\":{created},\"model\":{model},\
+             \"choices\":[{{\"index\":0,\"delta\":{delta},\"finish_reason\":null}}]}}\n\n"
+        )
+        .into()
+    }
+
+    fn held(&mut self, out: &mut Vec<u8>) {
+        loop {
+            match self.splitter.next_frame() {
+                Ok(Some(frame)) => {
+                    let verdict = self.frame(&frame);
+                    write(verdict, &frame.raw, out);
+                }
+                Ok(None) => break,
+                Err(long) => {
+                    if !self.is_over {
+                        let verdict = self.failed(Failure::new(FailureKind::Server, long.to_string()));
+                        write(verdict, &Bytes::new(), out);
+                    }
+                    break;
+                }
+            }
+        }
+        self.is_holding = !self.splitter.pending().is_empty();
+    }
+
+    /// A whole answer in place of a stream becomes one.
+    fn whole(&mut self, out: &mut Vec<u8>) {
+        let map = ReplyMap::default();
+        match stream_in::whole(&self.body, &map, &self.quirks) {
+            Ok(response) => {
+                self.progress.usage.merge(&response.usage);
+                (self.progress.content, self.progress.finished) = (true, true);
+                let mut encoder = Encoder::new(&map);
+                for event in response.into_events() {
+                    encoder.event(event, out);
+                }
+                self.is_over = true;
+            }
+            Err(failure) => {
+                let verdict = self.failed(failure);
+                write(verdict, &Bytes::new(), out);
+            }
+        }
+    }
+}
+
+fn write(verdict: Verdict, raw: &[u8], out: &mut Vec<u8>) {
+    match verdict {
+        Verdict::Pass => out.extend_from_slice(raw),
+        Verdict::Drop => {}
+        Verdict::Replace(with) => out.extend_from_slice(&with),
+    }
+}
+
+/// Where the data of a frame of one `data:` line stands.
+fn plain_data(raw: &[u8]) -> Option<std::ops::Range<usize>> {
+    let line = raw.strip_suffix(b"\n\n")?;
+    let value = line.strip_prefix(b"data:").filter(|value| memchr::memchr(b'\n', value).is_none())?;
+    let blank = usize::from(value.starts_with(b" "));
+    Some(5 + blank..line.len())
+}
+
+fn reparse(raw: &Bytes) -> Option<Frame> {
+    let mut splitter = Splitter::new(FRAME_MAX);
+    splitter.push(raw);
+    splitter.next_frame().ok().flatten().or_else(|| splitter.finish())
+}
+
+/// Whether the data has a member of this name with a value that is not null; may err towards yes.
+fn may_have(data: &[u8], name: &str) -> bool {
+    memmem::find_iter(data, name.as_bytes()).any(|at| {
+        let rest = data.get(at + name.len()..).unwrap_or_default();
+        match rest.strip_prefix(b"\"") {
+            Some(rest) => {
+                let value = rest.trim_ascii_start().strip_prefix(b":").unwrap_or_default().trim_ascii_start();
+                !value.is_empty() && !value.starts_with(b"null")
+            }
+            None => false,
+        }
+    })
+}
+
+/// Whether a delta says something: any text, thinking or call.
+fn has_content(raw: &RawValue) -> bool {
+    let Ok(delta) = serde_json::from_str::<Delta<'_>>(raw.get()) else { return false };
+    let is_said = |raw: Option<&RawValue>| raw.is_some_and(|raw| !matches!(raw.get(), "null" | "\"\"" | "[]" | "{}"));
+    [delta.content, delta.refusal, delta.reasoning_content, delta.reasoning, delta.reasoning_details, delta.tool_calls, delta.function_call]
+        .into_iter()
+        .any(is_said)
+        || Members::of(raw).is_some_and(|members| is_said(members.get("audio")))
+}
+
+/// The frame with tokens of its data exchanged. `edits` point into `data`.
+fn replaced(data: &[u8], raw: &[u8], mut edits: Vec<(&str, String)>) -> Verdict {
+    let base = data.as_ptr() as usize;
+    edits.sort_by_key(|(token, _)| token.as_ptr() as usize);
+    let mut written = Vec::with_capacity(raw.len() + 32);
+    let mut from = 0;
+    for (token, with) in edits {
+        let Some(start) = (token.as_ptr() as usize).checked_sub(base).filter(|start| *start >= from && start + token.len() <= data.len())
+        else {
+            continue;
+        };
+        written.extend_from_slice(data.get(from..start).unwrap_or_default());
+        written.extend_from_slice(with.as_bytes());
+        from = start + token.len();
+    }
+    written.extend_from_slice(data.get(from..).unwrap_or_default());
+    let mut frame = Vec::with_capacity(written.len() + 8);
+    crate::wire::sse::write(&mut frame, "", &written);
+    Verdict::Replace(frame)
+}
+
+impl ReplyStream for Tap {
+    fn push(&mut self, chunk: Bytes) -> Bytes {
+        if self.is_over {
+            return Bytes::new();
+        }
+        let mut out = Vec::new();
+        let end = if self.is_holding { 0 } else { Self::plain_frames(&chunk) };
+        let whole = chunk.slice(..end);
+        let is_untouched = self.plain(&whole, &mut out);
+        if end < chunk.len() && !self.is_over {
+            self.splitter.push(&chunk[end..]);
+            let before = out.len();
+            self.held(&mut out);
+            if is_untouched && out.len() > before {
+                out.splice(0..0, whole.iter().copied());
+                return out.into();
+            }
+        }
+        if is_untouched { whole } else { out.into() }
+    }
+
+    fn end(&mut self) -> Bytes {
+        let mut out = Vec::new();
+        if self.is_over {
+            return Bytes::new();
+        }
+        if let Some(frame) = self.splitter.finish() {
+            let verdict = self.frame(&frame);
+            match verdict {
+                Verdict::Pass => crate::wire::sse::write(&mut out, "", &frame.data),
+                other => write(other, &frame.raw, &mut out),
+            }
+        }
+        if self.is_over {
+        } else if !self.body.is_empty() && !self.progress.content {
+            self.whole(&mut out);
+        } else if self.progress.finished {
+            self.is_over = true;
+            out.extend_from_slice(b"data: [DONE]\n\n");
+        } else {
+            let verdict = self.failed(Failure::new(FailureKind::Server, "the provider's answer broke off before its end"));
+            write(verdict, &[], &mut out);
+        }
+        out.into()
+    }
+
+    fn fail(&mut self, failure: &Failure) -> Bytes {
+        if self.is_over {
+            return Bytes::new();
+        }
+        match self.failed(failure.clone()) {
+            Verdict::Replace(event) => event.into(),
+            Verdict::Pass | Verdict::Drop => Bytes::new(),
+        }
+    }
+
+    fn keep_alive(&mut self) -> Bytes {
+        // Half a frame may be under way to the client only where we let it: never.
+        if self.is_over {
+            Bytes::new()
+        } else if self.id.is_empty() {
+            self.early_start()
+        } else {
+            self.own_chunk("{}")
+        }
+    }
+
+    fn early_start(&mut self) -> Bytes {
+        if self.is_over || !self.id.is_empty() {
+            return Bytes::new();
+        }
+        self.id = format!("\"{}\"", super::fresh_id("chatcmpl-"));
+        self.is_ours = true;
+        self.own_chunk(r#"{"role":"assistant","content":""}"#)
+    }
+
+    fn progress(&self) -> &Progress {
+        &self.progress
+    }
+}
