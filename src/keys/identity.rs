@@ -185,4 +185,14 @@ mod tests {
         }
         assert_eq!(decrypt(&file, &[&identities[0]]).unwrap().as_slice(), b"sk-secret\n");
     }
+
+    #[test]
+    fn an_identity_that_the_age_program_protected_is_opened() {
+        let Identity::Protected(file) = parse(include_bytes!("../../tests/fixtures/age/protected.txt")).unwrap() else {
+            panic!("it is open")
+        };
+        let identities = unlock(&file, &Secret::new("correct horse".into())).unwrap();
+        let key = decrypt(include_bytes!("../../tests/fixtures/age/two.age"), &[&identities[0]]).unwrap();
+        assert_eq!(key.as_slice(), b"sk-made-by-age-for-two\n");
+    }
 }

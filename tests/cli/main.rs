@@ -5,6 +5,7 @@
 
 mod config;
 mod generate;
+mod key_mistakes;
 mod keys;
 mod usage;
 
