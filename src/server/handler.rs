@@ -147,6 +147,7 @@ async fn respond(shared: Arc<Shared>, request: Request<Incoming>, request_id: St
     let received = Instant::now();
     let route = Route::of(request.uri().path());
     let access = route.as_ref().map_or(Access::Token, Route::access);
+    let dialect = error_dialect(&request);
     if access != Access::Probe {
         auth::check_host(&shared, request.uri(), request.headers())?;
         auth::check_origin(request.headers())?;
@@ -162,7 +163,10 @@ async fn respond(shared: Arc<Shared>, request: Request<Incoming>, request_id: St
         _ => request.method() == Method::GET || request.method() == Method::HEAD,
     };
     if !is_allowed {
-        return Err(Error::new(Code::MethodNotAllowed, format!("use {} here", route.method())));
+        let error = Error::new(Code::MethodNotAllowed, format!("use {} here", route.method()));
+        let mut response = reply::error(dialect, &error, &request_id);
+        response.headers_mut().insert(header::ALLOW, HeaderValue::from_static(route.method()));
+        return Ok(response);
     }
     match route {
         Route::Hello => Ok(reply::json(200, concat!("{\"name\":\"aimux\",\"version\":\"", env!("CARGO_PKG_VERSION"), "\"}"))),

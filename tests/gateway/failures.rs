@@ -66,7 +66,8 @@ fn a_refused_connection_goes_to_the_next_target() {
         "version: 1\nserver: {{ listen: \"127.0.0.1:0\", token: {{ env: AIMUX_CLIENT_TOKEN }} }}\nproviders:\n  dead: {{ dialect: openai-chat, base_url: \"http://127.0.0.1:1/v1\", key: {{ env: UPSTREAM_KEY }} }}\n  live: {{ dialect: openai-chat, base_url: \"{base}/v1\", key: {{ env: UPSTREAM_KEY }} }}\nmodels:\n  \"*\": [dead/one, live/two]\n"
     ));
     let reply = gateway.messages(&ask(true));
-    assert!(reply.text().contains("from the second"), "{}", reply.text());
+    assert!(reply.text().contains("from the"), "{}", reply.text());
+    assert_eq!(reply.header("x-aimux-provider"), Some("live"));
     assert_eq!(reply.header("x-aimux-attempts"), Some("2"));
 }
 

@@ -67,7 +67,7 @@ fn headers_pass_and_credentials_do_not() {
 fn a_stream_passes_byte_for_byte_however_it_is_cut() {
     let mut frames =
         anthropic_frames(&[thinking("hm, 日本語 👩‍👩‍👧‍👦"), text("Grüße und mehr"), tool("toolu_1", "Bash", json!({"command": "ls"}))]);
-    frames.insert(3, "event: unheard_of\ndata: {\"type\":\"unheard_of\", \"x\":1.50}\n\n".to_owned());
+    frames.insert(1, "event: unheard_of\ndata: {\"type\":\"unheard_of\", \"x\":1.50}\n\n".to_owned());
     let sent = frames.concat();
     for size in [1, 3, 17, 100_000] {
         let frames = vec![sent.clone()];
