@@ -144,9 +144,11 @@ fn near(table: &Table, asked: &str) -> Vec<String> {
     let entries = table.models.iter().filter(|entry| entry.name.is_exact()).map(|entry| entry.name.text().to_owned());
     let ids =
         table.providers.iter().flat_map(|provider| served(provider).flat_map(|id| [id.to_owned(), format!("{}/{id}", provider.name)]));
+    let misnamed =
+        asked.split_once('/').into_iter().flat_map(|(_, id)| table.providers.iter().map(move |provider| format!("{}/{id}", provider.name)));
     let allowed = (asked.chars().count() / 3).max(2);
     let mut found: Vec<(usize, String)> =
-        entries.chain(ids).map(|name| (distance(asked, &name), name)).filter(|(away, _)| *away <= allowed).collect();
+        entries.chain(ids).chain(misnamed).map(|name| (distance(asked, &name), name)).filter(|(away, _)| *away <= allowed).collect();
     // Of ids that are equally near, the later version.
     found.sort_by(|(near, a), (far, b)| near.cmp(far).then_with(|| b.cmp(a)));
     found.dedup();
