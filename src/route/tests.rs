@@ -423,6 +423,86 @@ fn a_total_failure_costs_at_most_two_point_four_attempts_per_request() {
 }
 
 #[test]
+fn requests_that_wait_for_the_last_repeat_do_not_all_get_it() {
+    let mut world = World::new();
+    world.retry = Retry { budget_ratio: 0.0, budget_per_s: 1.0, ..world.retry };
+    let plan = plan(1, 1);
+    let mut waiting: Vec<Attempts> = (0..3).map(|_| world.attempts(&plan)).collect();
+    for attempts in &mut waiting {
+        attempts.next(world.now, &Happened::Begin, &mut world.health);
+        assert!(matches!(attempts.next(world.now, &Happened::Broken, &mut world.health), Step::Wait(_)));
+    }
+    world.now += 300 * MS;
+    let steps: Vec<Step> = waiting.iter_mut().map(|attempts| attempts.next(world.now, &Happened::Tick, &mut world.health)).collect();
+    assert_eq!(steps.iter().filter(|step| matches!(step, Step::Send { .. })).count(), 1);
+}
+
+#[test]
+fn a_probe_that_says_nothing_of_the_target_makes_room_for_another() {
+    for silent in [E400, E404, limited(1000), ToolCallFailed] {
+        let mut world = World::new();
+        let plan = plan(2, 1);
+        for _ in 0..5 {
+            world.request(&plan, |target, _| if target == 0 { E500 } else { Good });
+        }
+        world.now += 31 * S;
+        assert_eq!(world.request(&plan, |target, _| if target == 0 { silent } else { Good }).sent[0], (0, 0));
+        world.now += 2 * S;
+        assert_eq!(targets(&world.request(&plan, |_, _| Good)), [0], "{silent:?}");
+    }
+}
+
+#[test]
+fn a_limited_key_rests_for_other_models_too_when_a_request_begins_with_them() {
+    let mut world = World::new();
+    let mut plan = plan(1, 1);
+    world.request(&plan, |_, _| limited(60_000));
+    "other".clone_into(&mut plan.targets[0].model);
+    assert!(matches!(world.request(&plan, |_, _| Good).end, Step::Fail(Verdict::AllResting(_))));
+}
+
+#[test]
+fn a_missing_model_is_not_asked_for_twice() {
+    assert_eq!(World::new().request(&plan(1, 1), |_, _| E404).sent.len(), 1);
+    assert_eq!(targets(&World::new().request(&plan(2, 1), |target, _| if target == 0 { E404 } else { E500 })), [0, 1, 1]);
+}
+
+#[test]
+fn nothing_but_time_ends_a_rest_after_a_429() {
+    let mut world = World::new();
+    let plan = plan(1, 1);
+    let mut three: Vec<Attempts> = (0..3).map(|_| world.attempts(&plan)).collect();
+    for attempts in &mut three {
+        attempts.next(world.now, &Happened::Begin, &mut world.health);
+    }
+    three[0].next(world.now, &Happened::Content, &mut world.health);
+    three[1].next(world.now, &limited(900_000).happened(), &mut world.health);
+    three[2].next(world.now, &limited(1000).happened(), &mut world.health);
+    three[0].finish(world.now, &mut world.health, true);
+    world.now += 290 * S;
+    assert_eq!(world.request(&plan, |_, _| Good).sent, [], "neither a shorter rest nor an older answer");
+    world.now += 10 * S;
+    assert_eq!(world.request(&plan, |_, _| Good).end, Step::Commit, "five minutes at most");
+}
+
+#[test]
+fn a_429_without_a_retry_after_rests_longer_each_time() {
+    let mut world = World::new();
+    world.retry.attempts_per_target = 1;
+    world.retry.wait_max = Duration::ZERO;
+    let plan = plan(1, 1);
+    for seconds in [1, 2, 4, 8] {
+        assert_eq!(world.request(&plan, |_, _| Status(429, FailureKind::RateLimit, None)).sent.len(), 1);
+        let Step::Fail(Verdict::AllResting(rest)) = world.request(&plan, |_, _| Good).end else { panic!("it does not rest") };
+        assert_eq!(rest, seconds * S);
+        world.now += rest;
+    }
+    world.request(&plan, |_, _| Good);
+    world.request(&plan, |_, _| Status(429, FailureKind::RateLimit, None));
+    assert_eq!(world.health.resting(world.now)[0].rest, S, "an answer starts it anew");
+}
+
+#[test]
 fn memory_is_bounded_whatever_models_are_asked_for() {
     let mut world = World::new();
     let mut plan = plan(1, 1);
