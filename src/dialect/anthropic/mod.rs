@@ -1,6 +1,6 @@
 //! Anthropic Messages, as client dialect and as upstream dialect.
 //!
-//! `wire` holds the records, `decode` reads requests, `history` and `encode` write them; `response` does whole answers;
+//! `wire` holds the records, `decode` reads requests, `encode`, `history`, `thinking`, `schema` and `media` write them; `response` does whole answers;
 //! `stream` reads streams, `render` writes them, `tap` relays them within the dialect; `error` writes errors. Requests of
 //! the same dialect are not read here at all: they pass as bytes. Start with [`CODEC`].
 
@@ -11,6 +11,7 @@ mod decode;
 mod encode;
 mod error;
 mod history;
+mod media;
 mod render;
 mod response;
 mod schema;

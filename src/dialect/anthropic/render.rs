@@ -85,6 +85,11 @@ impl Encoder {
         }
     }
 
+    /// Goes on with a stream whose start the client has seen already, from block `next_index`.
+    pub(super) fn resume(&mut self, next_index: u32) {
+        (self.has_started, self.next_index) = (true, next_index);
+    }
+
     fn start(&mut self, out: &mut Vec<u8>) {
         if !self.has_started {
             self.has_started = true;

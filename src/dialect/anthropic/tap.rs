@@ -12,7 +12,7 @@ use super::render::{Encoder, write_block_start, write_event, write_message_start
 use super::response::{decode_response, read_usage};
 use super::stream::{WireDelta, WireEvent, WireStart, broken_off, is_foreign_body, merge_usage, parse_event, read};
 use super::wire::WireBlock;
-use crate::chat::{BlockStart, Event, Failure, FailureKind, Usage};
+use crate::chat::{BlockStart, Failure, FailureKind, Usage};
 use crate::dialect::failure::{disguised_failure, read_failure};
 use crate::dialect::{Progress, Quirks, ReplyMap, ReplyStream, StreamEncoder};
 use crate::wire::sse::{Frame, Splitter};
@@ -242,14 +242,11 @@ impl Tap {
         let mut encoder = Encoder::new(&reply);
         let mut out = Vec::new();
         if self.has_started {
-            encoder.early_start(&mut Vec::new());
+            self.close_ours(&mut out);
+            encoder.resume(u32::try_from(self.next_index).unwrap_or(u32::MAX));
         }
-        self.close_ours(&mut out);
         for event in response.into_events() {
-            let is_start = matches!(event, Event::Start { .. });
-            if !(is_start && self.has_started) {
-                encoder.event(event, &mut out);
-            }
+            encoder.event(event, &mut out);
         }
         self.has_started = true;
         Verdict::Replace(out)

@@ -234,3 +234,35 @@ fn whole_answers_keep_what_streams_keep() {
         assert_eq!(failure.status, status, "{body}");
     }
 }
+
+proptest::proptest! {
+    #[test]
+    fn events_lost_doubled_or_out_of_order_still_encode_to_the_grammar(order in proptest::collection::vec(0..15_usize, 0..40), alive in 0..40_usize) {
+        let frames: Vec<&str> = HEALTHY.split_inclusive("\n\n").collect();
+        let stream: String = order.iter().filter_map(|at| frames.get(*at).copied()).collect();
+        let events = decode(&[stream.as_bytes()], &reply());
+        let terminals = events.iter().filter(|event| matches!(event, Event::End | Event::Failed(_))).count();
+        proptest::prop_assert_eq!(terminals, 1);
+        let mut encoder = (super::super::CODEC.stream_encoder)(&reply());
+        let mut out = Vec::new();
+        for (n, event) in events.into_iter().enumerate() {
+            if n >= alive {
+                encoder.keep_alive(&mut out);
+            }
+            encoder.event(event, &mut out);
+        }
+        assert_grammar(&String::from_utf8(out).expect("UTF-8"));
+    }
+
+    #[test]
+    fn no_bytes_make_a_reader_panic(bytes in proptest::collection::vec(proptest::num::u8::ANY, 0..200), at in 0..2000_usize) {
+        let _ = (super::super::CODEC.decode_request)(&bytes);
+        let mut stream = HEALTHY.as_bytes().to_vec();
+        let at = at.min(stream.len());
+        stream.splice(at..(at + bytes.len() / 2).min(stream.len()), bytes);
+        decode(&[&stream], &reply());
+        let mut tap = (super::super::CODEC.tap)(&Quirks::ANTHROPIC);
+        tap.push(bytes::Bytes::from(stream));
+        tap.end();
+    }
+}

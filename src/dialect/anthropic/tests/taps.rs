@@ -91,6 +91,12 @@ fn a_body_that_is_no_stream_is_a_failure_or_the_whole_message() {
     let out = tap(&[whole.as_bytes()]);
     assert_eq!(assert_grammar(&out), "message_stop");
     assert!(out.contains("\"hi\""));
+    let mut tap = new();
+    let mut out = tap.early_start().to_vec();
+    (0..2).for_each(|_| out.extend_from_slice(&tap.keep_alive()));
+    out.extend_from_slice(&tap.push(Bytes::from_static(whole.as_bytes())));
+    out.extend_from_slice(&tap.end());
+    assert_eq!(assert_grammar(&String::from_utf8(out).expect("UTF-8")), "message_stop");
 }
 
 #[test]

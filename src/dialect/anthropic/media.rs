@@ -1,0 +1,146 @@
+//! Writes images and documents: what the target takes, in the forms that it takes.
+//!
+//! What it does not take is refused, never dropped: the client's question would be about something else. Start with
+//! [`Writer::media`].
+
+use serde_json::value::RawValue;
+
+use super::encode::Writer;
+use super::history::lose;
+use super::wire::Object;
+use crate::chat::Loss;
+use crate::chat::request::{Block, BlockKind, Document, Source};
+use crate::dialect::TranslateError;
+use crate::wire::Text;
+
+impl Writer<'_> {
+    pub(super) fn media(&mut self, out: &mut Vec<u8>, block: &Block<'_>, cache: Option<&RawValue>) -> Result<(), TranslateError> {
+        match &block.kind {
+            BlockKind::Image(image) => {
+                if !self.upstream.quirks.images || self.upstream.sees_images == Some(false) {
+                    return Err(self.lacks("images"));
+                }
+                if image.detail.is_some() {
+                    lose(self.losses, Loss::dropped("messages[].content[].image_url.detail"));
+                }
+                self.images += 1;
+                let mut object = Object::open(out);
+                object.str("type", "image");
+                self.image_source(object.key("source"), &image.source)?;
+                self.mark(&mut object, cache);
+                object.close();
+                Ok(())
+            }
+            BlockKind::Document(document) => self.document(out, document, cache),
+            BlockKind::Audio(_) => Err(self.lacks("audio")),
+            _ => Err(TranslateError::new("messages", "a tool's result may hold text, images and documents only")),
+        }
+    }
+
+    fn lacks(&self, what: &str) -> TranslateError {
+        TranslateError::new("messages", format!("{}/{} takes no {what}", self.upstream.provider, self.upstream.model))
+    }
+
+    fn image_source(&mut self, out: &mut Vec<u8>, source: &Source<'_>) -> Result<(), TranslateError> {
+        match source {
+            Source::Base64 { media_type, data } => {
+                let media_type = match media_type.to_ascii_lowercase().as_str() {
+                    "image/jpg" | "image/jpeg" => "image/jpeg",
+                    "image/png" => "image/png",
+                    "image/gif" => "image/gif",
+                    "image/webp" => "image/webp",
+                    other => return Err(self.lacks(&format!("images of type {other:?}; PNG, JPEG, GIF and WebP are known"))),
+                };
+                self.base64(out, media_type, data);
+                Ok(())
+            }
+            Source::Url(url) => {
+                let mut object = Object::open(out);
+                object.str("type", "url").text("url", url);
+                object.close();
+                Ok(())
+            }
+            Source::FileId(_) | Source::PlainText(_) => Err(self.lacks("files of another provider")),
+        }
+    }
+
+    fn base64(&mut self, out: &mut Vec<u8>, media_type: &str, data: &Text<'_>) {
+        let before = out.len();
+        let mut object = Object::open(out);
+        object.str("type", "base64").str("media_type", media_type).text("data", data);
+        object.close();
+        self.base64_bytes += out.len() - before;
+    }
+
+    fn document(&mut self, out: &mut Vec<u8>, document: &Document<'_>, cache: Option<&RawValue>) -> Result<(), TranslateError> {
+        let is_known = self.upstream.quirks.documents;
+        let mut object = Object::open(out);
+        match &document.source {
+            Source::PlainText(text) if !is_known => {
+                let title = document.title.as_ref().map(|title| format!("[{}]\n", title.read())).unwrap_or_default();
+                object.str("type", "text").str("text", &format!("{title}{}", text.read()));
+                self.mark(&mut object, cache);
+                object.close();
+                return Ok(());
+            }
+            _ if !is_known => return Err(self.lacks("documents")),
+            Source::FileId(_) => return Err(self.lacks("files of another provider")),
+            Source::PlainText(text) => {
+                object.str("type", "document");
+                let mut source = Object::open(object.key("source"));
+                source.str("type", "text").str("media_type", "text/plain").text("data", text);
+                source.close();
+            }
+            Source::Url(url) => {
+                object.str("type", "document");
+                let mut source = Object::open(object.key("source"));
+                source.str("type", "url").text("url", url);
+                source.close();
+            }
+            Source::Base64 { media_type, data } if media_type.eq_ignore_ascii_case("application/pdf") => {
+                object.str("type", "document");
+                self.base64(object.key("source"), "application/pdf", data);
+            }
+            Source::Base64 { media_type, data } if media_type.to_ascii_lowercase().starts_with("text/") => {
+                let text = decode_base64(&data.read()).and_then(|bytes| String::from_utf8(bytes).ok());
+                let text = text.ok_or_else(|| TranslateError::new("messages", "a text file's base64 does not decode to UTF-8"))?;
+                object.str("type", "document");
+                let mut source = Object::open(object.key("source"));
+                source.str("type", "text").str("media_type", "text/plain").str("data", &text);
+                source.close();
+            }
+            Source::Base64 { media_type, .. } => {
+                return Err(self.lacks(&format!("documents of type {media_type:?}; PDF and text are known")));
+            }
+        }
+        if let Some(title) = &document.title {
+            object.text("title", title);
+        }
+        self.mark(&mut object, cache);
+        object.close();
+        Ok(())
+    }
+}
+
+/// Standard base64, padding optional.
+fn decode_base64(text: &str) -> Option<Vec<u8>> {
+    let mut out = Vec::with_capacity(text.len() / 4 * 3);
+    let (mut buffer, mut bits) = (0_u32, 0_u8);
+    for byte in text.trim_end_matches('=').bytes().filter(|byte| !byte.is_ascii_whitespace()) {
+        let six = match byte {
+            b'A'..=b'Z' => byte - b'A',
+            b'a'..=b'z' => byte - b'a' + 26,
+            b'0'..=b'9' => byte - b'0' + 52,
+            b'+' | b'-' => 62,
+            b'/' | b'_' => 63,
+            _ => return None,
+        };
+        buffer = (buffer << 6 | u32::from(six)) & 0xFFFF;
+        bits += 6;
+        if bits >= 8 {
+            bits -= 8;
+            out.push((buffer >> bits & 0xFF) as u8);
+        }
+    }
+    Some(out)
+}
