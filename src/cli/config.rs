@@ -4,14 +4,14 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use super::{CliError, output};
-use crate::config::{Environment, Options, Strict, Validation, explain, reference, validate};
+use crate::config::{Environment, Options, Strict, Validation, explain, reference, schema, validate};
 use crate::error::{Code, Error};
 use crate::keys::Store;
 
 /// Exit code of a config with errors.
 const EX_CONFIG: u8 = 78;
 
-/// Check the config.
+/// Check the config
 #[derive(Debug, clap::Args)]
 pub(crate) struct ConfigArgs {
     #[command(subcommand)]
@@ -20,23 +20,25 @@ pub(crate) struct ConfigArgs {
 
 #[derive(Debug, clap::Subcommand)]
 enum Command {
-    /// Find every mistake in a config; exit 78 when there is one.
+    /// Find every mistake in a config; exit 78 when there is one
     Validate(ValidateArgs),
-    /// Print the reference of all fields, in Markdown.
+    /// Print the JSON Schema of the config, for editors
+    Schema,
+    /// Print the reference of all fields, in Markdown
     Reference,
 }
 
 #[derive(Debug, clap::Args)]
 struct ValidateArgs {
-    /// The file; else AIMUX_CONFIG, else the usual one.
+    /// The file; else AIMUX_CONFIG, else the usual one
     file: Option<PathBuf>,
-    /// Take a key file or variable that is not there as an error, as `serve` does.
+    /// Take a key file or variable that is not there as an error, as `serve` does
     #[arg(long)]
     strict: bool,
-    /// Print the findings as JSON.
+    /// Print the findings as JSON
     #[arg(long)]
     json: bool,
-    /// Explain a code, `E0114` say, and do nothing else.
+    /// Explain a code, `E0114` say, and do nothing else
     #[arg(long, value_name = "CODE", conflicts_with_all = ["file", "strict", "json"])]
     explain: Option<String>,
 }
@@ -62,6 +64,7 @@ pub(crate) fn run(args: &ConfigArgs, path: Option<PathBuf>, environment: &Enviro
 
 fn outcome(args: &ConfigArgs, path: Option<PathBuf>, environment: &Environment) -> Result<Output, Error> {
     match &args.command {
+        Command::Schema => Ok(Output { stdout: schema(), ..Output::default() }),
         Command::Reference => Ok(Output { stdout: reference(), ..Output::default() }),
         Command::Validate(ValidateArgs { explain: Some(code), .. }) => match explain(code) {
             Some(stdout) => Ok(Output { stdout, ..Output::default() }),

@@ -53,6 +53,7 @@ impl Kind {
     /// What it takes, in words, for messages and the reference.
     pub(crate) fn describe(&self) -> String {
         match self {
+            Self::Integer { min, max } if min == max => format!("the number {min}"),
             Self::Integer { min, max } => format!("a whole number from {min} to {max}"),
             Self::Flag => "`true` or `false`".to_owned(),
             Self::Text(what) => (*what).to_owned(),
@@ -135,13 +136,13 @@ pub(crate) static PROVIDER: &[Field] = &[
     field("headers", Kind::Texts("header names to text"), "{}", "Headers sent with each request. Credentials do not belong here."),
     field("limits", Kind::Section(PROVIDER_LIMITS), "", "Its limits."),
     field("plain_http", Kind::Flag, "false", "Allows `http://` to another machine."),
-    field("http2", Kind::Flag, "false", "Offers HTTP/2."),
+    field("http2", Kind::Flag, "false", "Offers HTTP/2. Not in effect yet."),
 ];
 
 /// `providers.NAME.limits`.
 pub(crate) static PROVIDER_LIMITS: &[Field] = &[
     integer("requests_per_minute", 1, 1_000_000, "no limit", "Requests started in a minute."),
-    integer("tokens_per_minute", 1, 10_000_000_000, "no limit", "Tokens in a minute. Not enforced yet."),
+    integer("tokens_per_minute", 1, 10_000_000_000, "no limit", "Tokens in a minute. Not in effect yet."),
     integer("concurrent", 1, 100_000, "no limit", "Requests at a time."),
 ];
 

@@ -19,6 +19,7 @@ mod overrides;
 mod providers;
 mod reader;
 mod reference;
+mod schema;
 #[cfg(test)]
 mod tests;
 mod tree;
@@ -26,6 +27,7 @@ mod url;
 
 pub use environment::Environment;
 pub use reference::reference;
+pub use schema::schema;
 
 use crate::error::Error;
 use crate::keys::Store;

@@ -81,7 +81,7 @@ fn provider(reader: &mut Reader<'_>, key: &Key, node: &Node, store: &Store) -> P
     };
     let endpoints = addresses.endpoints.into_iter().map(auth).collect();
     let limits = reader.inner(&section, "limits");
-    not_enforced(reader, limits.as_ref());
+    not_enforced(reader, &section, limits.as_ref());
     let mut limit = |name: &str| -> Option<u32> {
         let limits = limits.as_ref()?;
         reader.integer(limits, name).and_then(|value| u32::try_from(value).ok())
@@ -100,11 +100,15 @@ fn provider(reader: &mut Reader<'_>, key: &Key, node: &Node, store: &Store) -> P
     }
 }
 
-fn not_enforced(reader: &mut Reader<'_>, limits: Option<&Section<'_>>) {
-    let Some(limits) = limits else { return };
-    if let (Some(_), Some(node)) = (reader.integer(limits, "tokens_per_minute"), limits.get("tokens_per_minute")) {
-        let path = limits.at("tokens_per_minute");
-        reader.found(Finding::NotEnforced, node.span, &path, format!("{path} is not enforced yet"), "without effect");
+/// Says which of the fields given have no effect in this version.
+fn not_enforced(reader: &mut Reader<'_>, section: &Section<'_>, limits: Option<&Section<'_>>) {
+    let http2 = section.get("http2").filter(|node| node.flag() == Some(true)).map(|node| (section.at("http2"), node));
+    let tokens = limits.and_then(|limits| Some((limits.at("tokens_per_minute"), limits.get("tokens_per_minute")?)));
+    for (path, node) in http2.into_iter().chain(tokens) {
+        reader.found(Finding::NotEnforced, node.span, &path, format!("{path} is not in effect yet"), "without effect");
+    }
+    if let Some(limits) = limits {
+        reader.integer(limits, "tokens_per_minute");
     }
 }
 

@@ -25,6 +25,7 @@ models:
   \"claude-*\": [anthropic/claude-opus-4-8, local/qwen3:8b]
 ```
 
+- `aimux config schema` prints a JSON Schema for editors; the validator is stricter than it.
 - Unknown keys, duplicate keys and wrong types are errors. Tags and several documents are refused; a file has 1 MiB at most
   and must not be writable by everybody.
 - `${NAME}` in a value stands for an environment variable; one that is not set is an error. `$${` is a literal `${`.

@@ -76,6 +76,26 @@ fn the_reference_in_docs_is_the_tables() {
 }
 
 #[test]
+fn the_schema_knows_every_field_and_its_range() {
+    let schema: serde_json::Value = serde_json::from_str(&super::schema()).unwrap();
+    let at = |section: &str| match section {
+        "" => "/properties".to_owned(),
+        "provider" => "/properties/providers/additionalProperties/properties".to_owned(),
+        "provider.limits" => "/properties/providers/additionalProperties/properties/limits/properties".to_owned(),
+        "models" => "/properties/models/additionalProperties/oneOf/2/properties".to_owned(),
+        "breaker" => "/properties/breaker/oneOf/0/properties".to_owned(),
+        section => format!("/properties/{section}/properties"),
+    };
+    for (section, field) in all_fields() {
+        let found = schema.pointer(&format!("{}/{}", at(section), field.name)).unwrap_or_else(|| panic!("{section}.{}", field.name));
+        assert_eq!(found["description"], field.doc);
+        if let Kind::Integer { min, max } = field.kind {
+            assert_eq!((found["minimum"].as_u64(), found["maximum"].as_u64()), (Some(min), Some(max)));
+        }
+    }
+}
+
+#[test]
 fn the_examples_have_no_mistake() {
     let mut seen = 0;
     for entry in std::fs::read_dir(root().join("examples")).unwrap() {
@@ -225,6 +245,7 @@ fn each_mistake_has_its_code() {
         (&provider("preset: ollama, headers: { host: a }"), BadHeader),
         (&provider("preset: ollama, headers: { x-a: \"b\\nc: d\" }"), BadHeader),
         (&provider("preset: ollama, limits: { tokens_per_minute: 5 }"), NotEnforced),
+        (&provider("preset: ollama, http2: true"), NotEnforced),
         ("version: 1\nproviders: { \"O P\": { preset: ollama } }", BadName),
         (&with("server: { listen: \"0.0.0.0:1\" }"), Exposed),
         (&with("server: { listen: \"0.0.0.0:1\", tls: terminated }"), ExposedBehindProxy),
@@ -276,7 +297,7 @@ fn what_is_right_has_no_finding() {
         with("server: { listen: \"[::1]:0\" }"),
         with("models: { a: p/x, \"b*\": [p/x, a], c: { use: [b*, p/x/y] }, \"x/y\": p/z, d: x/y }"),
         with("models: { a: &t [p/x], b: *t }"),
-        provider("preset: ollama, headers: { x-title: \"my app\" }, http2: true"),
+        provider("preset: ollama, headers: { x-title: \"my app\" }"),
         provider("preset: openai, dialect: openai-chat, base_url: \"http://127.0.0.1:9/v1\""),
         provider("dialect: openai-chat, base_url: \"http://10.0.0.7/v1\", plain_http: true"),
         "{\"version\":1,\"providers\":{\"p\":{\"preset\":\"ollama\"}}}".to_owned(),
