@@ -37,6 +37,9 @@ _aimux() {
             aimux__subcmd__config,reference)
                 cmd="aimux__subcmd__config__subcmd__reference"
                 ;;
+            aimux__subcmd__config,schema)
+                cmd="aimux__subcmd__config__subcmd__schema"
+                ;;
             aimux__subcmd__config,validate)
                 cmd="aimux__subcmd__config__subcmd__validate"
                 ;;
@@ -77,7 +80,7 @@ _aimux() {
             return 0
             ;;
         aimux__subcmd__config)
-            opts="-h --config --help validate reference"
+            opts="-h --config --help validate schema reference"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -95,6 +98,24 @@ _aimux() {
             return 0
             ;;
         aimux__subcmd__config__subcmd__reference)
+            opts="-h --config --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        aimux__subcmd__config__subcmd__schema)
             opts="-h --config --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )

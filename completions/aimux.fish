@@ -60,15 +60,18 @@ complete -c aimux -n "__fish_aimux_using_subcommand keys; and __fish_seen_subcom
 complete -c aimux -n "__fish_aimux_using_subcommand keys; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help'
 complete -c aimux -n "__fish_aimux_using_subcommand keys; and __fish_seen_subcommand_from remove" -l config -d 'The config file [default: config.yaml in aimux\'s config folder]' -r -F
 complete -c aimux -n "__fish_aimux_using_subcommand keys; and __fish_seen_subcommand_from remove" -s h -l help -d 'Print help'
-complete -c aimux -n "__fish_aimux_using_subcommand config; and not __fish_seen_subcommand_from validate reference" -l config -d 'The config file [default: config.yaml in aimux\'s config folder]' -r -F
-complete -c aimux -n "__fish_aimux_using_subcommand config; and not __fish_seen_subcommand_from validate reference" -s h -l help -d 'Print help'
-complete -c aimux -n "__fish_aimux_using_subcommand config; and not __fish_seen_subcommand_from validate reference" -f -a "validate" -d 'Find every mistake in a config; exit 78 when there is one'
-complete -c aimux -n "__fish_aimux_using_subcommand config; and not __fish_seen_subcommand_from validate reference" -f -a "reference" -d 'Print the reference of all fields, in Markdown'
+complete -c aimux -n "__fish_aimux_using_subcommand config; and not __fish_seen_subcommand_from validate schema reference" -l config -d 'The config file [default: config.yaml in aimux\'s config folder]' -r -F
+complete -c aimux -n "__fish_aimux_using_subcommand config; and not __fish_seen_subcommand_from validate schema reference" -s h -l help -d 'Print help'
+complete -c aimux -n "__fish_aimux_using_subcommand config; and not __fish_seen_subcommand_from validate schema reference" -f -a "validate" -d 'Find every mistake in a config; exit 78 when there is one'
+complete -c aimux -n "__fish_aimux_using_subcommand config; and not __fish_seen_subcommand_from validate schema reference" -f -a "schema" -d 'Print the JSON Schema of the config, for editors'
+complete -c aimux -n "__fish_aimux_using_subcommand config; and not __fish_seen_subcommand_from validate schema reference" -f -a "reference" -d 'Print the reference of all fields, in Markdown'
 complete -c aimux -n "__fish_aimux_using_subcommand config; and __fish_seen_subcommand_from validate" -l explain -d 'Explain a code, `E0114` say, and do nothing else' -r
 complete -c aimux -n "__fish_aimux_using_subcommand config; and __fish_seen_subcommand_from validate" -l config -d 'The config file [default: config.yaml in aimux\'s config folder]' -r -F
 complete -c aimux -n "__fish_aimux_using_subcommand config; and __fish_seen_subcommand_from validate" -l strict -d 'Take a key file or variable that is not there as an error, as `serve` does'
 complete -c aimux -n "__fish_aimux_using_subcommand config; and __fish_seen_subcommand_from validate" -l json -d 'Print the findings as JSON'
 complete -c aimux -n "__fish_aimux_using_subcommand config; and __fish_seen_subcommand_from validate" -s h -l help -d 'Print help'
+complete -c aimux -n "__fish_aimux_using_subcommand config; and __fish_seen_subcommand_from schema" -l config -d 'The config file [default: config.yaml in aimux\'s config folder]' -r -F
+complete -c aimux -n "__fish_aimux_using_subcommand config; and __fish_seen_subcommand_from schema" -s h -l help -d 'Print help'
 complete -c aimux -n "__fish_aimux_using_subcommand config; and __fish_seen_subcommand_from reference" -l config -d 'The config file [default: config.yaml in aimux\'s config folder]' -r -F
 complete -c aimux -n "__fish_aimux_using_subcommand config; and __fish_seen_subcommand_from reference" -s h -l help -d 'Print help'
 complete -c aimux -n "__fish_aimux_using_subcommand env" -l shell -d 'The shell whose syntax is printed' -r -f -a "bash\t'bash, and any POSIX shell'
