@@ -144,8 +144,12 @@ fn near(table: &Table, asked: &str) -> Vec<String> {
     let entries = table.models.iter().filter(|entry| entry.name.is_exact()).map(|entry| entry.name.text().to_owned());
     let ids =
         table.providers.iter().flat_map(|provider| served(provider).flat_map(|id| [id.to_owned(), format!("{}/{id}", provider.name)]));
-    let misnamed =
-        asked.split_once('/').into_iter().flat_map(|(_, id)| table.providers.iter().map(move |provider| format!("{}/{id}", provider.name)));
+    // A provider's name may be the only slip; where it is right, the model is what is wrong.
+    let misnamed = asked.split_once('/').filter(|(left, _)| table.providers.iter().all(|provider| provider.name != *left));
+    let misnamed = misnamed.into_iter().flat_map(|(_, id)| {
+        let providers = table.providers.iter().filter(move |provider| provider.models.is_empty() || serves(provider, id));
+        providers.map(move |provider| format!("{}/{id}", provider.name))
+    });
     let allowed = (asked.chars().count() / 3).max(2);
     let mut found: Vec<(usize, String)> =
         entries.chain(ids).chain(misnamed).map(|name| (distance(asked, &name), name)).filter(|(away, _)| *away <= allowed).collect();
@@ -304,7 +308,8 @@ mod tests {
         let table = table(&[("my-model", &["zai/glm-5.2"])]);
         assert_eq!(places(&table, "my-modle"), "none, near [\"my-model\"]");
         assert!(plan(&table, "claude-opus-4-9", CLIENT).unwrap_err().near.iter().any(|name| name == "claude-opus-4-8"));
-        assert_eq!(places(&table, "zai/"), places(&table, "zai/"));
+        assert_eq!(places(&table, "zia/unheard-of"), "none, near [\"zai/unheard-of\"]");
+        assert_eq!(places(&table, "zai/"), "none, near []");
         assert!(plan(&table, &"x".repeat(1 << 20), CLIENT).unwrap_err().model.len() <= NAME_MAX);
         for odd in ["", "/", "//", "[1m]", "é/é", "*"] {
             assert!(plan(&table, odd, CLIENT).is_err(), "{odd}");
