@@ -1,5 +1,7 @@
 //! What a request costs on its way through: `cargo bench --bench request`.
+#![allow(clippy::expect_used, reason = "a benchmark fails by panicking")]
 
+use aimux::dialect::{Dialect, Quirks, Upstream, transcode};
 use aimux::wire::peek;
 use bytes::Bytes;
 use divan::{Bencher, counter::BytesCount};
@@ -48,4 +50,37 @@ const TURNS: [usize; 2] = [20, 78];
 fn peek_only(bencher: Bencher<'_, '_>, turns: usize) {
     let body = body(turns);
     bencher.counter(BytesCount::new(body.len())).bench(|| peek::peek(divan::black_box(&body), 128));
+}
+
+/// An upstream that knows the models of its dialect.
+fn upstream(quirks: &Quirks) -> Upstream<'_> {
+    Upstream {
+        provider: "upstream",
+        model: "other-model",
+        quirks,
+        output_max: Some(64_000),
+        sees_images: Some(true),
+        thinks: Some(true),
+        client: Dialect::AnthropicMessages,
+    }
+}
+
+fn render(bencher: Bencher<'_, '_>, turns: usize, to: Dialect, quirks: &Quirks) {
+    let body = body(turns);
+    bencher.counter(BytesCount::new(body.len())).bench(|| {
+        let found = peek::peek(divan::black_box(&body), 128).expect("a body");
+        transcode::render(&body, &found, Dialect::AnthropicMessages, to, &upstream(quirks)).expect("a request")
+    });
+}
+
+/// The same dialect: a look, and the model replaced.
+#[divan::bench(args = TURNS)]
+fn peek_and_splice(bencher: Bencher<'_, '_>, turns: usize) {
+    render(bencher, turns, Dialect::AnthropicMessages, &Quirks::ANTHROPIC);
+}
+
+/// Another dialect: a look, then read and written anew.
+#[divan::bench(args = TURNS)]
+fn peek_and_translate(bencher: Bencher<'_, '_>, turns: usize) {
+    render(bencher, turns, Dialect::OpenAiChat, &Quirks::CHAT);
 }

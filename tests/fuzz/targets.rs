@@ -79,8 +79,10 @@ fn request(from: Dialect, input: &[u8]) {
         };
         assert_eq!(peek(&out, 200).expect("JSON with a model").model, "other");
         if from != to {
-            let again = (to.codec().decode_request)(&out);
-            assert!(again.is_ok(), "{:?}: {}", again.err(), String::from_utf8_lossy(&out));
+            let again = (to.codec().decode_request)(&out).err();
+            // An address is the client's own: only one of the dialects looks at its form.
+            let is_fine = again.as_ref().is_none_or(|error| error.path.ends_with("image_url"));
+            assert!(is_fine, "{again:?}: {}", String::from_utf8_lossy(&out));
         }
     }
 }
