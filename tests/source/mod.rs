@@ -16,7 +16,11 @@ impl Source {
     /// A file by its name below `src/` and its text.
     pub(crate) fn new(name: &str, text: &str) -> Self {
         // A file of tests is reached by a `#[cfg(test)] mod tests;` in another one.
-        let code = if name.ends_with("/tests.rs") { String::new() } else { without_tests(&without_comments_and_strings(text)) };
+        let code = if name.ends_with("/tests.rs") || name.contains("/tests/") {
+            String::new()
+        } else {
+            without_tests(&without_comments_and_strings(text))
+        };
         Self { name: name.to_owned(), text: text.to_owned(), code }
     }
 
