@@ -18,7 +18,7 @@ use crate::chat::request::{Arguments, Block, BlockKind, ChatRequest, OutputForma
 use crate::dialect::history::UNANSWERED;
 use crate::dialect::names::{hash, tool_name};
 use crate::dialect::quirks::Structured;
-use crate::dialect::{ReplyMap, TranslateError, Upstream};
+use crate::dialect::{Dialect, ReplyMap, TranslateError, Upstream};
 use crate::wire::Text;
 
 /// What JSON is asked for where no schema is given.
@@ -62,7 +62,8 @@ pub(super) fn encode_request(
         tools: declared(request).map(|name| name.clone().into_owned()).collect(),
         names: plan.names.into_iter().filter(|(short, original)| short != original).collect(),
         schema_tool: plan.schema_tool,
-        hide_usage: false,
+        // Anthropic always tells the usage; a Chat client gets it only where it asked.
+        hide_usage: upstream.client == Dialect::OpenAiChat && !request.stream_usage,
         input_estimate,
         single_tool_call: false,
     };

@@ -11,7 +11,9 @@ use serde_json::value::RawValue;
 use super::messages_out::{lose, messages};
 use super::record::{Body, Choice, Function, JsonSchema, Reasoning, ResponseFormat, StreamOptions, TemplateArguments, ToolRecord, Typed};
 use super::schema;
-use crate::chat::request::{Effort, Extra, OutputFormat, ThinkingMode, Tool, ToolChoice, ToolKind};
+use crate::chat::request::{
+    BlockKind, Document, Effort, Extra, Media, OutputFormat, Source, ThinkingMode, Tool, ToolChoice, ToolKind, Turn,
+};
 use crate::chat::{ChatRequest, Loss};
 use crate::dialect::quirks::{Structured, ThinkingSwitch};
 use crate::dialect::{Dialect, Quirks, ReplyMap, TranslateError, Upstream, history, names};
@@ -28,7 +30,8 @@ const OUTPUT: &str = "output";
 /// When the client asks for what the target cannot do and would miss it.
 pub(super) fn encode(request: &ChatRequest<'_>, upstream: &Upstream<'_>, losses: &mut Vec<Loss>) -> Result<(Bytes, ReplyMap)> {
     let turns = history::repair(&request.turns, losses);
-    let mut reply = ReplyMap { model: request.model.clone().into_owned(), ..ReplyMap::default() };
+    let id = super::fresh_id(if upstream.client == Dialect::OpenAiChat { "chatcmpl-" } else { "msg_" });
+    let mut reply = ReplyMap { model: request.model.clone().into_owned(), id, ..ReplyMap::default() };
     let mut body = Body { model: upstream.model, messages: messages(request, &turns, upstream, losses)?, ..Body::default() };
     let mut writer = Writer { request, upstream, quirks: upstream.quirks, losses, reply: &mut reply };
     writer.tools(&mut body)?;
@@ -39,13 +42,23 @@ pub(super) fn encode(request: &ChatRequest<'_>, upstream: &Upstream<'_>, losses:
     let extras = writer.extras()?;
     let mut out = serde_json::to_vec(&body).map_err(|error| TranslateError::new("", error.to_string()))?;
     append(&mut out, extras)?;
-    reply.input_estimate = estimate(out.len());
+    reply.input_estimate = estimate(out.len(), &turns);
     Ok((out.into(), reply))
 }
 
-/// Tokens, from bytes.
-fn estimate(bytes: usize) -> u64 {
-    u64::try_from(bytes / 4).unwrap_or(u64::MAX).max(1)
+/// Tokens, from bytes; what is base64 counts as a picture, whatever its size.
+fn estimate(bytes: usize, turns: &[Turn<'_>]) -> u64 {
+    let attached = turns.iter().flat_map(|turn| &turn.blocks).flat_map(|block| match &block.kind {
+        BlockKind::ToolResult(result) => result.content.as_slice(),
+        _ => std::slice::from_ref(block),
+    });
+    let sizes = attached.filter_map(|block| match &block.kind {
+        BlockKind::Image(Media { source: Source::Base64 { data, .. }, .. })
+        | BlockKind::Document(Document { source: Source::Base64 { data, .. }, .. }) => Some(data.read().len()),
+        _ => None,
+    });
+    let (count, encoded) = sizes.fold((0, 0), |(count, sum), size| (count + 1, sum + size));
+    u64::try_from(bytes.saturating_sub(encoded) / 4 + count * 1500).unwrap_or(u64::MAX).max(1)
 }
 
 /// Adds members to a written object.

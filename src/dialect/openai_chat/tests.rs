@@ -544,3 +544,18 @@ fn a_whole_answer_is_relayed_as_a_stream() {
     assert!(out.contains(r#""delta":{"content":"hi"}"#) && out.ends_with("data: [DONE]\n\n"), "{out}");
     assert!(progress.finished);
 }
+
+proptest::proptest! {
+    #[test]
+    fn no_bytes_make_a_decoder_panic(noise in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..200), at in 0usize..4000, pick in 0usize..10) {
+        let mut stream = STREAMS[pick].1.to_vec();
+        let at = at % stream.len();
+        stream.splice(at..at, noise.iter().copied());
+        let decoded = events(&[&stream], &ReplyMap::default());
+        proptest::prop_assert!(matches!(decoded.last(), Some(Event::End | Event::Failed(_))));
+        let (_, progress) = tapped(&[&stream[..at], &stream[at..]]);
+        proptest::prop_assert!(progress.finished || progress.failure.is_some());
+        let _ = (CODEC.decode_response)(&stream, &ReplyMap::default(), &THINKER);
+        let _ = (CODEC.decode_request)(&stream);
+    }
+}
