@@ -9,7 +9,7 @@ use crate::error::{Code, Error};
 pub(super) fn check_host(shared: &Shared, uri: &Uri, headers: &HeaderMap) -> Result<(), Error> {
     let host = uri.host().or_else(|| headers.get(header::HOST).and_then(|value| value.to_str().ok()).map(without_port));
     let host = host.unwrap_or_default();
-    let is_known = is_loopback(host) || shared.hosts.iter().any(|known| known.eq_ignore_ascii_case(host));
+    let is_known = is_loopback(host) || is_local_name(host) || shared.hosts.iter().any(|known| known.eq_ignore_ascii_case(host));
     if is_known { Ok(()) } else { Err(Error::new(Code::HostRefused, "this server is not known by the name in the Host header")) }
 }
 
@@ -53,6 +53,11 @@ fn without_port(host: &str) -> &str {
     }
 }
 
+/// A name without a dot, `aimux` in a container network say: no public DNS holds one, so no page can be rebound to it.
+fn is_local_name(host: &str) -> bool {
+    !host.is_empty() && host.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+}
+
 fn is_loopback(host: &str) -> bool {
     let bare = host.trim_start_matches('[').trim_end_matches(']');
     host.eq_ignore_ascii_case("localhost") || bare.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
@@ -70,6 +75,7 @@ mod tests {
         for host in ["", "evil.example", "127.0.0.1.evil.example", "10.0.0.1"] {
             assert!(!is_loopback(host), "{host}");
         }
+        assert!(is_local_name("aimux") && !is_local_name("evil.example") && !is_local_name(""));
         assert_eq!(without_port("[::1]:80"), "[::1]");
         assert_eq!(without_port("[::1]"), "[::1]");
     }
