@@ -100,6 +100,7 @@ fn percent_decoded(text: &str) -> String {
 pub(super) async fn handle(shared: Arc<Shared>, request: Request<Incoming>) -> Response<ReplyBody> {
     let request_id = request_id(&request);
     let dialect = error_dialect(&request);
+    let allow = Route::of(request.uri().path()).map(|route| HeaderValue::from_static(route.method()));
     let mut work = Box::pin(respond(shared, request, request_id.clone()));
     let guarded = std::future::poll_fn(move |cx| match std::panic::catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(cx))) {
         Ok(poll) => poll.map(Ok),
@@ -109,7 +110,11 @@ pub(super) async fn handle(shared: Arc<Shared>, request: Request<Incoming>) -> R
         Ok(Ok(response)) => response,
         Ok(Err(error)) | Err(error) => {
             tracing::info!(target: "aimux::access", %request_id, code = %error.code, status = error.code.row().status, "refused");
-            reply::error(dialect, &error, &request_id)
+            let mut response = reply::error(dialect, &error, &request_id);
+            if let (Code::MethodNotAllowed, Some(allow)) = (error.code, allow) {
+                response.headers_mut().insert(header::ALLOW, allow);
+            }
+            response
         }
     };
     if let Ok(value) = HeaderValue::try_from(&request_id) {

@@ -108,7 +108,7 @@ fn a_body_that_is_no_request_is_400() {
 #[test]
 fn an_unknown_model_is_404_with_the_nearest_name() {
     let (upstream, gateway) = gateway();
-    for (model, near) in [("fsat", "fast"), ("up1/x", "up0")] {
+    for (model, near) in [("fsat", "fast"), ("fasst", "fast")] {
         for path in ["/v1/messages", "/v1/chat/completions"] {
             let reply = gateway.call("POST", path, json!({"model": model, "messages": []}).to_string().as_bytes());
             assert_error(&reply, path, 404);

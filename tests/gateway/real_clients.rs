@@ -126,11 +126,12 @@ fn thinking_comes_back(speaks: Speaks) {
     let folder = tempfile::tempdir().unwrap();
     let first = vec![thinking("Let me think about it."), shell("toolu_t", folder.path(), "t", "thought")];
     let upstream = Upstream::start(agent(speaks, vec![first, vec![text(DONE)]]));
-    let (_gateway, claude) = pair(speaks, &upstream);
+    let gateway = Gateway::start(&config(&[(speaks, &upstream)], "\"*\": [up0/claude-opus-4-8]", ""));
+    let claude = Claude::new(&gateway.url(), TOKEN);
     claude.ask("Think first.").assert_says(DONE);
     let last = upstream.turns().pop().unwrap();
     if speaks == Speaks::Anthropic {
-        assert!(last.text().contains(SIGNATURE), "the signature is lost");
+        assert!(last.text().contains(SIGNATURE), "the signature is lost: {}", last.json()["messages"]);
     } else {
         assert!(!last.text().contains("\"signature\""), "a foreign upstream got an envelope: {}", last.text());
     }

@@ -45,8 +45,11 @@ impl Speaks {
 
     /// The answer to a request, streamed when it asks for that.
     pub(crate) fn answer(self, request: &Seen, blocks: &[Block]) -> Answer {
+        // Claude Code sends thinking back only to the model that it asked.
+        let asked = request.json()["model"].as_str().unwrap_or_default().to_owned();
+        let named = |frame: String| frame.replace("\"model\":\"up-model\"", &format!("\"model\":\"{asked}\""));
         match (self, request.is_stream()) {
-            (Self::Anthropic, true) => Answer::stream(anthropic_frames(blocks)),
+            (Self::Anthropic, true) => Answer::stream(anthropic_frames(blocks).into_iter().map(named)),
             (Self::Anthropic, false) => Answer::json(200, anthropic_body(blocks).to_string()),
             (Self::Chat, true) => Answer::stream(chat_frames(blocks)),
             (Self::Chat, false) => Answer::json(200, chat_body(blocks).to_string()),
