@@ -1,8 +1,13 @@
 //! What a model says, in the words of either dialect: frames of a stream or one JSON body.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use serde_json::{Value, json};
 
 use crate::upstream::{Answer, Seen};
+
+/// Counts the answers to agents: no two have the same id.
+static TURN: AtomicUsize = AtomicUsize::new(0);
 
 /// A part of an answer.
 #[derive(Clone, Debug)]
@@ -45,14 +50,19 @@ impl Speaks {
 
     /// The answer to a request, streamed when it asks for that.
     pub(crate) fn answer(self, request: &Seen, blocks: &[Block]) -> Answer {
-        // Claude Code sends thinking back only to the model that it asked.
+        // Claude Code sends thinking back only to the model that it asked, and joins turns that have the same id.
         let asked = request.json()["model"].as_str().unwrap_or_default().to_owned();
-        let named = |frame: String| frame.replace("\"model\":\"up-model\"", &format!("\"model\":\"{asked}\""));
+        let turn = if request.has_tools() { TURN.fetch_add(1, Ordering::Relaxed).to_string() } else { String::new() };
+        let named = |text: String| {
+            let ided =
+                text.replace("\"msg_up\"", &format!("\"msg_up{turn}\"")).replace("\"chatcmpl-up\"", &format!("\"chatcmpl-up{turn}\""));
+            if turn.is_empty() { ided } else { ided.replace("\"model\":\"up-model\"", &format!("\"model\":\"{asked}\"")) }
+        };
         match (self, request.is_stream()) {
             (Self::Anthropic, true) => Answer::stream(anthropic_frames(blocks).into_iter().map(named)),
-            (Self::Anthropic, false) => Answer::json(200, anthropic_body(blocks).to_string()),
-            (Self::Chat, true) => Answer::stream(chat_frames(blocks)),
-            (Self::Chat, false) => Answer::json(200, chat_body(blocks).to_string()),
+            (Self::Anthropic, false) => Answer::json(200, named(anthropic_body(blocks).to_string())),
+            (Self::Chat, true) => Answer::stream(chat_frames(blocks).into_iter().map(named)),
+            (Self::Chat, false) => Answer::json(200, named(chat_body(blocks).to_string())),
         }
     }
 
