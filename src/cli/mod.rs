@@ -1,6 +1,6 @@
 //! The command line: one file per subcommand. Only here is printed, argv read and the process ended.
 //!
-//! Start with [`run`].
+//! Start with `run.rs` for the client programs, `serve.rs` for the server.
 
 mod config;
 mod env;

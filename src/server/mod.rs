@@ -1,6 +1,6 @@
 //! The HTTP server: listens, authenticates, runs the pipeline, drains.
 //!
-//! Start with [`handler`], which reads as the life of a request.
+//! Start with `handler.rs`, which reads as the life of a request.
 
 mod auth;
 pub mod control;

@@ -1,7 +1,7 @@
 //! Attempts until the first content: sends, and asks [`crate::route::Attempts`] what to do about each failure.
 //!
 //! Before the first content nothing has been said that binds us to one target; after it, [`super::Relay`] goes on alone.
-//! One attempt is told in [`super::attempt`].
+//! One attempt is told in `attempt.rs`.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
