@@ -2,6 +2,7 @@
 //!
 //! Start with [`sse`] for streams and [`peek`] for request bodies.
 
+pub(crate) mod base64;
 pub mod peek;
 pub mod sse;
 pub mod text;

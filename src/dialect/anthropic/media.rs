@@ -11,7 +11,7 @@ use super::wire::Object;
 use crate::chat::Loss;
 use crate::chat::request::{Block, BlockKind, Document, Source};
 use crate::dialect::TranslateError;
-use crate::wire::Text;
+use crate::wire::{Text, base64};
 
 impl Writer<'_> {
     pub(super) fn media(&mut self, out: &mut Vec<u8>, block: &Block<'_>, cache: Option<&RawValue>) -> Result<(), TranslateError> {
@@ -102,7 +102,7 @@ impl Writer<'_> {
                 self.base64(object.key("source"), "application/pdf", data);
             }
             Source::Base64 { media_type, data } if media_type.to_ascii_lowercase().starts_with("text/") => {
-                let text = decode_base64(&data.read()).and_then(|bytes| String::from_utf8(bytes).ok());
+                let text = base64::decode_text(&data.read());
                 let text = text.ok_or_else(|| TranslateError::new("messages", "a text file's base64 does not decode to UTF-8"))?;
                 object.str("type", "document");
                 let mut source = Object::open(object.key("source"));
@@ -120,27 +120,4 @@ impl Writer<'_> {
         object.close();
         Ok(())
     }
-}
-
-/// Standard base64, padding optional.
-fn decode_base64(text: &str) -> Option<Vec<u8>> {
-    let mut out = Vec::with_capacity(text.len() / 4 * 3);
-    let (mut buffer, mut bits) = (0_u32, 0_u8);
-    for byte in text.trim_end_matches('=').bytes().filter(|byte| !byte.is_ascii_whitespace()) {
-        let six = match byte {
-            b'A'..=b'Z' => byte - b'A',
-            b'a'..=b'z' => byte - b'a' + 26,
-            b'0'..=b'9' => byte - b'0' + 52,
-            b'+' | b'-' => 62,
-            b'/' | b'_' => 63,
-            _ => return None,
-        };
-        buffer = (buffer << 6 | u32::from(six)) & 0xFFFF;
-        bits += 6;
-        if bits >= 8 {
-            bits -= 8;
-            out.push((buffer >> bits & 0xFF) as u8);
-        }
-    }
-    Some(out)
 }

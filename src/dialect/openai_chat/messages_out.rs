@@ -13,7 +13,7 @@ use crate::chat::request::{Arguments, Block, BlockKind, Document, Foreign, Media
 use crate::chat::{ChatRequest, Loss};
 use crate::dialect::quirks::ReasoningBack;
 use crate::dialect::{Dialect, TranslateError, Upstream, names};
-use crate::wire::Text;
+use crate::wire::{Text, base64};
 
 type Result<T> = std::result::Result<T, TranslateError>;
 
@@ -280,7 +280,7 @@ impl<'a> Writer<'a, '_> {
                 Some(title) => Cow::Owned(format!("{}\n\n{}", title.read(), text.read()).into()),
                 None => Cow::Borrowed(text),
             })),
-            Source::Base64 { media_type, data } if media_type.starts_with("text/") => match decode_base64(&data.read()) {
+            Source::Base64 { media_type, data } if media_type.starts_with("text/") => match base64::decode_text(&data.read()) {
                 Some(text) => Ok(PartKind::Text(Cow::Owned(text.into()))),
                 None => self.lacking("document", "the document is not base64 of UTF-8 text"),
             },
@@ -322,27 +322,4 @@ fn details(thoughts: &[&Thinking<'_>], family: &str) -> Option<Box<RawValue>> {
     let lists: Vec<&str> = own.filter_map(|opaque| opaque.state.trim().strip_prefix('[')?.strip_suffix(']')).collect();
     let inner: Vec<&str> = lists.into_iter().filter(|list| !list.trim().is_empty()).collect();
     if inner.is_empty() { None } else { RawValue::from_string(format!("[{}]", inner.join(","))).ok() }
-}
-
-/// Base64 of UTF-8 text, white space ignored.
-fn decode_base64(data: &str) -> Option<String> {
-    let mut bytes = Vec::with_capacity(data.len() / 4 * 3);
-    let (mut held, mut bits) = (0u32, 0u32);
-    for byte in data.bytes().filter(|byte| !byte.is_ascii_whitespace() && *byte != b'=') {
-        let value = match byte {
-            b'A'..=b'Z' => byte - b'A',
-            b'a'..=b'z' => byte - b'a' + 26,
-            b'0'..=b'9' => byte - b'0' + 52,
-            b'+' | b'-' => 62,
-            b'/' | b'_' => 63,
-            _ => return None,
-        };
-        held = held << 6 | u32::from(value);
-        bits += 6;
-        if bits >= 8 {
-            bits -= 8;
-            bytes.push(u8::try_from(held >> bits & 0xFF).ok()?);
-        }
-    }
-    String::from_utf8(bytes).ok()
 }
