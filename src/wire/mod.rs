@@ -3,6 +3,7 @@
 //! Start with [`sse`] for streams and [`peek`] for request bodies.
 
 pub(crate) mod base64;
+pub(crate) mod json;
 pub mod peek;
 pub mod sse;
 pub mod text;

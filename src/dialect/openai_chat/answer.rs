@@ -10,11 +10,11 @@ use super::chunk::{self, Choice, Chunk, Finish};
 use super::details::Details;
 use super::inline_think::{self, InlineThink};
 use super::messages_in::nested_text;
-use super::wire::{Members, is_object, items};
 use crate::chat::{BlockStart, Delta, Event, Failure, FailureKind, Opaque, StopReason};
 use crate::dialect::quirks::ReasoningBack;
 use crate::dialect::{Quirks, ReplyMap, failure};
 use crate::wire::Text;
+use crate::wire::json::{Members, is_object, items};
 
 /// Where a stream's thinking comes from: the first member that had any, since some send it under two names.
 #[derive(Clone, Copy, PartialEq, Eq)]

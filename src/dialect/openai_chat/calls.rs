@@ -6,8 +6,8 @@
 
 use serde_json::value::RawValue;
 
-use super::wire::{Members, count, is_object};
 use crate::wire::Text;
+use crate::wire::json::{Members, count, is_object};
 
 /// A call under way.
 #[derive(Debug, Default)]

@@ -3,9 +3,9 @@
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::wire::{Members, count, items};
 use crate::chat::{StopReason, Usage};
 use crate::wire::Text;
+use crate::wire::json::{Members, count, items};
 
 /// A chunk or a whole answer.
 #[derive(Deserialize, Default)]

@@ -5,10 +5,10 @@ use std::borrow::Cow;
 use serde_json::value::RawValue;
 
 use super::thinking_state;
-use super::wire::{Members, is_object, items};
 use crate::chat::request::{Arguments, Block, BlockKind, Document, Media, Role, Source, Thinking, ToolCall, ToolResult, Turn};
 use crate::dialect::TranslateError;
 use crate::wire::Text;
+use crate::wire::json::{Members, is_object, items};
 
 type Result<T> = std::result::Result<T, TranslateError>;
 

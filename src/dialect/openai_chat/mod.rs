@@ -28,7 +28,6 @@ mod tap;
 #[cfg(test)]
 mod tests;
 mod thinking_state;
-mod wire;
 
 /// The codec.
 pub static CODEC: Codec = Codec {

@@ -9,11 +9,11 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::messages_in;
-use super::wire::{Members, items};
 use crate::chat::ChatRequest;
 use crate::chat::request::{Effort, Extra, OutputFormat, ThinkingMode, Tool, ToolChoice, ToolKind};
 use crate::dialect::TranslateError;
 use crate::wire::Text;
+use crate::wire::json::{Members, items};
 
 type Result<T> = std::result::Result<T, TranslateError>;
 

@@ -12,9 +12,9 @@ use super::chunk::{self, Chunk, Delta, Finish};
 use super::error;
 use super::stream_in::{self, is_done, is_foreign};
 use super::stream_out::Encoder;
-use super::wire::Members;
 use crate::chat::{Failure, FailureKind};
 use crate::dialect::{Progress, Quirks, ReplyMap, ReplyStream, StreamEncoder, failure};
+use crate::wire::json::Members;
 use crate::wire::sse::{Frame, Splitter};
 
 /// The longest event, in bytes.

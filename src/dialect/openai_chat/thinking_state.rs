@@ -6,9 +6,9 @@
 
 use serde::Serialize;
 
-use super::wire::{Members, count, items};
 use crate::chat::Opaque;
 use crate::chat::request::{Block, BlockKind, Thinking};
+use crate::wire::json::{Members, count, items};
 
 /// One item of `reasoning_details` as aimux writes it.
 #[derive(Serialize)]
