@@ -4,6 +4,7 @@
 
 pub(crate) mod base64;
 pub(crate) mod json;
+pub(crate) mod object;
 pub mod peek;
 pub mod sse;
 pub mod text;

@@ -2,9 +2,9 @@
 
 use bytes::Bytes;
 
-use super::wire::Object;
 use crate::chat::{Failure, FailureKind};
 use crate::dialect::failure::context_numbers;
+use crate::wire::object::Object;
 
 /// The dialect's word for a kind of failure. Source: docs.anthropic.com, "Errors" (2026-06).
 pub(super) fn error_type(kind: FailureKind) -> &'static str {

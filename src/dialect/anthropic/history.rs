@@ -2,7 +2,7 @@
 //! after their calls, every call has one result, ids are unique and clean, no text is blank.
 //!
 //! What cannot be kept is repaired and named as a loss, never refused: histories are compacted and cut by clients all
-//! the time. Lacks the writing itself, which is in `encode`. Start with [`messages`].
+//! the time. Lacks the writing itself, which is in `request_out`. Start with [`messages`].
 
 use std::collections::HashSet;
 

@@ -5,12 +5,12 @@
 
 use serde_json::value::RawValue;
 
-use super::encode::Writer;
 use super::history::lose;
-use super::wire::Object;
+use super::request_out::Writer;
 use crate::chat::Loss;
 use crate::chat::request::{Block, BlockKind, Document, Source};
 use crate::dialect::TranslateError;
+use crate::wire::object::Object;
 use crate::wire::{Text, base64};
 
 impl Writer<'_> {

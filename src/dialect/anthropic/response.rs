@@ -6,13 +6,14 @@ use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::decode::FAMILY;
-use super::wire::{Object, Raw, WireBlock, list};
+use super::request_in::FAMILY;
+use super::wire::{Raw, WireBlock};
 use crate::chat::response::ResponseBlock;
 use crate::chat::{ChatResponse, Failure, FailureKind, Opaque, StopReason, Usage};
 use crate::dialect::failure::disguised_failure;
 use crate::dialect::{Quirks, ReplyMap};
 use crate::wire::Text;
+use crate::wire::object::{Object, list};
 
 /// A whole answer, as far as it is read.
 #[derive(Deserialize)]

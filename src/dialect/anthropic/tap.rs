@@ -8,9 +8,9 @@ use bytes::Bytes;
 use serde_json::Value;
 
 use super::error::write_error_event;
-use super::render::{Encoder, write_block_start, write_event, write_message_start};
 use super::response::{decode_response, read_usage};
-use super::stream::{WireDelta, WireEvent, WireStart, broken_off, is_foreign_body, merge_usage, parse_event, read};
+use super::stream_in::{WireDelta, WireEvent, WireStart, broken_off, is_foreign_body, merge_usage, parse_event, read};
+use super::stream_out::{Encoder, write_block_start, write_event, write_message_start};
 use super::wire::WireBlock;
 use crate::chat::{BlockStart, Failure, FailureKind, Usage};
 use crate::dialect::failure::{disguised_failure, read_failure};

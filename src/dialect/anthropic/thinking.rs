@@ -4,10 +4,10 @@
 //! the oldest form. Sources: docs.anthropic.com, "Extended thinking", "Adaptive thinking", "Effort" (2026-06).
 
 use super::history::{Message, PieceKind, lose};
-use super::wire::Object;
 use crate::chat::Loss;
 use crate::chat::request::{ChatRequest, Effort, Sampling, ThinkingMode};
 use crate::dialect::Upstream;
+use crate::wire::object::Object;
 
 /// What a model gives when nobody says how much.
 const OUTPUT_DEFAULT: u64 = 32_000;

@@ -7,9 +7,9 @@ use std::borrow::Cow;
 
 use super::error::write_error_event;
 use super::response::{self, write_usage};
-use super::wire::Object;
 use crate::chat::{BlockStart, Delta, Event, Opaque, StopReason, Usage};
 use crate::dialect::{ReplyMap, StreamEncoder};
+use crate::wire::object::Object;
 
 /// The state of one stream on its way to a client.
 pub(super) struct Encoder {

@@ -1,6 +1,6 @@
 //! Reads a client's Messages request into the canonical model, borrowing all text from the body.
 //!
-//! Lacks limits (they are the target's) and repairs (they are the encoders'). Start with [`decode_request`].
+//! Lacks limits (they are the target's) and repairs (they are the encoders'). Start with [`decode`].
 
 use std::borrow::Cow;
 
@@ -25,7 +25,7 @@ pub(super) const FAMILY: &str = "anthropic";
 ///
 /// # Errors
 /// With the path of the field that breaks the dialect's rules.
-pub(super) fn decode_request(body: &[u8]) -> Result<ChatRequest<'_>, TranslateError> {
+pub(super) fn decode(body: &[u8]) -> Result<ChatRequest<'_>, TranslateError> {
     let members: Members<'_> =
         serde_json::from_slice(body).map_err(|error| TranslateError::new("", format!("the body is no JSON object: {error}")))?;
     let mut request = ChatRequest::default();

@@ -1,7 +1,7 @@
 //! Writes a Messages request for an upstream, from a client of another dialect.
 //!
 //! The order of work: refuse what has no equivalent, plan tools, thinking and sampling, then write. The conversation is
-//! repaired in `history`, schemas in `schema`; images and documents are written in `media`. Start with [`encode_request`].
+//! repaired in `history`, schemas in `schema`; images and documents are written in `media`. Start with [`encode`].
 
 use std::borrow::Cow;
 
@@ -12,7 +12,6 @@ use super::history::{Message, Piece, PieceKind, lose, messages};
 use super::response::object_arguments;
 use super::schema::{input_schema, output_schema};
 use super::thinking::{self, Thought};
-use super::wire::{self, Object, list};
 use crate::chat::Loss;
 use crate::chat::request::{Arguments, Block, BlockKind, ChatRequest, OutputFormat, ToolCall, ToolChoice, ToolKind, ToolResult};
 use crate::dialect::history::UNANSWERED;
@@ -20,6 +19,7 @@ use crate::dialect::names::{hash, tool_name};
 use crate::dialect::quirks::Structured;
 use crate::dialect::{Dialect, ReplyMap, TranslateError, Upstream};
 use crate::wire::Text;
+use crate::wire::object::{self, Object, list};
 
 /// What JSON is asked for where no schema is given.
 const JSON_ONLY: &str = "Answer with one JSON object and nothing else: no prose, no code fence.";
@@ -30,7 +30,7 @@ const CACHE_MARKS_MAX: usize = 4;
 ///
 /// # Errors
 /// When the request asks for what this target cannot do, and a client would rely on it.
-pub(super) fn encode_request(
+pub(super) fn encode(
     request: &ChatRequest<'_>,
     upstream: &Upstream<'_>,
     losses: &mut Vec<Loss>,
@@ -498,7 +498,7 @@ impl Writer<'_> {
             lose(self.losses, Loss::normalised("stop"));
         }
         if !kept.is_empty() {
-            list(body.key("stop_sequences"), kept, wire::text);
+            list(body.key("stop_sequences"), kept, object::text);
         }
     }
 }
