@@ -86,8 +86,10 @@ pub struct Codec {
     pub decode_error: fn(status: u16, &[u8]) -> Failure,
     /// Writes an error body for a client, with the request's id where the dialect has a place for it.
     pub encode_error: fn(&Failure, request_id: &str) -> Bytes,
-    /// Relays a stream of the same dialect, mending only its faults.
-    pub tap: fn(&Quirks) -> Box<dyn ReplyStream>,
+    /// Relays a stream of the same dialect, mending only its faults. Of the map it reads [`ReplyMap::is_alias`] and the model.
+    pub tap: fn(&ReplyMap, &Quirks) -> Box<dyn ReplyStream>,
+    /// Gives a whole answer of the same dialect the model's name that the client knows, where the dialect's clients mind.
+    pub rename: fn(Bytes, &ReplyMap) -> Bytes,
 }
 
 /// The model that a request is written for.
@@ -114,6 +116,8 @@ pub struct Upstream<'a> {
 pub struct ReplyMap {
     /// The model as the client named it.
     pub model: String,
+    /// The upstream knows the model by another name, which its answer will say.
+    pub is_alias: bool,
     /// The id of a reply whose upstream gives none.
     pub id: String,
     /// Shortened tool names, each with the client's own.

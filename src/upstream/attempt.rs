@@ -213,11 +213,16 @@ impl Job {
         }
     }
 
+    /// What a reply that is not translated must undo.
+    fn map_for(&self, target: &Target) -> ReplyMap {
+        ReplyMap { is_alias: self.peek.model != target.model, ..self.reply_map() }
+    }
+
     fn reply_stream(&self, target: &Target, map: Option<&ReplyMap>) -> Box<dyn ReplyStream> {
         let endpoint = target.endpoint();
         let (theirs, ours) = (endpoint.dialect.codec(), self.client.codec());
         match map {
-            None => (ours.tap)(&endpoint.quirks),
+            None => (ours.tap)(&self.map_for(target), &endpoint.quirks),
             Some(map) => Box::new(Transcoder::new(theirs, ours, map, &endpoint.quirks, self.limits.frame_bytes)),
         }
     }
@@ -234,7 +239,11 @@ impl Job {
             Err(failure) => Attempted::Refused(self.disguised(failure, headers)),
             Ok((response, is_json)) => {
                 let usage = response.usage;
-                let body = if map.is_none() && is_json { body } else { (self.client.codec().encode_response)(&response, &map_or_ours) };
+                let ours = self.client.codec();
+                let body = match map {
+                    None if is_json => (ours.rename)(body, &self.map_for(target)),
+                    _ => (ours.encode_response)(&response, &map_or_ours),
+                };
                 Attempted::Whole { body, usage, headers }
             }
         }

@@ -252,6 +252,29 @@ fn a_refusal_is_shown_in_its_own_words(speaks: Speaks) {
     assert!(upstream.turns().len() <= 2, "{} requests", upstream.turns().len());
 }
 
+/// Claude Code drops thinking whose answer names another model than the one that it asked for.
+#[test]
+fn claude_sends_thinking_back_though_an_alias_serves() {
+    for (preset, speaks) in [("anthropic", Speaks::Anthropic), ("deepseek", Speaks::Chat)] {
+        let folder = tempfile::tempdir().unwrap();
+        let first = vec![thinking("Let me think about it."), shell("toolu_t", folder.path(), "t", "thought")];
+        let upstream = Upstream::start(agent(speaks, vec![first, vec![text(DONE)]]));
+        let providers = format!("providers:\n  up0: {{ preset: {preset}, ");
+        let config = config(&[(speaks, &upstream)], "\"claude-opus-4-8\": [up0/claude-opus-4-1]", "");
+        let gateway = Gateway::start(&config.replace("providers:\n  up0: { ", &providers));
+        Claude::new(&gateway.url(), TOKEN).ask("Think first.").assert_says(DONE);
+        let last = upstream.turns().pop().unwrap().json();
+        assert_eq!(last["model"], "claude-opus-4-1");
+        let turn = last["messages"].as_array().unwrap().iter().find(|message| message["role"] == "assistant").unwrap();
+        if speaks == Speaks::Anthropic {
+            let block = json!({"type": "thinking", "thinking": "Let me think about it.", "signature": SIGNATURE});
+            assert_eq!(turn["content"][0], block, "{turn}");
+        } else {
+            assert_eq!(turn["reasoning_content"], "Let me think about it.", "{turn}");
+        }
+    }
+}
+
 #[test]
 fn claude_finds_the_models() {
     let upstream = Upstream::start(agent(Speaks::Chat, vec![vec![text(DONE)]]));

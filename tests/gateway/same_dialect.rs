@@ -24,6 +24,17 @@ fn a_request_passes_byte_for_byte_but_for_the_model() {
 }
 
 #[test]
+fn a_whole_answer_passes_byte_for_byte_but_for_an_aliass_name() {
+    let body = r#"{ "model":"up-model-2099", "zebra":1.50,"type":"message","content":[{"type":"text","text":"\u00e9 \"model\":\"up-model-2099\""}],
+ "stop_reason":"end_turn","usage":{"input_tokens":1,"output_tokens":1} }"#;
+    let upstream = Upstream::start(move |_, _| Answer::json(200, body));
+    let gateway = Gateway::before(Speaks::Anthropic, &upstream);
+    let ask = |asked: &str| gateway.messages(&json!({"model": asked, "max_tokens": 9, "messages": []})).text();
+    assert_eq!(ask("up-model"), body);
+    assert_eq!(ask("claude-odd"), body.replacen("up-model-2099", "claude-odd", 1));
+}
+
+#[test]
 fn headers_pass_and_credentials_do_not() {
     let upstream = Upstream::start(|seen, _| {
         Speaks::Anthropic.answer(seen, &[text("fine")]).header("anthropic-ratelimit-requests-remaining", "7").header("set-cookie", "a=b")
@@ -73,10 +84,11 @@ fn a_stream_passes_byte_for_byte_however_it_is_cut() {
         let frames = vec![sent.clone()];
         let upstream = Upstream::start(move |_, _| Answer::stream(frames.clone()).chunks_of(size));
         let gateway = Gateway::before(Speaks::Anthropic, &upstream);
-        let reply = gateway.messages(&json!({"model": "claude-x", "max_tokens": 9, "stream": true, "messages": []}));
-        assert!(reply.is_complete);
-        assert_eq!(reply.text(), sent, "in chunks of {size}");
-        assert!(reply.header("content-type").unwrap().starts_with("text/event-stream"));
+        for asked in ["up-model", "claude-x"] {
+            let reply = gateway.messages(&json!({"model": asked, "max_tokens": 9, "stream": true, "messages": []}));
+            assert!(reply.is_complete && reply.header("content-type").unwrap().starts_with("text/event-stream"));
+            assert_eq!(reply.text(), sent.replace("\"model\":\"up-model\"", &format!("\"model\":\"{asked}\"")), "in chunks of {size}");
+        }
     }
 }
 

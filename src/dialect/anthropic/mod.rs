@@ -34,5 +34,6 @@ pub static CODEC: Codec = Codec {
     encode_response: response::encode_response,
     decode_error: read_failure,
     encode_error: error::encode_error,
-    tap: |quirks| Box::new(tap::Tap::new(quirks)),
+    tap: |map, quirks| Box::new(tap::Tap::new(map, quirks)),
+    rename: response::rename,
 };

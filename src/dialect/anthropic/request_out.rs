@@ -58,6 +58,7 @@ pub(super) fn encode(
     let input_estimate = (out.len().saturating_sub(base64_bytes) / 4 + images * 1500) as u64;
     let reply = ReplyMap {
         model: request.model.clone().into_owned(),
+        is_alias: false,
         id: reply_id(&out),
         tools: declared(request).map(|name| name.clone().into_owned()).collect(),
         names: plan.names.into_iter().filter(|(short, original)| short != original).collect(),

@@ -14,6 +14,7 @@ use crate::dialect::failure::disguised_failure;
 use crate::dialect::{Quirks, ReplyMap};
 use crate::wire::Text;
 use crate::wire::object::{Object, list};
+use crate::wire::peek::splice;
 
 /// A whole answer, as far as it is read.
 #[derive(Deserialize)]
@@ -61,6 +62,22 @@ pub(super) fn decode_response(body: &[u8], reply: &ReplyMap, quirks: &Quirks) ->
         stop_sequence: read(wire.stop_sequence).map(Cow::into_owned),
         usage: wire.usage.map(read_usage).unwrap_or_default(),
     })
+}
+
+/// A whole answer under the model's name that the client knows. Claude Code sends thinking back only where an answer's
+/// model is the one that it asked for.
+pub(super) fn rename(body: Bytes, map: &ReplyMap) -> Bytes {
+    let wire = serde_json::from_slice::<WireResponse<'_>>(&body).ok().filter(|_| map.is_alias);
+    let named = wire.and_then(|wire| with_model(&body, wire.model?, &map.model));
+    named.unwrap_or(body)
+}
+
+/// The JSON with another model in the place of `token`, which points into it; `None` where it says so already.
+pub(super) fn with_model(json: &Bytes, token: &RawValue, model: &str) -> Option<Bytes> {
+    let name = serde_json::to_vec(model).ok().filter(|name| name != token.get().as_bytes())?;
+    let start = (token.get().as_ptr() as usize).checked_sub(json.as_ptr() as usize)?;
+    let span = start..start + token.get().len();
+    (span.end <= json.len()).then(|| splice(json, &[(span, name.as_slice())]))
 }
 
 /// The reason that fits what was said: calls with a plain end are calls; without any they are none.

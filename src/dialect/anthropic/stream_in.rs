@@ -39,7 +39,7 @@ pub(super) struct WireStart<'a> {
     #[serde(borrow, default)]
     id: Raw<'a>,
     #[serde(borrow, default)]
-    model: Raw<'a>,
+    pub(super) model: Raw<'a>,
     #[serde(borrow, default)]
     pub(super) usage: Raw<'a>,
 }

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use serde_json::Value;
 
 use super::error::write_error_event;
-use super::response::{decode_response, read_usage};
+use super::response::{decode_response, read_usage, with_model};
 use super::stream_in::{WireDelta, WireEvent, WireStart, broken_off, is_foreign_body, merge_usage, parse_event, read};
 use super::stream_out::{Encoder, write_block_start, write_event, write_message_start};
 use super::wire::WireBlock;
@@ -23,6 +23,8 @@ const FRAME_MAX: usize = 16 << 20;
 /// The state of one relayed stream.
 pub(super) struct Tap {
     splitter: Splitter,
+    /// What the answer calls its model, where the client knows it by another name than the upstream.
+    model: Option<String>,
     quirks: Quirks,
     progress: Progress,
     /// An event has come: what carries no data after it is no body.
@@ -57,9 +59,10 @@ enum Verdict {
 }
 
 impl Tap {
-    pub(super) fn new(quirks: &Quirks) -> Self {
+    pub(super) fn new(map: &ReplyMap, quirks: &Quirks) -> Self {
         Self {
             splitter: Splitter::new(FRAME_MAX),
+            model: map.is_alias.then(|| map.model.clone()),
             quirks: quirks.clone(),
             progress: Progress::default(),
             has_events: false,
@@ -141,16 +144,20 @@ impl Tap {
     }
 
     fn message_start(&mut self, event: &WireEvent<'_>, data: &Bytes) -> Verdict {
-        let usage = event.message.and_then(|raw| serde_json::from_str::<WireStart<'_>>(raw.get()).ok()).and_then(|start| start.usage);
-        let usage = usage.map(read_usage).unwrap_or_default();
+        let start = event.message.and_then(|raw| serde_json::from_str::<WireStart<'_>>(raw.get()).ok());
+        let usage = start.as_ref().and_then(|start| start.usage).map(read_usage).unwrap_or_default();
         merge_usage(&mut self.progress.usage, usage);
         if std::mem::replace(&mut self.has_started, true) {
             return Verdict::Drop;
         }
-        if usage.input.is_some() && usage.output.is_some() {
-            return Verdict::Pass;
+        let named = self.model.as_ref().and_then(|model| with_model(data, start?.model?, model));
+        if usage.input.is_none() || usage.output.is_none() {
+            return Verdict::Replace(with_usage("message_start", named.as_ref().unwrap_or(data), &["message", "usage"], usage));
         }
-        Verdict::Replace(with_usage("message_start", data, &["message", "usage"], usage))
+        let Some(named) = named else { return Verdict::Pass };
+        let mut out = Vec::with_capacity(named.len() + 32);
+        crate::wire::sse::write(&mut out, "message_start", &named);
+        Verdict::Replace(out)
     }
 
     fn block_event(&mut self, kind: &str, event: &WireEvent<'_>, data: &Bytes) -> Verdict {
@@ -214,7 +221,7 @@ impl Tap {
 
     fn start(&mut self, out: &mut Vec<u8>) {
         if !std::mem::replace(&mut self.has_started, true) {
-            write_message_start(out, "msg_aimux", "aimux", &self.progress.usage, 0);
+            write_message_start(out, "msg_aimux", self.model.as_deref().unwrap_or("aimux"), &self.progress.usage, 0);
         }
     }
 
@@ -238,7 +245,8 @@ impl Tap {
         };
         self.is_over = true;
         (self.progress.content, self.progress.finished, self.progress.usage) = (true, true, response.usage);
-        let reply = ReplyMap { model: response.model.clone().unwrap_or_default(), ..reply };
+        let model = self.model.clone().or_else(|| response.model.clone()).unwrap_or_default();
+        let reply = ReplyMap { model, ..reply };
         let mut encoder = Encoder::new(&reply);
         let mut out = Vec::new();
         if self.has_started {
