@@ -39,6 +39,13 @@ impl Loss {
     }
 }
 
+/// Records a loss once, however often the request repeats it.
+pub(crate) fn lose(losses: &mut Vec<Loss>, loss: Loss) {
+    if !losses.contains(&loss) {
+        losses.push(loss);
+    }
+}
+
 impl std::fmt::Display for Loss {
     /// As in the `x-aimux-loss` header: `top_k;dropped`.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

@@ -13,6 +13,7 @@ pub mod response;
 
 pub use event::{BlockStart, Delta, Event, StopReason, Usage};
 pub use failure::{Failure, FailureKind, RetryAfter};
+pub(crate) use loss::lose;
 pub use loss::{Loss, Outcome};
 pub use opaque::Opaque;
 pub use request::ChatRequest;

@@ -9,7 +9,7 @@ use std::collections::HashSet;
 use serde_json::value::RawValue;
 
 use crate::chat::request::{Block, BlockKind, ChatRequest, Role, ToolCall, ToolResult};
-use crate::chat::{Loss, Opaque};
+use crate::chat::{Loss, Opaque, lose};
 use crate::dialect::history::ORPHAN;
 use crate::dialect::names::call_id;
 use crate::dialect::quirks::ToolIds;
@@ -48,6 +48,13 @@ pub(super) enum PieceKind<'r> {
         id: String,
         result: Option<&'r ToolResult<'r>>,
     },
+}
+
+impl Piece<'_> {
+    /// Whether a cache mark may stand on it.
+    pub(super) fn takes_mark(&self) -> bool {
+        self.cache.is_some() && !matches!(self.kind, PieceKind::Thinking { .. })
+    }
 }
 
 impl PieceKind<'_> {
@@ -120,13 +127,6 @@ fn piece<'r>(block: &'r Block<'r>, role: Role, quirks: &Quirks, losses: &mut Vec
         }
     };
     Some(Piece { kind, cache: block.cache.filter(|_| quirks.cache_control) })
-}
-
-/// Records a loss once, however often the history repeats it.
-pub(super) fn lose(losses: &mut Vec<Loss>, loss: Loss) {
-    if !losses.contains(&loss) {
-        losses.push(loss);
-    }
 }
 
 /// A call that waits for its result.

@@ -5,10 +5,9 @@
 
 use serde_json::value::RawValue;
 
-use super::history::lose;
 use super::request_out::Writer;
-use crate::chat::Loss;
 use crate::chat::request::{Block, BlockKind, Document, Source};
+use crate::chat::{Loss, lose};
 use crate::dialect::TranslateError;
 use crate::wire::object::Object;
 use crate::wire::{Text, base64};

@@ -1,7 +1,7 @@
 //! Anthropic Messages, as client dialect and as upstream dialect.
 //!
-//! `wire` holds the records. `request_in` reads requests; `request_out` writes them, with `history`, `thinking`, `schema`
-//! and `media`. `response` does whole answers. `stream_in` reads streams, `stream_out` writes them, `tap` relays them within
+//! `wire` holds the records. `request_in` reads requests; `request_out` writes them, with `history`, `messages_out`,
+//! `tools_out`, `thinking`, `schema` and `media`. `response` does whole answers. `stream_in` reads streams, `stream_out` writes them, `tap` relays them within
 //! the dialect; `error` writes errors. Requests of the same dialect are not read here at all: they pass as bytes. Start
 //! with [`CODEC`].
 
@@ -11,6 +11,7 @@ use super::failure::read_failure;
 mod error;
 mod history;
 mod media;
+mod messages_out;
 mod request_in;
 mod request_out;
 mod response;
@@ -19,6 +20,7 @@ mod stream_in;
 mod stream_out;
 mod tap;
 mod thinking;
+mod tools_out;
 mod wire;
 
 #[cfg(test)]

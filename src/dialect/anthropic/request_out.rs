@@ -1,20 +1,19 @@
 //! Writes a Messages request for an upstream, from a client of another dialect.
 //!
 //! The order of work: refuse what has no equivalent, plan tools, thinking and sampling, then write. The conversation is
-//! repaired in `history`, schemas in `schema`; images and documents are written in `media`. Start with [`encode`].
+//! repaired in `history`, schemas in `schema`; `tools_out`, `messages_out` and `media` write their parts. Start with
+//! [`encode`].
 
 use std::borrow::Cow;
 
 use bytes::Bytes;
 use serde_json::value::RawValue;
 
-use super::history::{Message, Piece, PieceKind, lose, messages};
-use super::response::object_arguments;
-use super::schema::{input_schema, output_schema};
+use super::history::{Message, messages};
+use super::schema::output_schema;
 use super::thinking::{self, Thought};
-use crate::chat::Loss;
-use crate::chat::request::{Arguments, Block, BlockKind, ChatRequest, OutputFormat, ToolCall, ToolChoice, ToolKind, ToolResult};
-use crate::dialect::history::UNANSWERED;
+use crate::chat::request::{BlockKind, ChatRequest, OutputFormat, ToolChoice, ToolKind};
+use crate::chat::{Loss, lose};
 use crate::dialect::names::{hash, tool_name};
 use crate::dialect::quirks::Structured;
 use crate::dialect::{Dialect, ReplyMap, TranslateError, Upstream};
@@ -95,15 +94,15 @@ fn refuse(request: &ChatRequest<'_>, upstream: &Upstream<'_>) -> Result<(), Tran
 }
 
 /// What is decided before anything is written.
-struct Plan<'r> {
+pub(super) struct Plan<'r> {
     /// Every declared tool: the name that the upstream sees, and the client's.
-    names: Vec<(String, String)>,
-    schema_tool: Option<String>,
-    schema: Option<(&'r RawValue, Option<Text<'r>>)>,
-    native_schema: Option<Cow<'r, str>>,
-    choice: Option<ToolChoice<'r>>,
-    thought: Thought,
-    is_continued: bool,
+    pub(super) names: Vec<(String, String)>,
+    pub(super) schema_tool: Option<String>,
+    pub(super) schema: Option<(&'r RawValue, Option<Text<'r>>)>,
+    pub(super) native_schema: Option<Cow<'r, str>>,
+    pub(super) choice: Option<ToolChoice<'r>>,
+    pub(super) thought: Thought,
+    pub(super) is_continued: bool,
 }
 
 fn declared<'r>(request: &'r ChatRequest<'_>) -> impl Iterator<Item = &'r Cow<'r, str>> {
@@ -175,16 +174,11 @@ fn cache_marks(request: &ChatRequest<'_>, history: &[Message<'_>], upstream: &Up
     tools + system + pieces
 }
 
-impl Piece<'_> {
-    fn takes_mark(&self) -> bool {
-        self.cache.is_some() && !matches!(self.kind, PieceKind::Thinking { .. })
-    }
-}
-
 /// Writes the parts, counting what the estimate needs.
 pub(super) struct Writer<'w> {
     pub(super) upstream: &'w Upstream<'w>,
-    names: &'w [(String, String)],
+    /// Every declared tool: the name that the upstream sees, and the client's.
+    pub(super) names: &'w [(String, String)],
     marks_to_skip: usize,
     pub(super) base64_bytes: usize,
     pub(super) images: usize,
@@ -200,99 +194,6 @@ impl Writer<'_> {
         } else {
             object.raw("cache_control", mark.get());
         }
-    }
-
-    fn tools(&mut self, body: &mut Object<'_>, request: &ChatRequest<'_>, plan: &Plan<'_>) {
-        if request.tools.is_empty() && plan.schema_tool.is_none() {
-            return;
-        }
-        let out = body.key("tools");
-        list(out, request.tools.iter().zip(&plan.names), |out, (tool, (short, _))| {
-            let ToolKind::Function { description, parameters, strict, .. } = &tool.kind else { return };
-            let mut object = Object::open(out);
-            object.str("name", short);
-            if let Some(description) = description.as_ref().filter(|text| !text.is_empty()) {
-                object.text("description", &self.fitting(description));
-            }
-            let (schema, is_changed) = input_schema(*parameters);
-            if is_changed {
-                lose(self.losses, Loss::normalised("tools[].parameters"));
-            }
-            object.raw("input_schema", &schema);
-            match strict {
-                Some(strict) if self.upstream.quirks.strict_tools => {
-                    object.json("strict", strict);
-                }
-                Some(true) => lose(self.losses, Loss::dropped("tools[].strict")),
-                Some(false) | None => {}
-            }
-            self.mark(&mut object, tool.cache);
-            object.close();
-        });
-        if let (Some(name), Some((schema, description))) = (&plan.schema_tool, &plan.schema) {
-            // The list was closed; reopen it for one more.
-            out.pop();
-            if !request.tools.is_empty() {
-                out.push(b',');
-            }
-            let mut object = Object::open(out);
-            object.str("name", name);
-            match description {
-                Some(description) => object.text("description", description),
-                None => object.str("description", "Gives the final answer to the user, in the form asked for."),
-            };
-            object.raw("input_schema", &input_schema(Some(schema)).0);
-            object.close();
-            out.push(b']');
-        }
-    }
-
-    /// The description within the provider's limit.
-    fn fitting<'t>(&mut self, description: &Text<'t>) -> Text<'t> {
-        let Some(max) = self.upstream.quirks.tool_description_max else { return description.clone() };
-        let text = description.read();
-        match text.char_indices().nth(max) {
-            Some((at, _)) => {
-                lose(self.losses, Loss::normalised("tools[].description"));
-                text.get(..at).unwrap_or_default().to_owned().into()
-            }
-            None => description.clone(),
-        }
-    }
-
-    fn tool_choice(&mut self, body: &mut Object<'_>, request: &ChatRequest<'_>, plan: &Plan<'_>) -> Result<(), TranslateError> {
-        let is_single = request.parallel_tool_calls == Some(false) && !request.tools.is_empty();
-        let mut choice = plan.choice.clone();
-        if let Some(name) = &plan.schema_tool {
-            let is_alone = request.tools.is_empty() || choice == Some(ToolChoice::None);
-            choice = Some(if is_alone { ToolChoice::Named(name.clone().into()) } else { ToolChoice::Any });
-        } else if plan.thought.is_on() && matches!(choice, Some(ToolChoice::Any | ToolChoice::Named(_))) {
-            lose(self.losses, Loss::normalised("tool_choice"));
-            choice = Some(ToolChoice::Auto);
-        }
-        let choice = match choice {
-            // The flag alone means auto, never any.
-            None if is_single => ToolChoice::Auto,
-            None => return Ok(()),
-            Some(choice) => choice,
-        };
-        let mut object = Object::open(body.key("tool_choice"));
-        match &choice {
-            ToolChoice::Auto => object.str("type", "auto"),
-            ToolChoice::Any => object.str("type", "any"),
-            ToolChoice::None => object.str("type", "none"),
-            ToolChoice::Named(name) => object.str("type", "tool").str("name", self.short(name)),
-        };
-        if is_single && choice != ToolChoice::None {
-            object.json("disable_parallel_tool_use", true);
-        }
-        object.close();
-        Ok(())
-    }
-
-    /// The name that the upstream knows a declared tool by.
-    fn short<'n>(&'n self, name: &'n str) -> &'n str {
-        self.names.iter().find(|(_, original)| original == name).map_or(name, |(short, _)| short)
     }
 
     fn system(&mut self, body: &mut Object<'_>, request: &ChatRequest<'_>) {
@@ -328,122 +229,6 @@ impl Writer<'_> {
                 object.close();
             }),
         }
-    }
-
-    fn messages(&mut self, body: &mut Object<'_>, history: &[Message<'_>], plan: &Plan<'_>) -> Result<(), TranslateError> {
-        let out = body.key("messages");
-        let mut fault = None;
-        list(out, history, |out, message| {
-            let mut object = Object::open(out);
-            object.str("role", if message.is_user { "user" } else { "assistant" });
-            match message.pieces.as_slice() {
-                [Piece { kind: PieceKind::Text(text), cache: None }] => {
-                    object.text("content", text);
-                }
-                pieces => list(object.key("content"), pieces, |out, piece| {
-                    if let Err(error) = self.piece(out, piece) {
-                        fault.get_or_insert(error);
-                    }
-                }),
-            }
-            object.close();
-        });
-        let is_prefill = history.last().is_some_and(|last| !last.is_user);
-        if is_prefill && (plan.is_continued || plan.thought.is_on()) {
-            lose(self.losses, Loss::emulated("messages"));
-            out.pop();
-            out.extend_from_slice(br#",{"role":"user","content":"Continue exactly where you stopped."}]"#);
-        }
-        fault.map_or(Ok(()), Err)
-    }
-
-    fn piece(&mut self, out: &mut Vec<u8>, piece: &Piece<'_>) -> Result<(), TranslateError> {
-        if let PieceKind::Media(block) = &piece.kind {
-            return self.media(out, block, piece.cache);
-        }
-        let mut object = Object::open(out);
-        match &piece.kind {
-            PieceKind::Text(text) => {
-                object.str("type", "text").text("text", text);
-            }
-            PieceKind::Thinking { state, is_redacted: true, .. } => {
-                object.str("type", "redacted_thinking").str("data", &state.state);
-            }
-            PieceKind::Thinking { text, state, .. } => {
-                object.str("type", "thinking").text("thinking", text).str("signature", &state.state);
-            }
-            PieceKind::Call { id, call } => self.call(&mut object, id, call),
-            PieceKind::Result { id, result } => self.result(&mut object, id, *result)?,
-            PieceKind::Media(_) => {}
-        }
-        if piece.takes_mark() {
-            self.mark(&mut object, piece.cache);
-        }
-        object.close();
-        Ok(())
-    }
-
-    fn call(&mut self, object: &mut Object<'_>, id: &str, call: &ToolCall<'_>) {
-        let declared = self.names.iter().find(|(_, original)| *original == call.name).map(|(short, _)| Cow::Borrowed(short.as_str()));
-        let name = declared.unwrap_or_else(|| tool_name(&call.name, self.upstream.quirks.tool_name_max));
-        object.str("type", "tool_use").str("id", id).str("name", &name);
-        match &call.arguments {
-            Arguments::Object(raw) if raw.get().starts_with('{') => {
-                object.raw("input", raw.get());
-            }
-            Arguments::Object(raw) => {
-                lose(self.losses, Loss::normalised("messages[].tool_calls[].arguments"));
-                object.raw("input", &object_arguments(raw.get()).0);
-            }
-            Arguments::Encoded(text) => {
-                let text = text.read();
-                let (input, is_broken) = object_arguments(&text);
-                if is_broken {
-                    lose(self.losses, Loss::normalised("messages[].tool_calls[].arguments"));
-                }
-                object.raw("input", &input);
-            }
-        }
-    }
-
-    fn result(&mut self, object: &mut Object<'_>, id: &str, result: Option<&ToolResult<'_>>) -> Result<(), TranslateError> {
-        object.str("type", "tool_result").str("tool_use_id", id);
-        let Some(result) = result else {
-            object.str("content", UNANSWERED).json("is_error", true);
-            return Ok(());
-        };
-        let says = |block: &&Block<'_>| !matches!(&block.kind, BlockKind::Text(text) if text.is_blank());
-        let content: Vec<&Block<'_>> = result.content.iter().filter(says).collect();
-        match content.as_slice() {
-            [] => {
-                object.str("content", if self.upstream.quirks.full_anthropic { "" } else { self.upstream.quirks.empty_tool_result });
-            }
-            [Block { kind: BlockKind::Text(text), .. }] => {
-                object.text("content", text);
-            }
-            blocks => {
-                let mut fault = None;
-                list(object.key("content"), blocks, |out, block| match &block.kind {
-                    BlockKind::Text(text) => {
-                        let mut part = Object::open(out);
-                        part.str("type", "text").text("text", text);
-                        part.close();
-                    }
-                    _ => {
-                        if let Err(error) = self.media(out, block, None) {
-                            fault.get_or_insert(error);
-                        }
-                    }
-                });
-                if let Some(error) = fault {
-                    return Err(error);
-                }
-            }
-        }
-        if result.is_error {
-            object.json("is_error", true);
-        }
-        Ok(())
     }
 
     fn options(&mut self, body: &mut Object<'_>, request: &ChatRequest<'_>, plan: &Plan<'_>) {

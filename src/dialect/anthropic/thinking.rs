@@ -3,9 +3,9 @@
 //! Claude's own rules change with its version, which stands in the model's name; another server's model has none and gets
 //! the oldest form. Sources: docs.anthropic.com, "Extended thinking", "Adaptive thinking", "Effort" (2026-06).
 
-use super::history::{Message, PieceKind, lose};
-use crate::chat::Loss;
+use super::history::{Message, PieceKind};
 use crate::chat::request::{ChatRequest, Effort, Sampling, ThinkingMode};
+use crate::chat::{Loss, lose};
 use crate::dialect::Upstream;
 use crate::wire::object::Object;
 

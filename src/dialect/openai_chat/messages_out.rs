@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 
 use super::record::{Address, Call, CallArguments, Content, File, Message, Part, PartKind};
 use crate::chat::request::{Arguments, Block, BlockKind, Document, Foreign, Media, Role, Source, Thinking, ToolCall, ToolResult, Turn};
-use crate::chat::{ChatRequest, Loss};
+use crate::chat::{ChatRequest, Loss, lose};
 use crate::dialect::quirks::ReasoningBack;
 use crate::dialect::{Dialect, TranslateError, Upstream, names};
 use crate::wire::{Text, base64};
@@ -56,13 +56,6 @@ struct Writer<'a, 'w> {
     /// The model has answered since.
     is_old: bool,
     turn: usize,
-}
-
-/// Adds a loss once.
-pub(super) fn lose(losses: &mut Vec<Loss>, loss: Loss) {
-    if !losses.contains(&loss) {
-        losses.push(loss);
-    }
 }
 
 impl<'a> Writer<'a, '_> {

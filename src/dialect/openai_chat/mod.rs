@@ -27,7 +27,9 @@ mod stream_out;
 mod tap;
 #[cfg(test)]
 mod tests;
+mod thinking_out;
 mod thinking_state;
+mod tools_out;
 
 /// The codec.
 pub static CODEC: Codec = Codec {

@@ -6,23 +6,14 @@
 use std::borrow::Cow;
 
 use bytes::Bytes;
-use serde_json::value::RawValue;
 
-use super::messages_out::{lose, messages};
-use super::record::{Body, Choice, Function, JsonSchema, Reasoning, ResponseFormat, StreamOptions, TemplateArguments, ToolRecord, Typed};
-use super::schema;
-use crate::chat::request::{
-    BlockKind, Document, Effort, Extra, Media, OutputFormat, Source, ThinkingMode, Tool, ToolChoice, ToolKind, Turn,
-};
-use crate::chat::{ChatRequest, Loss};
-use crate::dialect::quirks::{Structured, ThinkingSwitch};
+use super::messages_out::messages;
+use super::record::{Body, StreamOptions};
+use crate::chat::request::{BlockKind, Document, Extra, Media, Source, Turn};
+use crate::chat::{ChatRequest, Loss, lose};
 use crate::dialect::{Dialect, Quirks, ReplyMap, TranslateError, Upstream, history, names};
-use crate::wire::Text;
 
-type Result<T> = std::result::Result<T, TranslateError>;
-
-/// The tool that stands for an output schema, and the schema's name where the client gave none.
-const OUTPUT: &str = "output";
+pub(super) type Result<T> = std::result::Result<T, TranslateError>;
 
 /// The body for the upstream, and what its reply needs.
 ///
@@ -75,164 +66,34 @@ fn append(out: &mut Vec<u8>, extras: &[Extra<'_>]) -> Result<()> {
 }
 
 /// Whether the model, with or without its maker in front, begins with one of the prefixes.
-fn is_one_of(model: &str, prefixes: &[&str]) -> bool {
+pub(super) fn is_one_of(model: &str, prefixes: &[&str]) -> bool {
     let bare = model.rsplit('/').next().unwrap_or(model);
     prefixes.iter().any(|prefix| bare.starts_with(prefix) || model.starts_with(prefix))
 }
 
-struct Writer<'a, 'w> {
-    request: &'a ChatRequest<'a>,
-    upstream: &'a Upstream<'a>,
-    quirks: &'a Quirks,
-    losses: &'w mut Vec<Loss>,
-    reply: &'w mut ReplyMap,
+pub(super) struct Writer<'a, 'w> {
+    pub(super) request: &'a ChatRequest<'a>,
+    pub(super) upstream: &'a Upstream<'a>,
+    pub(super) quirks: &'a Quirks,
+    pub(super) losses: &'w mut Vec<Loss>,
+    pub(super) reply: &'w mut ReplyMap,
 }
 
 impl<'a> Writer<'a, '_> {
-    fn lose(&mut self, loss: Loss) {
+    pub(super) fn lose(&mut self, loss: Loss) {
         lose(self.losses, loss);
     }
 
-    fn refusal(&self, path: impl Into<Cow<'static, str>>, what: &str) -> TranslateError {
+    pub(super) fn refusal(&self, path: impl Into<Cow<'static, str>>, what: &str) -> TranslateError {
         TranslateError::new(path, format!("{what} has no equivalent at provider {}", self.upstream.provider))
     }
 
-    fn is_chat_client(&self) -> bool {
+    pub(super) fn is_chat_client(&self) -> bool {
         self.upstream.client == Dialect::OpenAiChat
     }
 
-    fn is_reasoning_model(&self) -> bool {
+    pub(super) fn is_reasoning_model(&self) -> bool {
         is_one_of(self.upstream.model, self.quirks.reasoning_models)
-    }
-
-    fn tools(&mut self, body: &mut Body<'a>) -> Result<()> {
-        let request = self.request;
-        for (nth, tool) in request.tools.iter().enumerate() {
-            let record = self.tool(nth, tool)?;
-            body.tools.push(record);
-        }
-        if let Some(ToolChoice::Named(name)) = &request.tool_choice
-            && !self.reply.tools.iter().any(|known| known == name)
-        {
-            return Err(TranslateError::new("tool_choice", format!("names the tool {name:?}, which is not declared")));
-        }
-        if body.tools.is_empty() {
-            return Ok(());
-        }
-        body.tool_choice = request.tool_choice.as_ref().map(|choice| match choice {
-            ToolChoice::Auto => Choice::Word("auto"),
-            ToolChoice::None => Choice::Word("none"),
-            ToolChoice::Any => Choice::Word(self.quirks.tool_choice_any),
-            ToolChoice::Named(name) => Choice::Function(names::tool_name(name, self.quirks.tool_name_max)),
-        });
-        self.fit_choice(body);
-        match request.parallel_tool_calls {
-            Some(is_wanted) if self.quirks.parallel_tool_calls => body.parallel_tool_calls = Some(is_wanted),
-            Some(false) => {
-                self.lose(Loss::emulated("parallel_tool_calls"));
-                self.reply.single_tool_call = true;
-            }
-            _ => {}
-        }
-        Ok(())
-    }
-
-    /// Where only words are known, one function is forced by offering no other.
-    fn fit_choice(&mut self, body: &mut Body<'a>) {
-        let wanted = match &body.tool_choice {
-            Some(Choice::Function(wanted)) if !self.quirks.tool_choice_object => wanted.clone(),
-            _ => return,
-        };
-        self.lose(Loss::emulated("tool_choice"));
-        body.tools.retain(|tool| matches!(tool, ToolRecord::Function(function) if function.name == wanted));
-        body.tool_choice = Some(Choice::Word(self.quirks.tool_choice_any));
-    }
-
-    fn tool(&mut self, nth: usize, tool: &'a Tool<'a>) -> Result<ToolRecord<'a>> {
-        match &tool.kind {
-            ToolKind::Server { kind, raw, name } if self.is_chat_client() && *kind != "web_search_options" => {
-                self.reply.tools.push(name.clone().into_owned());
-                Ok(ToolRecord::Verbatim(raw))
-            }
-            ToolKind::Server { kind, .. } => Err(self.refusal(format!("tools.{nth}.type"), &format!("the server tool {kind:?}"))),
-            ToolKind::Function { name, description, parameters, strict } => {
-                let short = names::tool_name(name, self.quirks.tool_name_max);
-                if let Cow::Owned(short) = &short {
-                    self.reply.names.push((short.clone(), name.clone().into_owned()));
-                }
-                self.reply.tools.push(name.clone().into_owned());
-                let parameters: &'a RawValue = match *parameters {
-                    Some(raw) if schema::is_declared(raw) => raw,
-                    _ => schema::empty(),
-                };
-                Ok(ToolRecord::Function(Function {
-                    name: short,
-                    description: description.as_ref().map(|text| self.description(text)),
-                    strict: self.strict(*strict, parameters, "tools[].strict"),
-                    parameters,
-                    cache: tool.cache.filter(|_| self.quirks.cache_control),
-                }))
-            }
-        }
-    }
-
-    fn description(&mut self, text: &'a Text<'a>) -> Cow<'a, Text<'a>> {
-        let Some(max) = self.quirks.tool_description_max else { return Cow::Borrowed(text) };
-        let read = text.read();
-        let Some((end, _)) = read.char_indices().nth(max) else { return Cow::Borrowed(text) };
-        self.lose(Loss::normalised("tools[].description"));
-        Cow::Owned(read.get(..end).unwrap_or_default().to_owned().into())
-    }
-
-    /// `strict` where the provider knows it and the schema allows it; else arguments are merely likely to fit.
-    fn strict(&mut self, strict: Option<bool>, schema: &RawValue, field: &'static str) -> Option<bool> {
-        if strict != Some(true) {
-            return None;
-        }
-        let is_legal = self.quirks.strict_tools && schema::is_strict(schema);
-        if !is_legal {
-            self.lose(Loss::dropped(field));
-        }
-        is_legal.then_some(true)
-    }
-
-    fn output(&mut self, body: &mut Body<'a>) -> Result<()> {
-        match &self.request.output {
-            None => {}
-            Some(OutputFormat::JsonObject) => body.response_format = Some(ResponseFormat { kind: "json_object", json_schema: None }),
-            Some(OutputFormat::JsonSchema { name, description, schema, strict }) if self.quirks.structured == Structured::Native => {
-                let name = name.as_ref().map(Text::read).filter(|name| !name.is_empty());
-                let name = name.map_or(OUTPUT.into(), |name| Cow::Owned(names::tool_name(&name, 64).into_owned()));
-                // Anthropic's schemas are always enforced, so they arrive without a word about it.
-                let strict = if *strict == Some(false) { None } else { schema::is_strict(schema).then_some(true) };
-                let json_schema = Some(JsonSchema { name, description: description.as_ref(), schema, strict });
-                body.response_format = Some(ResponseFormat { kind: "json_schema", json_schema });
-            }
-            Some(OutputFormat::JsonSchema { schema, .. }) => self.forced_tool(schema, body),
-        }
-        Ok(())
-    }
-
-    fn forced_tool(&mut self, schema: &'a RawValue, body: &mut Body<'a>) {
-        self.lose(Loss::emulated("output schema"));
-        let mut name = OUTPUT.to_owned();
-        while self.reply.tools.contains(&name) {
-            name.push('_');
-        }
-        let is_alone = body.tools.is_empty();
-        body.tools.push(ToolRecord::Function(Function {
-            name: name.clone().into(),
-            description: Some(Cow::Owned("Gives the final answer.".into())),
-            parameters: schema,
-            strict: None,
-            cache: None,
-        }));
-        body.tool_choice = Some(if is_alone && self.quirks.tool_choice_object {
-            Choice::Function(name.clone().into())
-        } else {
-            Choice::Word(self.quirks.tool_choice_any)
-        });
-        self.reply.schema_tool = Some(name);
     }
 
     fn sampling(&mut self, body: &mut Body<'a>) -> Result<()> {
@@ -311,40 +172,6 @@ impl<'a> Writer<'a, '_> {
         }
     }
 
-    fn thinking(&mut self, body: &mut Body<'a>) {
-        if self.quirks.thinking_switch == ThinkingSwitch::ReasoningSplit {
-            body.reasoning_split = Some(true);
-        }
-        let Some(mode) = &self.request.thinking else { return };
-        let is_off = matches!(mode, ThinkingMode::Disabled | ThinkingMode::Effort(Effort::None));
-        let is_always = is_one_of(self.upstream.model, self.quirks.thinking_always);
-        let is_known = self.upstream.thinks == Some(true) || is_always || self.is_reasoning_model();
-        if self.upstream.thinks == Some(false) && !is_always {
-            if !is_off {
-                self.lose(Loss::dropped("thinking"));
-            }
-            return;
-        }
-        let is_least_off = !matches!(self.quirks.thinking_switch, ThinkingSwitch::Effort(least) if least != "none");
-        if is_off && (is_always || is_known && !is_least_off) {
-            self.lose(Loss::normalised("thinking"));
-        }
-        match self.quirks.thinking_switch {
-            // A model without this member refuses it, so it goes only to those that are known to think.
-            ThinkingSwitch::Effort(least) if is_known => body.reasoning_effort = effort_word(mode, least),
-            ThinkingSwitch::ThinkingType => {
-                body.thinking = Some(Typed { kind: if is_off && !is_always { "disabled" } else { "enabled" } });
-            }
-            ThinkingSwitch::ReasoningObject => body.reasoning = Some(reasoning(mode, is_off, is_always)),
-            ThinkingSwitch::ChatTemplate => {
-                body.chat_template_kwargs = Some(TemplateArguments { enable_thinking: !is_off || is_always });
-            }
-            ThinkingSwitch::ReasoningSplit => {}
-            ThinkingSwitch::Effort(_) | ThinkingSwitch::None if is_off => {}
-            ThinkingSwitch::Effort(_) | ThinkingSwitch::None => self.lose(Loss::dropped("thinking")),
-        }
-    }
-
     fn envelope(&mut self, body: &mut Body<'a>) {
         let request = self.request;
         body.stream = request.stream;
@@ -386,37 +213,4 @@ impl<'a> Writer<'a, '_> {
 /// An id within the limit and without a mail address: else its hash.
 fn user(id: Cow<'_, str>, max: usize) -> Cow<'_, str> {
     if id.chars().count() <= max && !id.contains('@') { id } else { Cow::Owned(names::hash(&id, max.min(64))) }
-}
-
-/// Budgets as efforts: up to 2048 tokens is low, up to 8192 medium, above high.
-fn effort(mode: &ThinkingMode) -> Option<Effort> {
-    match mode {
-        ThinkingMode::Disabled => Some(Effort::None),
-        ThinkingMode::Adaptive(effort) => *effort,
-        ThinkingMode::Effort(effort) => Some(*effort),
-        ThinkingMode::Budget(..=2048) => Some(Effort::Low),
-        ThinkingMode::Budget(..=8192) => Some(Effort::Medium),
-        ThinkingMode::Budget(_) => Some(Effort::High),
-    }
-}
-
-/// The words that all providers share; `least` stands for what is below them.
-fn effort_word(mode: &ThinkingMode, least: &'static str) -> Option<&'static str> {
-    Some(match effort(mode)? {
-        Effort::None | Effort::Minimal => least,
-        Effort::Low => "low",
-        Effort::Medium => "medium",
-        Effort::High | Effort::XHigh | Effort::Max => "high",
-    })
-}
-
-fn reasoning(mode: &ThinkingMode, is_off: bool, is_always: bool) -> Reasoning {
-    match mode {
-        _ if is_off && !is_always => Reasoning { enabled: Some(false), ..Reasoning::default() },
-        ThinkingMode::Budget(tokens) => Reasoning { max_tokens: Some(*tokens), ..Reasoning::default() },
-        _ => match effort_word(mode, "low") {
-            Some(word) => Reasoning { effort: Some(word), ..Reasoning::default() },
-            None => Reasoning { enabled: Some(true), ..Reasoning::default() },
-        },
-    }
 }
