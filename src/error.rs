@@ -100,6 +100,7 @@ codes! {
     UpstreamBroken: "E0505", 502, 69, NextTarget, "the provider's answer broke off", "The stream ended without a terminal event.", "Try again.";
     UpstreamNonsense: "E0506", 502, 69, NextTarget, "the provider's answer makes no sense", "The answer is not what the dialect says.", "Check base_url and dialect of the provider.";
     UpstreamAuth: "E0507", 401, 77, NextTarget, "the provider refused the key", "The provider does not accept the key that aimux holds for it.", "Replace it with `aimux keys add NAME`.";
+    UpstreamTls: "E0508", 502, 69, NextTarget, "no trusted connection to the provider", "TLS failed: the certificate is not trusted, is for another name or has expired, or the port speaks no TLS.", "Check base_url; for a CA of your own set SSL_CERT_FILE.";
     KeyStore: "E0601", 0, 74, Never, "the key store failed", "A key file could not be read, opened or written.", "Read the message; `aimux keys list` shows the files.";
     StateFolder: "E0602", 0, 74, Never, "the state folder failed", "A file in the config or state folder could not be written.", "Check the folder's owner, permissions and free space.";
     Overloaded: "E0701", 529, 75, Later, "aimux is at its limit", "As many requests are in flight as limits.requests_in_flight allows.", "Wait a moment, or raise the limit.";
@@ -119,7 +120,8 @@ pub fn reference() -> String {
     let mut page = String::from(concat!(
         "# Error codes\n\n",
         "Generated from `src/error.rs`. The same code stands in the answer, the log and the message of a command.\n\n",
-        "HTTP is the status of the answer, exit that of the command; retry says who may try again: nobody, aimux with the next target, or the client later.\n\n",
+        "HTTP is the status of the answer, exit that of the command; retry says who may try again: nobody, aimux with the next target, or the client later.\n",
+        "A provider's own status is relayed as it came. 529 is for Anthropic clients; others read 503. An answer has the code in `x-aimux-error`.\n\n",
         "| code | what | HTTP | exit | retry | why | what to do |\n|---|---|---|---|---|---|---|\n",
     ));
     for code in Code::ALL {

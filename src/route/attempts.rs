@@ -65,6 +65,8 @@ pub enum Verdict {
     LastFailure,
     /// Every target rests; the shortest rest.
     AllResting(Duration),
+    /// The config's own limits leave no room at any target; when the first has some.
+    Full(Duration),
     /// The request's deadline has passed.
     Deadline,
     /// Nobody is left to answer.
@@ -305,6 +307,9 @@ impl Attempts {
 
     fn give_up(&self, now: Instant, health: &mut Health) -> Step {
         let rest = self.shortest_rest(now, u32::MAX, health);
+        if self.made == 0 && !self.slots.is_empty() && self.slots.iter().all(|slot| health.is_full(&slot.provider, now)) {
+            return Step::Fail(Verdict::Full(whole_seconds(rest.unwrap_or_default()).clamp(REST_MIN, RESTING_MAX)));
+        }
         let all_are_limited = self.last_was_limit && self.slots.len() > 1 && self.slots.iter().all(|slot| !slot.is_out);
         match rest {
             Some(rest) if self.made == 0 || all_are_limited => {

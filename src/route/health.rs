@@ -155,6 +155,11 @@ impl Health {
         }
     }
 
+    /// Whether the provider's own limits in the config leave no room now.
+    pub(super) fn is_full(&mut self, provider: &Provider, now: Instant) -> bool {
+        self.provider(provider).is_full(provider, now).is_some()
+    }
+
     /// A request is sent. Gives whether it probes a half-open breaker.
     pub(super) fn started(&mut self, provider: &Provider, key: usize, model: &str, now: Instant) -> bool {
         let health = self.provider(provider);

@@ -346,7 +346,7 @@ fn a_provider_that_is_full_is_passed_over_or_waited_for() {
     assert_eq!(targets(&world.request(&full, |_, _| Good)), [1]);
     let alone = Plan { targets: vec![full.targets[0].clone()], ..full.clone() };
     let outcome = world.request(&alone, |_, _| Good);
-    assert_eq!((outcome.sent.len(), outcome.end), (0, Step::Fail(Verdict::AllResting(S))));
+    assert_eq!((outcome.sent.len(), outcome.end), (0, Step::Fail(Verdict::Full(S))));
     assert!(outcome.waited <= world.retry.wait_max + 50 * MS, "{:?}", outcome.waited);
     first.next(world.now, &Happened::Content, &mut world.health);
     first.finish(world.now, &mut world.health, true);
@@ -360,7 +360,7 @@ fn requests_per_minute_are_kept() {
     for _ in 0..3 {
         assert_eq!(world.request(&plan, |_, _| Good).end, Step::Commit);
     }
-    let Step::Fail(Verdict::AllResting(rest)) = world.request(&plan, |_, _| Good).end else { panic!("a fourth one went through") };
+    let Step::Fail(Verdict::Full(rest)) = world.request(&plan, |_, _| Good).end else { panic!("a fourth one went through") };
     assert!((59 * S..=60 * S).contains(&rest));
     world.now += rest;
     assert_eq!(world.request(&plan, |_, _| Good).end, Step::Commit);

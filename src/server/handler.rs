@@ -101,14 +101,9 @@ pub(super) async fn handle(shared: Arc<Shared>, request: Request<Incoming>) -> R
     let request_id = request_id(&request);
     let dialect = error_dialect(&request);
     let allow = Route::of(request.uri().path()).map(|route| HeaderValue::from_static(route.method()));
-    let mut work = Box::pin(respond(shared, request, request_id.clone()));
-    let guarded = std::future::poll_fn(move |cx| match std::panic::catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(cx))) {
-        Ok(poll) => poll.map(Ok),
-        Err(_) => Poll::Ready(Err(Error::new(Code::Bug, "a bug in aimux ended this request"))),
-    });
-    let mut response = match guarded.await {
-        Ok(Ok(response)) => response,
-        Ok(Err(error)) | Err(error) => {
+    let mut response = match guarded(respond(shared, request, request_id.clone())).await {
+        Ok(response) => response,
+        Err(error) => {
             tracing::info!(target: "aimux::access", %request_id, code = %error.code, status = error.code.row().status, "refused");
             let mut response = reply::error(dialect, &error, &request_id);
             if let (Code::MethodNotAllowed, Some(allow)) = (error.code, allow) {
@@ -121,6 +116,16 @@ pub(super) async fn handle(shared: Arc<Shared>, request: Request<Incoming>) -> R
         response.headers_mut().insert("x-request-id", value);
     }
     response
+}
+
+/// The work's outcome; a panic in it is an error like any other.
+async fn guarded<T>(work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+    let mut work = Box::pin(work);
+    std::future::poll_fn(move |cx| match std::panic::catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(cx))) {
+        Ok(poll) => poll,
+        Err(_) => Poll::Ready(Err(Error::new(Code::Bug, "a bug in aimux ended this request"))),
+    })
+    .await
 }
 
 /// The dialect in which a caller reads errors, known before its route is.
@@ -152,7 +157,7 @@ async fn respond(shared: Arc<Shared>, request: Request<Incoming>, request_id: St
     let received = Instant::now();
     let route = Route::of(request.uri().path());
     let access = route.as_ref().map_or(Access::Token, Route::access);
-    let dialect = error_dialect(&request);
+    check_size(&request, shared.limits.header_bytes)?;
     if access != Access::Probe {
         auth::check_host(&shared, request.uri(), request.headers())?;
         auth::check_origin(request.headers())?;
@@ -168,10 +173,10 @@ async fn respond(shared: Arc<Shared>, request: Request<Incoming>, request_id: St
         _ => request.method() == Method::GET || request.method() == Method::HEAD,
     };
     if !is_allowed {
-        let error = Error::new(Code::MethodNotAllowed, format!("use {} here", route.method()));
-        let mut response = reply::error(dialect, &error, &request_id);
-        response.headers_mut().insert(header::ALLOW, HeaderValue::from_static(route.method()));
-        return Ok(response);
+        return Err(Error::new(Code::MethodNotAllowed, format!("use {} here", route.method())));
+    }
+    if access == Access::Token && *shared.draining.borrow() {
+        return Err(Error::new(Code::Draining, "aimux is stopping and takes no new request"));
     }
     match route {
         Route::Hello => Ok(reply::json(200, concat!("{\"name\":\"aimux\",\"version\":\"", env!("CARGO_PKG_VERSION"), "\"}"))),
@@ -194,6 +199,16 @@ async fn respond(shared: Arc<Shared>, request: Request<Incoming>, request_id: St
             Ok(answer(job, held).await)
         }
     }
+}
+
+/// Refuses headers over the limit. The connection reads a little more than that, so that most get an answer with a body.
+fn check_size(request: &Request<Incoming>, limit: usize) -> Result<(), Error> {
+    let lines: usize = request.headers().iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
+    let target = request.uri().path_and_query().map_or(0, |path| path.as_str().len());
+    if lines + target <= limit {
+        return Ok(());
+    }
+    Err(Error::new(Code::HeadersTooLarge, format!("the request's headers are longer than {limit} bytes")))
 }
 
 fn overloaded() -> Error {
@@ -345,6 +360,23 @@ mod tests {
         for path in ["/v1", "//v1/messages", "/V1/messages", "/admin", "/v1/messages/x"] {
             assert_eq!(Route::of(path), None, "{path}");
         }
+    }
+
+    #[tokio::test]
+    async fn a_panic_costs_its_request_alone() {
+        let at_once = async { panic!("at once") };
+        let later = async {
+            tokio::task::yield_now().await;
+            panic!("after an await")
+        };
+        for error in [guarded::<()>(at_once).await.unwrap_err(), guarded::<()>(later).await.unwrap_err()] {
+            assert_eq!(error.code, Code::Bug);
+            for dialect in Dialect::ALL {
+                let answer = reply::error(dialect, &error, "req_1");
+                assert_eq!((answer.status().as_u16(), answer.headers()["x-aimux-error"].as_bytes()), (500, &b"AIMUX-E0901"[..]));
+            }
+        }
+        assert_eq!(guarded(async { Ok(7) }).await.unwrap(), 7);
     }
 
     #[test]

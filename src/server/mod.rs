@@ -29,6 +29,9 @@ use crate::secret::Secret;
 use crate::upstream::Upstreams;
 use crate::upstream::client::{Client, ClientSettings};
 
+/// Bytes of headers that are read beyond the limit, so that the refusal can be in the client's dialect.
+const HEADER_SLACK: usize = 16 << 10;
+
 /// What every request reads.
 pub(crate) struct Shared {
     table: Arc<Table>,
@@ -131,14 +134,19 @@ async fn serve_connection(stream: tokio::net::TcpStream, shared: Arc<Shared>) {
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(Duration::from_secs(limits.header_read_s))
-        .max_buf_size(limits.header_bytes.max(8192))
+        .max_buf_size(limits.header_bytes.saturating_add(HEADER_SLACK).max(8192))
         .serve_connection(TokioIo::new(stream), service);
     let mut connection = std::pin::pin!(connection);
     loop {
         tokio::select! {
             ended = connection.as_mut() => {
-                if let Err(error) = ended {
-                    tracing::debug!(%error, "a client's connection ended");
+                match ended {
+                    // hyper has answered with the bare status.
+                    Err(error) if error.is_parse_too_large() => {
+                        tracing::info!(target: "aimux::access", code = %Code::HeadersTooLarge, status = 431, "refused");
+                    }
+                    Err(error) => tracing::debug!(%error, "a client's connection ended"),
+                    Ok(()) => {}
                 }
                 return;
             }

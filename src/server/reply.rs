@@ -12,7 +12,7 @@ use http_body_util::Full;
 use hyper::body::{Body, Frame};
 use tokio::time::{Instant, Sleep};
 
-use crate::chat::{Failure, FailureKind};
+use crate::chat::{Failure, FailureKind, RetryAfter};
 use crate::dialect::{Dialect, ReplyMap, StreamEncoder};
 use crate::error::{Code, Error, Retry};
 use crate::upstream::{Answer, Preamble, Refusal, Relay};
@@ -145,6 +145,9 @@ pub(super) fn error(client: Dialect, error: &Error, request_id: &str) -> Respons
     let mut failure = Failure::from_status(row.status, message);
     if row.status == 500 {
         failure.kind = FailureKind::Server;
+    }
+    if row.retry == Retry::Later {
+        failure.retry_after = Some(RetryAfter { text: "1".to_owned(), ms: Some(1000) });
     }
     failure.code = match error.code {
         Code::UnknownModel => Some("model_not_found".to_owned()),

@@ -94,12 +94,19 @@ pub struct SendError {
     pub sent: bool,
     /// A lower-case sentence that names host and port; never a path, a query or credentials.
     pub message: String,
+    /// What to do about it.
+    pub hint: Option<&'static str>,
 }
 
 impl SendError {
     /// An error before anything was sent.
     fn unsent(kind: SendErrorKind, message: String) -> Self {
-        Self { kind, sent: false, message }
+        Self { kind, sent: false, message, hint: None }
+    }
+
+    /// The same with a hint.
+    fn hint(self, hint: &'static str) -> Self {
+        Self { hint: Some(hint), ..self }
     }
 }
 
@@ -209,7 +216,7 @@ impl Client {
             Err(error) => {
                 let after = link.traffic();
                 let message = format!("{origin} broke off before an answer: {}", body::reason(&error));
-                let error = SendError { kind: SendErrorKind::Broken, sent: after.written > before.written, message };
+                let error = SendError { kind: SendErrorKind::Broken, sent: after.written > before.written, message, hint: None };
                 Err(Unanswered { error, is_silent: after.read == before.read })
             }
         }

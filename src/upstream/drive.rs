@@ -13,7 +13,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use super::attempt::Attempted;
 use super::client::Client;
 use super::preamble::Preamble;
-use super::refusal::{Refusal, all_resting, bug};
+use super::refusal::{Refusal, all_resting, bug, full};
 use super::relay::{Patience, Relay};
 use super::settle::{Ending, Settlement};
 use crate::chat::{Failure, FailureKind, Loss, Usage};
@@ -165,6 +165,7 @@ pub async fn drive(mut job: Job) -> Answer {
                 let refusal = match verdict {
                     Verdict::LastFailure => last.unwrap_or_else(bug),
                     Verdict::AllResting(rest) => all_resting(rest),
+                    Verdict::Full(rest) => full(rest),
                     Verdict::Deadline | Verdict::ClientGone => Refusal::new(
                         Code::UpstreamTimeout,
                         Failure::new(FailureKind::Timeout, "no provider answered within the request's deadline"),
@@ -193,6 +194,7 @@ impl Job {
             usage: Usage::default(),
             losses: 0,
             ending: Ending::ClientGone,
+            code: None,
         }
     }
 
@@ -203,6 +205,7 @@ impl Job {
     fn refuse(&self, mut settlement: Settlement, refusal: Refusal) -> Answer {
         settlement.status = refusal.failure.status;
         settlement.ending = Ending::Failed;
+        settlement.code = Some(refusal.code);
         Answer::Refused(Box::new(refusal))
     }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::HeaderMap;
 
-use super::client::SendError;
+use super::client::{SendError, SendErrorKind};
 use crate::chat::{Failure, FailureKind, RetryAfter};
 use crate::error::Code;
 use crate::secret::Secret;
@@ -42,14 +42,28 @@ pub(super) fn all_resting(rest: Duration) -> Refusal {
     Refusal::new(Code::UpstreamLimited, failure)
 }
 
+pub(super) fn full(rest: Duration) -> Refusal {
+    let seconds = rest.as_secs().max(1);
+    let message = format!("the provider's own limits in the config leave no room; there is some in {seconds} s");
+    let mut failure = Failure::new(FailureKind::RateLimit, message);
+    failure.retry_after = Some(RetryAfter { text: seconds.to_string(), ms: Some(seconds * 1000) });
+    Refusal::new(Code::TooManyInFlight, failure)
+}
+
 pub(super) fn broken(provider: &str, what: &str) -> Refusal {
     let message = format!("provider \"{provider}\": {what}");
     Refusal::new(Code::UpstreamBroken, Failure::new(FailureKind::Server, message))
 }
 
 pub(super) fn unreachable(provider: &str, error: &SendError) -> Refusal {
-    let message = format!("provider \"{provider}\" could not be reached: {error}");
-    Refusal::new(Code::UpstreamFailed, Failure::new(FailureKind::Server, message))
+    let (code, kind) = match error.kind {
+        SendErrorKind::Tls => (Code::UpstreamTls, FailureKind::Server),
+        SendErrorKind::Timeout => (Code::UpstreamTimeout, FailureKind::Timeout),
+        SendErrorKind::Resolve | SendErrorKind::Connect => (Code::UpstreamFailed, FailureKind::Server),
+        SendErrorKind::Broken => (Code::UpstreamBroken, FailureKind::Server),
+    };
+    let hint = error.hint.map_or_else(String::new, |hint| format!(" ({hint})"));
+    Refusal::new(code, Failure::new(kind, format!("provider \"{provider}\" could not be reached: {error}{hint}")))
 }
 
 /// `Retry-After` of an answer: `retry-after-ms`, seconds, or a date (relayed, but not understood here).

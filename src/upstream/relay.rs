@@ -16,6 +16,7 @@ use super::client::UpstreamBody;
 use super::settle::{Ending, Settlement};
 use crate::chat::{Failure, FailureKind};
 use crate::dialect::ReplyStream;
+use crate::error::Code;
 
 /// An upstream may send usage or its sentinel after the finish signal; for so long it is waited for.
 const AFTER_FINISH: Duration = Duration::from_secs(5);
@@ -59,26 +60,29 @@ impl Relay {
         self.heard = Instant::now();
         let out = self.reply.push(chunk);
         if self.reply.progress().failure.is_some() {
-            self.close(Ending::Failed);
+            self.close(Ending::Failed, Some(Code::UpstreamFailed));
         }
         out
     }
 
     fn finish(&mut self) -> Bytes {
         let out = self.reply.end();
-        let ending = if self.reply.progress().failure.is_some() { Ending::Failed } else { Ending::Complete };
-        self.close(ending);
+        match self.reply.progress().failure {
+            Some(_) => self.close(Ending::Failed, Some(Code::UpstreamBroken)),
+            None => self.close(Ending::Complete, None),
+        }
         out
     }
 
-    fn fail(&mut self, failure: &Failure) -> Bytes {
+    fn fail(&mut self, code: Code, failure: &Failure) -> Bytes {
         let out = self.reply.fail(failure);
-        self.close(Ending::Failed);
+        self.close(Ending::Failed, Some(code));
         out
     }
 
-    fn close(&mut self, ending: Ending) {
+    fn close(&mut self, ending: Ending, code: Option<Code>) {
         self.upstream = None;
+        self.settlement.code = code;
         self.settlement.ending = ending;
         self.settlement.usage.merge(&self.reply.progress().usage);
     }
@@ -94,7 +98,9 @@ impl Relay {
                 Poll::Ready(Some(Ok(frame))) => frame.into_data().map(|chunk| self.take(chunk)).unwrap_or_default(),
                 Poll::Ready(None) => self.finish(),
                 Poll::Ready(Some(Err(_))) if self.reply.progress().finished => self.finish(),
-                Poll::Ready(Some(Err(_))) => self.fail(&Failure::new(FailureKind::Server, "the provider's answer broke off")),
+                Poll::Ready(Some(Err(_))) => {
+                    self.fail(Code::UpstreamBroken, &Failure::new(FailureKind::Server, "the provider's answer broke off"))
+                }
                 Poll::Pending => match std::task::ready!(self.poll_silence(cx)) {
                     Some(out) => out,
                     None => continue,
@@ -130,7 +136,8 @@ impl Relay {
         } else if is_finished {
             self.finish()
         } else {
-            self.fail(&Failure::new(FailureKind::Timeout, format!("the provider was silent for {} s", self.patience.idle.as_secs())))
+            let message = format!("the provider was silent for {} s", self.patience.idle.as_secs());
+            self.fail(Code::UpstreamTimeout, &Failure::new(FailureKind::Timeout, message))
         }))
     }
 }

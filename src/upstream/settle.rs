@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::drive::Upstreams;
 use crate::chat::Usage;
+use crate::error::Code;
 use crate::route::Attempts;
 
 /// How an exchange ended.
@@ -34,6 +35,8 @@ pub(super) struct Settlement {
     pub(super) usage: Usage,
     pub(super) losses: usize,
     pub(super) ending: Ending,
+    /// Why it failed.
+    pub(super) code: Option<Code>,
 }
 
 impl Drop for Settlement {
@@ -61,6 +64,7 @@ impl Drop for Settlement {
                 Ending::Complete => "complete",
                 Ending::Failed => "failed",
             },
+            code = self.code.map(tracing::field::display),
             "request"
         );
     }

@@ -53,10 +53,15 @@ pub(crate) fn config(upstreams: &[(Speaks, &Upstream)], models: &str, extra: &st
 impl Gateway {
     /// Starts with a config's text and waits until it is ready.
     pub(crate) fn start(config: &str) -> Self {
+        Self::start_with(config, &[])
+    }
+
+    /// The same with more variables.
+    pub(crate) fn start_with(config: &str, variables: &[(&str, &Path)]) -> Self {
         let home = tempfile::tempdir().unwrap();
         let path = home.path().join("aimux.yaml");
         std::fs::write(&path, config).unwrap();
-        Self::spawn(home, &["serve", "--config", path.to_str().unwrap()])
+        Self::spawn(home, &["serve", "--config", path.to_str().unwrap()], variables)
     }
 
     /// One upstream; every model goes to `up0/up-model`.
@@ -66,12 +71,19 @@ impl Gateway {
 
     /// `aimux serve --demo`.
     pub(crate) fn demo() -> Self {
-        Self::spawn(tempfile::tempdir().unwrap(), &["serve", "--demo", "--listen", "127.0.0.1:0"])
+        Self::spawn(tempfile::tempdir().unwrap(), &["serve", "--demo", "--listen", "127.0.0.1:0"], &[])
     }
 
-    fn spawn(home: tempfile::TempDir, args: &[&str]) -> Self {
+    fn spawn(home: tempfile::TempDir, args: &[&str], variables: &[(&str, &Path)]) -> Self {
         let log = std::fs::File::create(home.path().join("stderr")).unwrap();
-        let mut child = aimux(home.path()).args(args).stdout(Stdio::piped()).stderr(log).stdin(Stdio::null()).spawn().unwrap();
+        let mut child = aimux(home.path())
+            .args(args)
+            .envs(variables.iter().copied())
+            .stdout(Stdio::piped())
+            .stderr(log)
+            .stdin(Stdio::null())
+            .spawn()
+            .unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let mut greeting = Vec::new();
         for line in lines.by_ref().map_while(Result::ok) {

@@ -62,7 +62,8 @@ pub(crate) fn send(port: u16, method: &str, path: &str, headers: &[(&str, &str)]
     read_head(stream, method, began)
 }
 
-fn read_head(stream: TcpStream, method: &str, began: Instant) -> Reply {
+/// Reads the head of a reply to what was written by hand.
+pub(crate) fn read_head(stream: TcpStream, method: &str, began: Instant) -> Reply {
     let mut reader = BufReader::new(stream);
     let mut line = String::new();
     std::io::BufRead::read_line(&mut reader, &mut line).unwrap();

@@ -12,6 +12,7 @@
 
 mod access;
 mod claude;
+mod error_codes;
 mod failures;
 mod gateway;
 mod http;

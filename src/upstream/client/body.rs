@@ -61,7 +61,7 @@ impl UpstreamBody {
                 Poll::Ready(Some(Ok(frame))) => frame,
                 Poll::Ready(Some(Err(error))) => {
                     let message = format!("{} broke off in its answer: {}", self.origin, reason(&error));
-                    return Poll::Ready(Some(Err(SendError { kind: SendErrorKind::Broken, sent: true, message })));
+                    return Poll::Ready(Some(Err(SendError { kind: SendErrorKind::Broken, sent: true, message, hint: None })));
                 }
             };
             match frame.into_data() {

@@ -10,7 +10,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::pool::Link;
 use super::stream::{Stream, Watched};
-use super::tls::Tls;
+use super::tls::{self, Tls};
 use super::{Origin, SendError, SendErrorKind};
 
 /// Opens a connection to `origin`.
@@ -28,7 +28,10 @@ pub(super) async fn dial(origin: &Origin, tls: &Tls, limit: Duration) -> Result<
 async fn open(origin: &Origin, tls: &Tls, deadline: Instant) -> Result<Stream, SendError> {
     let addresses: Vec<SocketAddr> = match tokio::net::lookup_host((&*origin.host, origin.port)).await {
         Ok(found) => found.collect(),
-        Err(error) => return Err(SendError::unsent(SendErrorKind::Resolve, format!("the name {} was not found: {error}", origin.host))),
+        Err(error) => {
+            return Err(SendError::unsent(SendErrorKind::Resolve, format!("the name {} was not found: {error}", origin.host))
+                .hint("check base_url, and the network"));
+        }
     };
     let tcp = connect(origin, &addresses, deadline).await?;
     // Small events must leave at once. A socket that refuses the option still works.
@@ -38,7 +41,7 @@ async fn open(origin: &Origin, tls: &Tls, deadline: Instant) -> Result<Stream, S
     }
     match tls.connect(&origin.host, tcp).await {
         Ok(stream) => Ok(Stream::Tls(Box::new(stream))),
-        Err(error) => Err(SendError::unsent(SendErrorKind::Tls, format!("TLS with {origin} failed: {error}"))),
+        Err(error) => Err(SendError::unsent(SendErrorKind::Tls, format!("TLS with {origin} failed: {error}")).hint(tls::advice(&error))),
     }
 }
 
@@ -58,5 +61,5 @@ async fn connect(origin: &Origin, addresses: &[SocketAddr], deadline: Instant) -
 }
 
 fn too_slow(origin: &Origin) -> SendError {
-    SendError::unsent(SendErrorKind::Timeout, format!("{origin} took too long to connect"))
+    SendError::unsent(SendErrorKind::Timeout, format!("{origin} took too long to connect")).hint("limits.connect_s is the limit")
 }

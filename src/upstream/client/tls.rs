@@ -4,7 +4,7 @@ use std::io;
 use std::sync::Arc;
 
 use rustls::pki_types::ServerName;
-use rustls::{ClientConfig, RootCertStore};
+use rustls::{CertificateError, ClientConfig, RootCertStore};
 use tokio::net::TcpStream;
 use tokio::sync::OnceCell;
 use tokio_rustls::TlsConnector;
@@ -60,4 +60,22 @@ fn config(roots: RootCertStore) -> Result<ClientConfig, rustls::Error> {
     let mut config = builder.with_root_certificates(roots).with_no_client_auth();
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(config)
+}
+
+/// What to do about a handshake that failed.
+pub(super) fn advice(error: &io::Error) -> &'static str {
+    let cause = error.get_ref().and_then(|cause| cause.downcast_ref::<rustls::Error>());
+    match cause {
+        Some(rustls::Error::InvalidCertificate(fault)) => match fault {
+            CertificateError::UnknownIssuer => "for a CA of your own, set SSL_CERT_FILE to its certificate",
+            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+                "the certificate is for another name: check the host in base_url"
+            }
+            CertificateError::Expired | CertificateError::ExpiredContext { .. } => "renew the certificate, or check this machine's clock",
+            CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => "check this machine's clock",
+            _ => "the provider's certificate cannot be used",
+        },
+        Some(rustls::Error::InvalidMessage(_)) => "the port speaks no TLS: plain http needs an http:// base_url",
+        _ => "check base_url; a proxy may stand in between",
+    }
 }
