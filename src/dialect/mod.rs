@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use bytes::Bytes;
 
 use crate::chat::{ChatRequest, ChatResponse, Event, Failure, Loss, Usage};
-use crate::wire::sse::Frame;
+use crate::wire::sse::{Frame, Splitter};
 
 pub mod anthropic;
 pub(crate) mod failure;
@@ -16,6 +16,7 @@ pub(crate) mod history;
 pub(crate) mod names;
 pub mod openai_chat;
 pub mod quirks;
+pub(crate) mod tap;
 pub mod transcode;
 
 pub use quirks::Quirks;
@@ -148,6 +149,20 @@ pub trait StreamDecoder: Send {
     fn frame(&mut self, frame: &Frame, out: &mut Vec<Event>);
     /// The stream has ended: gives the terminal that is still owed, which is a failure when none was earned.
     fn end(&mut self, out: &mut Vec<Event>);
+    /// Reads a stream that is there whole. A frame of more than `frame_max` bytes ends it.
+    fn whole(&mut self, body: &[u8], frame_max: usize) -> Vec<Event> {
+        let mut events = Vec::new();
+        let mut splitter = Splitter::new(frame_max);
+        splitter.push(body);
+        while let Ok(Some(frame)) = splitter.next_frame() {
+            self.frame(&frame, &mut events);
+        }
+        if let Some(frame) = splitter.finish() {
+            self.frame(&frame, &mut events);
+        }
+        self.end(&mut events);
+        events
+    }
 }
 
 /// Writes a stream for a client; keeps the client's grammar whatever comes.

@@ -12,13 +12,12 @@ use super::headers;
 use super::preamble::Held;
 use super::refusal::{Refusal, broken, retry_after, scrub, unreachable};
 use super::relay::read_whole;
-use crate::chat::{ChatResponse, Event, Failure, FailureKind, Loss, Usage};
+use crate::chat::{ChatResponse, Failure, FailureKind, Loss, Usage};
 use crate::dialect::transcode::{Rendered, Transcoder, render};
 use crate::dialect::{Progress, ReplyMap, ReplyStream, StreamDecoder};
 use crate::error::Code;
 use crate::route::Target;
 use crate::route::table::Key;
-use crate::wire::sse::Splitter;
 
 /// The most bytes of an error body that are read.
 const ERROR_BODY_MAX: usize = 1 << 20;
@@ -258,7 +257,7 @@ impl Job {
             return (codec.decode_response)(body, map, &endpoint.quirks).map(|response| (response, true));
         }
         let mut decoder = (codec.stream_decoder)(map, &endpoint.quirks);
-        let events = decode_stream(decoder.as_mut(), body, self.limits.frame_bytes);
+        let events = decoder.whole(body, self.limits.frame_bytes);
         ChatResponse::from_events(events).map(|response| (response, false))
     }
 
@@ -294,21 +293,6 @@ impl Job {
         let reply = Box::new(Done(Progress { content: true, finished: true, failure: None, usage }));
         Attempted::Content(Box::new(Begun { reply, upstream: None, held: out.into(), headers }))
     }
-}
-
-/// All events of a stream that is there whole.
-fn decode_stream(decoder: &mut dyn StreamDecoder, body: &[u8], frame_max: usize) -> Vec<Event> {
-    let mut events = Vec::new();
-    let mut splitter = Splitter::new(frame_max);
-    splitter.push(body);
-    while let Ok(Some(frame)) = splitter.next_frame() {
-        decoder.frame(&frame, &mut events);
-    }
-    if let Some(frame) = splitter.finish() {
-        decoder.frame(&frame, &mut events);
-    }
-    decoder.end(&mut events);
-    events
 }
 
 /// A reply of which nothing more comes.

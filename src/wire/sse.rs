@@ -23,6 +23,14 @@ impl Frame {
     pub fn is_comment(&self) -> bool {
         self.data.is_empty()
     }
+
+    /// Whether it is no event at all but a piece of another body: JSON or a web page in place of an event stream.
+    #[must_use]
+    pub fn is_foreign(&self) -> bool {
+        let raw = self.raw.trim_ascii();
+        let fields: [&[u8]; 5] = [b":", b"data", b"event", b"id", b"retry"];
+        self.data.is_empty() && !raw.is_empty() && !fields.iter().any(|field| raw.starts_with(field))
+    }
 }
 
 /// A frame grew past the limit, in bytes.

@@ -11,6 +11,7 @@ use super::failure::read_failure;
 mod error;
 mod history;
 mod media;
+mod mended;
 mod messages_out;
 mod request_in;
 mod request_out;

@@ -4,87 +4,18 @@
 //! Start with [`Decoder`].
 
 use bytes::Bytes;
-use serde::Deserialize;
 
 use super::response::{decode_response, read_stop_reason, read_usage, settle_stop, unique_id};
-use super::wire::{Raw, WireBlock};
+use super::wire::{Raw, WireBlock, WireDelta, WireEvent, WireStart, parse_event, read};
 use crate::chat::{BlockStart, Delta, Event, Failure, FailureKind, Opaque, StopReason, Usage};
 use crate::dialect::failure::{disguised_failure, read_failure};
 use crate::dialect::{Quirks, ReplyMap, StreamDecoder};
 use crate::wire::Text;
 use crate::wire::sse::Frame;
 
-/// The data of any event.
-#[derive(Deserialize)]
-pub(super) struct WireEvent<'a> {
-    #[serde(borrow, default, rename = "type")]
-    pub(super) kind: Raw<'a>,
-    #[serde(borrow, default)]
-    pub(super) message: Raw<'a>,
-    #[serde(borrow, default)]
-    pub(super) index: Raw<'a>,
-    #[serde(borrow, default)]
-    pub(super) content_block: Raw<'a>,
-    #[serde(borrow, default)]
-    pub(super) delta: Raw<'a>,
-    #[serde(borrow, default)]
-    pub(super) usage: Raw<'a>,
-    #[serde(borrow, default)]
-    pub(super) error: Raw<'a>,
-}
-
-/// The `message` of `message_start`.
-#[derive(Deserialize)]
-pub(super) struct WireStart<'a> {
-    #[serde(borrow, default)]
-    id: Raw<'a>,
-    #[serde(borrow, default)]
-    pub(super) model: Raw<'a>,
-    #[serde(borrow, default)]
-    pub(super) usage: Raw<'a>,
-}
-
-/// The `delta` of `content_block_delta` and `message_delta`.
-#[derive(Deserialize)]
-pub(super) struct WireDelta<'a> {
-    #[serde(borrow, default, rename = "type")]
-    kind: Raw<'a>,
-    #[serde(borrow, default)]
-    text: Raw<'a>,
-    #[serde(borrow, default)]
-    thinking: Raw<'a>,
-    #[serde(borrow, default)]
-    signature: Raw<'a>,
-    #[serde(borrow, default)]
-    partial_json: Raw<'a>,
-    #[serde(borrow, default)]
-    pub(super) stop_reason: Raw<'a>,
-    #[serde(borrow, default)]
-    stop_sequence: Raw<'a>,
-    #[serde(borrow, default)]
-    usage: Raw<'a>,
-}
-
 /// The failure of a stream that ends in the middle.
 pub(super) fn broken_off() -> Failure {
     Failure::new(FailureKind::Server, "the provider's stream ended before the answer was complete")
-}
-
-/// What a frame without data is: an ordinary comment or lone field, or a body that is no event stream at all.
-pub(super) fn is_foreign_body(frame: &Frame) -> bool {
-    let raw = frame.raw.trim_ascii();
-    let fields: [&[u8]; 5] = [b":", b"data", b"event", b"id", b"retry"];
-    frame.data.is_empty() && !raw.is_empty() && !fields.iter().any(|field| raw.starts_with(field))
-}
-
-/// A string member, `None` when missing, null or no string.
-pub(super) fn read(raw: Raw<'_>) -> Option<String> {
-    Text::from_raw(raw?).map(|text| text.read().into_owned())
-}
-
-/// Parses an event's data; `None` when it is no JSON object.
-pub(super) fn parse_event(data: &Bytes) -> Option<WireEvent<'_>> {
-    serde_json::from_slice(data).ok()
 }
 
 /// The state of one stream from an upstream.
@@ -366,7 +297,7 @@ impl StreamDecoder for Decoder {
         if self.is_over {
             return;
         }
-        if !self.has_events && is_foreign_body(frame) {
+        if !self.has_events && frame.is_foreign() {
             return self.whole_body(&frame.raw, out);
         }
         let data = frame.data.trim_ascii();

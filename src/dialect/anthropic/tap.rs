@@ -5,20 +5,18 @@
 //! whole. Deltas, which are nearly everything, are told by their event name and not parsed. Start with [`Tap::push`].
 
 use bytes::Bytes;
-use serde_json::Value;
 
 use super::error::write_error_event;
+use super::mended::{Nothing, with_usage, write_shifted};
 use super::response::{decode_response, read_usage, with_model};
-use super::stream_in::{WireDelta, WireEvent, WireStart, broken_off, is_foreign_body, merge_usage, parse_event, read};
+use super::stream_in::{broken_off, merge_usage};
 use super::stream_out::{Encoder, write_block_start, write_event, write_message_start};
-use super::wire::WireBlock;
-use crate::chat::{BlockStart, Failure, FailureKind, Usage};
+use super::wire::{WireDelta, WireEvent, WireStart, parse_event, read};
+use crate::chat::{BlockStart, Failure, FailureKind};
 use crate::dialect::failure::{disguised_failure, read_failure};
+use crate::dialect::tap::{FRAME_MAX, Verdict};
 use crate::dialect::{Progress, Quirks, ReplyMap, ReplyStream, StreamEncoder};
-use crate::wire::sse::{Frame, Splitter};
-
-/// The longest event that is relayed, in bytes.
-const FRAME_MAX: usize = 16 << 20;
+use crate::wire::sse::{self, Frame, Splitter};
 
 /// The state of one relayed stream.
 pub(super) struct Tap {
@@ -39,23 +37,6 @@ pub(super) struct Tap {
     next_index: u64,
     /// How far the upstream's block numbers are behind ours.
     shift: u64,
-}
-
-/// The empty delta of a block's kind.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Nothing {
-    Text,
-    Thinking,
-    Arguments,
-    /// The kind has none.
-    Ping,
-}
-
-/// What becomes of a frame.
-enum Verdict {
-    Pass,
-    Drop,
-    Replace(Vec<u8>),
 }
 
 impl Tap {
@@ -80,7 +61,7 @@ impl Tap {
         if self.is_over {
             return Verdict::Drop;
         }
-        if !self.has_events && is_foreign_body(frame) {
+        if !self.has_events && frame.is_foreign() {
             return self.whole_body(&frame.raw);
         }
         if frame.data.is_empty() {
@@ -156,7 +137,7 @@ impl Tap {
         }
         let Some(named) = named else { return Verdict::Pass };
         let mut out = Vec::with_capacity(named.len() + 32);
-        crate::wire::sse::write(&mut out, "message_start", &named);
+        sse::write(&mut out, "message_start", &named);
         Verdict::Replace(out)
     }
 
@@ -172,7 +153,7 @@ impl Tap {
         if kind == "content_block_start" {
             self.close_ours(&mut before);
             let at = index.unwrap_or(self.next_index.saturating_sub(self.shift)) + self.shift;
-            self.open = Some((at, nothing_of(event)));
+            self.open = Some((at, Nothing::of(event)));
             self.next_index = at + 1;
         }
         if self.shift > 0
@@ -184,7 +165,7 @@ impl Tap {
         if before.is_empty() {
             return Verdict::Pass;
         }
-        crate::wire::sse::write(&mut before, kind, data);
+        sse::write(&mut before, kind, data);
         Verdict::Replace(before)
     }
 
@@ -215,7 +196,7 @@ impl Tap {
         if out.is_empty() {
             return Verdict::Pass;
         }
-        crate::wire::sse::write(&mut out, kind, data);
+        sse::write(&mut out, kind, data);
         Verdict::Replace(out)
     }
 
@@ -316,7 +297,7 @@ impl ReplyStream for Tap {
         let mut out = Vec::new();
         if let Some(frame) = self.splitter.finish() {
             // A last frame without its blank line counts when it is whole.
-            let is_body = !self.has_events && is_foreign_body(&frame);
+            let is_body = !self.has_events && frame.is_foreign();
             let is_whole = is_body || serde_json::from_slice::<&serde_json::value::RawValue>(&frame.data).is_ok();
             if is_whole {
                 match self.frame(&frame) {
@@ -368,7 +349,7 @@ impl ReplyStream for Tap {
             self.shift += 1;
         }
         if let Some((at, nothing)) = self.open {
-            write_nothing(&mut out, at, nothing);
+            nothing.write(&mut out, at);
         }
         out.into()
     }
@@ -384,59 +365,4 @@ impl ReplyStream for Tap {
     fn progress(&self) -> &Progress {
         &self.progress
     }
-}
-
-fn nothing_of(event: &WireEvent<'_>) -> Nothing {
-    let kind = event.content_block.and_then(|raw| serde_json::from_str::<WireBlock<'_>>(raw.get()).ok()).and_then(|block| read(block.kind));
-    match kind.as_deref() {
-        Some("text") => Nothing::Text,
-        Some("thinking") => Nothing::Thinking,
-        Some("tool_use" | "server_tool_use" | "mcp_tool_use") => Nothing::Arguments,
-        _ => Nothing::Ping,
-    }
-}
-
-fn write_nothing(out: &mut Vec<u8>, at: u64, nothing: Nothing) {
-    let (kind, member) = match nothing {
-        Nothing::Text => ("text_delta", "text"),
-        Nothing::Thinking => ("thinking_delta", "thinking"),
-        Nothing::Arguments => ("input_json_delta", "partial_json"),
-        Nothing::Ping => return write_event(out, "ping", |_| {}),
-    };
-    write_event(out, "content_block_delta", |event| {
-        event.json("index", at).json("delta", format_args!(r#"{{"type":"{kind}","{member}":""}}"#));
-    });
-}
-
-/// The event with another block number, the rest of its data verbatim.
-fn write_shifted(out: &mut Vec<u8>, kind: &str, data: &Bytes, token: &str, index: u64) {
-    let at = (token.as_ptr() as usize).saturating_sub(data.as_ptr() as usize);
-    let (head, tail) = (data.get(..at).unwrap_or_default(), data.get(at + token.len()..).unwrap_or_default());
-    crate::wire::sse::write(out, kind, &[head, index.to_string().as_bytes(), tail].concat());
-}
-
-/// The event with a usage object that has both counts, zeros where nothing is known: without them three SDKs crash.
-fn with_usage(kind: &str, data: &Bytes, path: &[&str], usage: Usage) -> Vec<u8> {
-    let mut out = Vec::new();
-    let Ok(mut whole) = serde_json::from_slice::<Value>(data) else {
-        crate::wire::sse::write(&mut out, kind, data);
-        return out;
-    };
-    let mut place = &mut whole;
-    for name in path {
-        if !place.is_object() {
-            *place = Value::Object(serde_json::Map::new());
-        }
-        place = &mut place[*name];
-    }
-    if !place.is_object() {
-        *place = Value::Object(serde_json::Map::new());
-    }
-    for (name, known) in [("input_tokens", usage.input), ("output_tokens", usage.output)] {
-        if !place[name].is_u64() {
-            place[name] = known.unwrap_or(0).into();
-        }
-    }
-    crate::wire::sse::write(&mut out, kind, whole.to_string().as_bytes());
-    out
 }

@@ -2,6 +2,7 @@
 //!
 //! Source: the Messages API reference (docs.anthropic.com, 2026-06).
 
+use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -108,6 +109,67 @@ pub(super) struct WireOptions<'a> {
     pub(super) schema: Raw<'a>,
     #[serde(borrow, default)]
     pub(super) description: Raw<'a>,
+}
+
+/// The data of any event.
+#[derive(Deserialize)]
+pub(super) struct WireEvent<'a> {
+    #[serde(borrow, default, rename = "type")]
+    pub(super) kind: Raw<'a>,
+    #[serde(borrow, default)]
+    pub(super) message: Raw<'a>,
+    #[serde(borrow, default)]
+    pub(super) index: Raw<'a>,
+    #[serde(borrow, default)]
+    pub(super) content_block: Raw<'a>,
+    #[serde(borrow, default)]
+    pub(super) delta: Raw<'a>,
+    #[serde(borrow, default)]
+    pub(super) usage: Raw<'a>,
+    #[serde(borrow, default)]
+    pub(super) error: Raw<'a>,
+}
+
+/// The `message` of `message_start`.
+#[derive(Deserialize)]
+pub(super) struct WireStart<'a> {
+    #[serde(borrow, default)]
+    pub(super) id: Raw<'a>,
+    #[serde(borrow, default)]
+    pub(super) model: Raw<'a>,
+    #[serde(borrow, default)]
+    pub(super) usage: Raw<'a>,
+}
+
+/// The `delta` of `content_block_delta` and `message_delta`.
+#[derive(Deserialize)]
+pub(super) struct WireDelta<'a> {
+    #[serde(borrow, default, rename = "type")]
+    pub(super) kind: Raw<'a>,
+    #[serde(borrow, default)]
+    pub(super) text: Raw<'a>,
+    #[serde(borrow, default)]
+    pub(super) thinking: Raw<'a>,
+    #[serde(borrow, default)]
+    pub(super) signature: Raw<'a>,
+    #[serde(borrow, default)]
+    pub(super) partial_json: Raw<'a>,
+    #[serde(borrow, default)]
+    pub(super) stop_reason: Raw<'a>,
+    #[serde(borrow, default)]
+    pub(super) stop_sequence: Raw<'a>,
+    #[serde(borrow, default)]
+    pub(super) usage: Raw<'a>,
+}
+
+/// A string member, `None` when missing, null or no string.
+pub(super) fn read(raw: Raw<'_>) -> Option<String> {
+    Text::from_raw(raw?).map(|text| text.read().into_owned())
+}
+
+/// Parses an event's data; `None` when it is no JSON object.
+pub(super) fn parse_event(data: &Bytes) -> Option<WireEvent<'_>> {
+    serde_json::from_slice(data).ok()
 }
 
 /// Parses `raw` as `T`, an object or list of a known shape.

@@ -1,10 +1,9 @@
 //! Reads an upstream's Chat stream: frames in, events out. Also a whole answer, asked for or not.
 
+use super::answer::Answer;
 use crate::chat::{ChatResponse, Event, Failure, FailureKind};
 use crate::dialect::{Quirks, ReplyMap, StreamDecoder, failure};
-use crate::wire::sse::{Frame, Splitter};
-
-use super::answer::Answer;
+use crate::wire::sse::Frame;
 
 /// The most bytes of a body that is no event stream, as it is gathered.
 const BODY_MAX: usize = 16 << 20;
@@ -22,7 +21,7 @@ impl Decoder {
     }
 
     /// A body that is no event stream: one JSON answer, an error, a web page.
-    fn whole(&mut self, out: &mut Vec<Event>) {
+    fn body(&mut self, out: &mut Vec<Event>) {
         let body = std::mem::take(&mut self.body);
         if let Some(failure) = failure::disguised_failure(&body) {
             return self.answer.fail(failure, out);
@@ -30,13 +29,6 @@ impl Decoder {
         self.answer.chunk(&body, out);
         self.answer.done(out);
     }
-}
-
-/// Whether a frame without data is something that event streams have no name for.
-pub(super) fn is_foreign(frame: &Frame) -> bool {
-    let start = frame.raw.trim_ascii_start();
-    let is_field = |name: &[u8]| start.starts_with(name);
-    frame.data.is_empty() && !start.is_empty() && ![&b":"[..], b"event", b"id", b"retry", b"data"].into_iter().any(is_field)
 }
 
 /// Whether a frame's data is the sentinel at the end.
@@ -50,12 +42,12 @@ impl StreamDecoder for Decoder {
             return;
         }
         let data = frame.data.trim_ascii();
-        if is_foreign(frame) || (!self.body.is_empty() && data.is_empty()) {
+        if frame.is_foreign() || (!self.body.is_empty() && data.is_empty()) {
             if self.body.len() + frame.raw.len() <= BODY_MAX {
                 self.body.extend_from_slice(&frame.raw);
             }
             if !self.answer.is_started() && serde_json::from_slice::<&serde_json::value::RawValue>(&self.body).is_ok() {
-                self.whole(out);
+                self.body(out);
             }
         } else if is_done(data) {
             self.answer.done(out);
@@ -68,7 +60,7 @@ impl StreamDecoder for Decoder {
 
     fn end(&mut self, out: &mut Vec<Event>) {
         if !self.answer.is_over() && !self.answer.is_started() && !self.body.is_empty() {
-            self.whole(out);
+            self.body(out);
         }
         self.answer.end(out);
     }
@@ -80,20 +72,9 @@ impl StreamDecoder for Decoder {
 /// The failure that the body really is: an error object, a web page, an answer without choices.
 pub(super) fn whole(body: &[u8], map: &ReplyMap, quirks: &Quirks) -> Result<ChatResponse, Failure> {
     let body = body.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(body).trim_ascii();
-    let mut events = Vec::new();
     if body.starts_with(b"data:") || body.starts_with(b":") {
         // Some servers stream whatever they are asked for.
-        let mut decoder = Decoder::new(map, quirks);
-        let mut splitter = Splitter::new(body.len().max(1));
-        splitter.push(body);
-        while let Ok(Some(frame)) = splitter.next_frame() {
-            decoder.frame(&frame, &mut events);
-        }
-        if let Some(frame) = splitter.finish() {
-            decoder.frame(&frame, &mut events);
-        }
-        decoder.end(&mut events);
-        return ChatResponse::from_events(events);
+        return ChatResponse::from_events(Decoder::new(map, quirks).whole(body, body.len().max(1)));
     }
     if let Some(failure) = failure::disguised_failure(body) {
         return Err(failure);
@@ -102,6 +83,7 @@ pub(super) fn whole(body: &[u8], map: &ReplyMap, quirks: &Quirks) -> Result<Chat
     if !has_choices {
         return Err(Failure::new(FailureKind::Server, "the provider's answer has no choices"));
     }
+    let mut events = Vec::new();
     let mut answer = Answer::new(map, quirks);
     answer.chunk(body, &mut events);
     answer.done(&mut events);

@@ -10,15 +10,13 @@ use serde_json::value::RawValue;
 
 use super::chunk::{self, Chunk, Delta, Finish};
 use super::error;
-use super::stream_in::{self, is_done, is_foreign};
+use super::stream_in::{self, is_done};
 use super::stream_out::Encoder;
 use crate::chat::{Failure, FailureKind};
+use crate::dialect::tap::{FRAME_MAX, Verdict};
 use crate::dialect::{Progress, Quirks, ReplyMap, ReplyStream, StreamEncoder, failure};
 use crate::wire::json::Members;
 use crate::wire::sse::{Frame, Splitter};
-
-/// The longest event, in bytes.
-const FRAME_MAX: usize = 16 << 20;
 
 /// The relay.
 pub(super) struct Tap {
@@ -35,13 +33,6 @@ pub(super) struct Tap {
     /// What came in place of an event stream.
     body: Vec<u8>,
     quirks: Quirks,
-}
-
-/// What becomes of a frame.
-enum Verdict {
-    Pass,
-    Drop,
-    Replace(Vec<u8>),
 }
 
 impl Tap {
@@ -86,7 +77,7 @@ impl Tap {
                 out.extend_from_slice(&chunk[..start]);
             }
             if !is_untouched {
-                write(verdict, &raw, out);
+                verdict.write(&raw, out);
             }
             start = end;
         }
@@ -99,7 +90,7 @@ impl Tap {
     }
 
     fn frame(&mut self, frame: &Frame) -> Verdict {
-        if is_foreign(frame) || (!self.body.is_empty() && frame.data.is_empty()) {
+        if frame.is_foreign() || (!self.body.is_empty() && frame.data.is_empty()) {
             if self.body.len() + frame.raw.len() <= FRAME_MAX {
                 self.body.extend_from_slice(&frame.raw);
             }
@@ -206,13 +197,13 @@ impl Tap {
             match self.splitter.next_frame() {
                 Ok(Some(frame)) => {
                     let verdict = self.frame(&frame);
-                    write(verdict, &frame.raw, out);
+                    verdict.write(&frame.raw, out);
                 }
                 Ok(None) => break,
                 Err(long) => {
                     if !self.is_over {
                         let verdict = self.failed(Failure::new(FailureKind::Server, long.to_string()));
-                        write(verdict, &Bytes::new(), out);
+                        verdict.write(&Bytes::new(), out);
                     }
                     break;
                 }
@@ -236,17 +227,9 @@ impl Tap {
             }
             Err(failure) => {
                 let verdict = self.failed(failure);
-                write(verdict, &Bytes::new(), out);
+                verdict.write(&Bytes::new(), out);
             }
         }
-    }
-}
-
-fn write(verdict: Verdict, raw: &[u8], out: &mut Vec<u8>) {
-    match verdict {
-        Verdict::Pass => out.extend_from_slice(raw),
-        Verdict::Drop => {}
-        Verdict::Replace(with) => out.extend_from_slice(&with),
     }
 }
 
@@ -339,7 +322,7 @@ impl ReplyStream for Tap {
             let verdict = self.frame(&frame);
             match verdict {
                 Verdict::Pass => crate::wire::sse::write(&mut out, "", &frame.data),
-                other => write(other, &frame.raw, &mut out),
+                other => other.write(&frame.raw, &mut out),
             }
         }
         if self.is_over {
@@ -350,7 +333,7 @@ impl ReplyStream for Tap {
             out.extend_from_slice(b"data: [DONE]\n\n");
         } else {
             let verdict = self.failed(Failure::new(FailureKind::Server, "the provider's answer broke off before its end"));
-            write(verdict, &[], &mut out);
+            verdict.write(&[], &mut out);
         }
         out.into()
     }
