@@ -20,5 +20,6 @@ mod lifecycle;
 mod real_clients;
 mod replies;
 mod same_dialect;
+mod tls;
 mod translated;
 mod upstream;

@@ -76,6 +76,7 @@ pub(super) fn advice(error: &io::Error) -> &'static str {
             _ => "the provider's certificate cannot be used",
         },
         Some(rustls::Error::InvalidMessage(_)) => "the port speaks no TLS: plain http needs an http:// base_url",
+        _ if error.kind() == io::ErrorKind::UnexpectedEof => "the port may speak no TLS: plain http needs an http:// base_url",
         _ => "check base_url; a proxy may stand in between",
     }
 }
