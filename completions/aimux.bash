@@ -34,6 +34,12 @@ _aimux() {
             aimux,serve)
                 cmd="aimux__subcmd__serve"
                 ;;
+            aimux,status)
+                cmd="aimux__subcmd__status"
+                ;;
+            aimux,stop)
+                cmd="aimux__subcmd__stop"
+                ;;
             aimux__subcmd__config,reference)
                 cmd="aimux__subcmd__config__subcmd__reference"
                 ;;
@@ -62,7 +68,7 @@ _aimux() {
 
     case "${cmd}" in
         aimux)
-            opts="-h -V --config --help --version serve run keys config env generate"
+            opts="-h -V --config --help --version serve run keys config status stop env generate"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -304,7 +310,7 @@ _aimux() {
             return 0
             ;;
         aimux__subcmd__serve)
-            opts="-h --listen --demo --passphrase-stdin --log --log-format --config --help"
+            opts="-h --listen --demo --passphrase-stdin --on-demand --log --log-format --config --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -322,6 +328,42 @@ _aimux() {
                     COMPREPLY=($(compgen -W "text json" -- "${cur}"))
                     return 0
                     ;;
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        aimux__subcmd__status)
+            opts="-h --json --config --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        aimux__subcmd__stop)
+            opts="-h --config --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
                 --config)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0

@@ -31,6 +31,8 @@ complete -c aimux -n "__fish_aimux_needs_command" -f -a "serve" -d 'Serve client
 complete -c aimux -n "__fish_aimux_needs_command" -f -a "run" -d 'Run a client program with its environment set for aimux'
 complete -c aimux -n "__fish_aimux_needs_command" -f -a "keys" -d 'Keep providers\' keys in age files'
 complete -c aimux -n "__fish_aimux_needs_command" -f -a "config" -d 'Check the config'
+complete -c aimux -n "__fish_aimux_needs_command" -f -a "status" -d 'Tell whether the config\'s server runs, and where'
+complete -c aimux -n "__fish_aimux_needs_command" -f -a "stop" -d 'Stop the config\'s server; requests in flight are answered first'
 complete -c aimux -n "__fish_aimux_needs_command" -f -a "env" -d 'Print the environment that makes clients of this shell use aimux'
 complete -c aimux -n "__fish_aimux_needs_command" -f -a "generate" -d 'Write completions or man pages'
 complete -c aimux -n "__fish_aimux_using_subcommand serve" -l listen -d 'The address to listen on, instead of the config\'s' -r
@@ -40,6 +42,7 @@ json\t'One JSON object a line'"
 complete -c aimux -n "__fish_aimux_using_subcommand serve" -l config -d 'The config file [default: config.yaml in aimux\'s config folder]' -r -F
 complete -c aimux -n "__fish_aimux_using_subcommand serve" -l demo -d 'Serve a built-in demo model: needs no config, account or key'
 complete -c aimux -n "__fish_aimux_using_subcommand serve" -l passphrase-stdin -d 'Read the passphrase of the identity from standard input'
+complete -c aimux -n "__fish_aimux_using_subcommand serve" -l on-demand -d 'Leave the session of the command that starts it'
 complete -c aimux -n "__fish_aimux_using_subcommand serve" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c aimux -n "__fish_aimux_using_subcommand run" -l config -d 'The config file [default: config.yaml in aimux\'s config folder]' -r -F
 complete -c aimux -n "__fish_aimux_using_subcommand run" -s h -l help -d 'Print help (see more with \'--help\')'
@@ -74,6 +77,11 @@ complete -c aimux -n "__fish_aimux_using_subcommand config; and __fish_seen_subc
 complete -c aimux -n "__fish_aimux_using_subcommand config; and __fish_seen_subcommand_from schema" -s h -l help -d 'Print help'
 complete -c aimux -n "__fish_aimux_using_subcommand config; and __fish_seen_subcommand_from reference" -l config -d 'The config file [default: config.yaml in aimux\'s config folder]' -r -F
 complete -c aimux -n "__fish_aimux_using_subcommand config; and __fish_seen_subcommand_from reference" -s h -l help -d 'Print help'
+complete -c aimux -n "__fish_aimux_using_subcommand status" -l config -d 'The config file [default: config.yaml in aimux\'s config folder]' -r -F
+complete -c aimux -n "__fish_aimux_using_subcommand status" -l json -d 'Print JSON'
+complete -c aimux -n "__fish_aimux_using_subcommand status" -s h -l help -d 'Print help'
+complete -c aimux -n "__fish_aimux_using_subcommand stop" -l config -d 'The config file [default: config.yaml in aimux\'s config folder]' -r -F
+complete -c aimux -n "__fish_aimux_using_subcommand stop" -s h -l help -d 'Print help'
 complete -c aimux -n "__fish_aimux_using_subcommand env" -l shell -d 'The shell whose syntax is printed' -r -f -a "bash\t'bash, and any POSIX shell'
 zsh\t'zsh'
 fish\t'fish'

@@ -33,8 +33,8 @@ pub(crate) enum Shell {
 
 /// Prints the lines for the running server, else for the address of the config.
 pub(crate) fn run(args: &EnvArgs, path: Option<PathBuf>, environment: &Environment) -> Result<ExitCode, CliError> {
-    let known = super::run::known_server(path, environment)?;
-    output::print(&shell_lines(args.shell, &known.base_url, &known.token));
+    let server = super::known::find(path, environment)?;
+    output::print(&shell_lines(args.shell, &server.base_url()?, &server.token));
     Ok(ExitCode::SUCCESS)
 }
 

@@ -2,13 +2,16 @@
 //!
 //! Start with `run.rs` for the client programs, `serve.rs` for the server.
 
+mod claude;
 mod config;
 mod env;
 mod generate;
 mod keys;
+mod known;
 mod output;
 mod run;
 mod serve;
+mod status;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -39,6 +42,10 @@ enum Command {
     Keys(keys::KeysArgs),
     /// Check the config
     Config(config::ConfigArgs),
+    /// Tell whether the config's server runs, and where
+    Status(status::StatusArgs),
+    /// Stop the config's server; requests in flight are answered first
+    Stop,
     /// Print the environment that makes clients of this shell use aimux
     Env(env::EnvArgs),
     /// Write completions or man pages
@@ -66,6 +73,8 @@ pub fn main() -> ExitCode {
         Command::Keys(args) => keys::run(&args, &environment).map(|()| ExitCode::SUCCESS).map_err(CliError::from),
         Command::Config(args) => config::run(&args, cli.config, &environment),
         Command::Env(args) => env::run(&args, cli.config, &environment),
+        Command::Status(args) => status::run(&args, cli.config, &environment),
+        Command::Stop => status::stop(cli.config, &environment),
         Command::Generate(args) => generate::run(&args),
     };
     outcome.unwrap_or_else(|failure| failure.report())

@@ -12,6 +12,12 @@ pub(crate) fn print(text: &str) {
     }
 }
 
+/// Writes to standard output at once, for a server: it goes on when nobody reads.
+pub(crate) fn announce(text: &str) {
+    let mut out = anstream::stdout().lock();
+    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+}
+
 /// Writes to standard error. There is nowhere to report that it failed.
 pub(crate) fn error(text: &str) {
     let _ = anstream::stderr().lock().write_all(text.as_bytes());

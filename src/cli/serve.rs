@@ -1,22 +1,22 @@
 //! `aimux serve`: everything is checked before the address is bound.
 
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::Notify;
 
 use super::{CliError, output};
 use crate::config::{Environment, Limits, Options, Ready};
 use crate::dialect::{Dialect, Quirks};
 use crate::error::{Code, Error};
-use crate::keys::Store;
 use crate::provider::Auth;
 use crate::route::glob::Glob;
 use crate::route::table::{Endpoint, ModelEntry, Provider, Table, TargetRef};
+use crate::secret::Secret;
 use crate::server::control::{self, Control, Status};
 use crate::server::{Server, token};
 use crate::{config, demo};
@@ -33,6 +33,9 @@ pub(crate) struct ServeArgs {
     /// Read the passphrase of the identity from standard input
     #[arg(long, hide = true)]
     passphrase_stdin: bool,
+    /// Leave the session of the command that starts it
+    #[arg(long, hide = true)]
+    on_demand: bool,
     /// What the log shows, as in `aimux=debug`
     #[arg(long, value_name = "FILTER", env = "AIMUX_LOG", default_value = "info")]
     log: String,
@@ -52,7 +55,11 @@ enum LogFormat {
 /// Serves until a signal ends it.
 pub(crate) fn run(args: ServeArgs, path: Option<PathBuf>, environment: &Environment) -> Result<ExitCode, CliError> {
     start_log(&args)?;
-    let keys = Store::new(&environment.config_folder(), environment.get("AIMUX_IDENTITY").map(std::path::Path::new));
+    if args.on_demand {
+        // The leader of a session already is one: nothing to leave.
+        let _ = rustix::process::setsid();
+    }
+    let keys = super::known::store(environment);
     let options = Options { path, listen: args.listen };
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -65,46 +72,96 @@ pub(crate) fn run(args: ServeArgs, path: Option<PathBuf>, environment: &Environm
         None => config::ready(&options, environment, &keys, &mut super::keys::ask_passphrase)?,
     };
     for note in &ready.notes {
-        output::error(&format!("{}\n", note.trim_end()));
+        output::error(&format!("{}\n", output::printable(note.trim_end())));
     }
     let token = match &ready.server.token {
         Some(token) => token.clone(),
         None => token::load_or_make(&environment.state_folder())?,
     };
-    let socket = control::socket_path(
-        &environment.runtime_folder(),
-        if args.demo { Some(std::path::Path::new("demo")) } else { ready.path.as_deref() },
-    );
-    let is_whole = runtime.block_on(serve(ready, token, &socket, args.demo))?;
-    Ok(if is_whole { ExitCode::SUCCESS } else { ExitCode::from(143) })
+    let runtime_folder = environment.runtime_folder();
+    let socket = match &demo {
+        Some(_) => control::demo_socket_path(&runtime_folder),
+        None => control::socket_path(&runtime_folder, ready.path.as_deref()),
+    };
+    let ended = runtime.block_on(serve(ready, token, &socket, &args))?;
+    Ok(ExitCode::from(ended.exit()))
 }
 
-async fn serve(ready: Ready, token: crate::secret::Secret, socket: &std::path::Path, is_demo: bool) -> Result<bool, CliError> {
+/// How a server ended.
+#[derive(Debug, Clone, Copy)]
+enum Ended {
+    /// Every request was answered.
+    Drained,
+    /// Some were not, within `limits.drain_s`.
+    Cut,
+    /// A second signal would not wait for them.
+    Forced(SignalKind),
+}
+
+impl Ended {
+    fn exit(self) -> u8 {
+        match self {
+            Self::Drained => 0,
+            Self::Cut => 143,
+            Self::Forced(kind) => u8::try_from(kind.as_raw_value()).map_or(143, |number| number.saturating_add(128)),
+        }
+    }
+}
+
+/// The signals that end a server.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn catch() -> Result<Self, Error> {
+        let caught = |kind| signal(kind).map_err(|error| Error::new(Code::Bug, "signals cannot be caught").caused_by(error));
+        Ok(Self { terminate: caught(SignalKind::terminate())?, interrupt: caught(SignalKind::interrupt())? })
+    }
+
+    async fn next(&mut self) -> SignalKind {
+        tokio::select! {
+            _ = self.terminate.recv() => SignalKind::terminate(),
+            _ = self.interrupt.recv() => SignalKind::interrupt(),
+        }
+    }
+}
+
+async fn serve(ready: Ready, token: Secret, socket: &Path, args: &ServeArgs) -> Result<Ended, CliError> {
     let stop = Arc::new(Notify::new());
-    let interrupted = |kind| signal(kind).map_err(|error| Error::new(Code::Bug, "signals cannot be caught").caused_by(error));
-    let (mut terminated, mut interrupted) = (interrupted(SignalKind::terminate())?, interrupted(SignalKind::interrupt())?);
+    let mut signals = Signals::catch()?;
     let server = Server::bind(ready, token.clone()).await?;
     let address = server.address().map_err(|error| Error::new(Code::CannotBind, "the address is unknown").caused_by(error))?;
     let control = Control::open(socket)?;
-    let status = Status { version: env!("CARGO_PKG_VERSION").to_owned(), pid: std::process::id(), address };
+    let version = env!("CARGO_PKG_VERSION").to_owned();
+    let status = Status { version, pid: std::process::id(), address, on_demand: args.on_demand };
     let control = tokio::spawn(control.serve(status, Arc::clone(&stop)));
-    output::print(&format!("aimux is ready on http://{address}\n"));
-    if is_demo {
+    output::announce(&format!("{}{address}\n", super::known::READY));
+    if args.demo {
         let url = format!("http://{address}");
-        output::print("This is the built-in demo model. For Claude Code, paste these lines, then run `claude`:\n");
-        output::print(&super::env::shell_lines(super::env::Shell::Bash, &url, &token));
+        output::announce("This is the built-in demo model. For Claude Code, paste these lines, then run `claude`:\n");
+        output::announce(&super::env::shell_lines(super::env::Shell::Bash, &url, &token));
     }
-    let is_whole = server
-        .run(async {
-            tokio::select! {
-                _ = terminated.recv() => {}
-                _ = interrupted.recv() => {}
-                () = stop.notified() => {}
-            }
-        })
-        .await;
+    let (ask, asked) = tokio::sync::oneshot::channel();
+    let mut running = std::pin::pin!(server.run(async {
+        // A sender that is gone cannot happen before the end, and would be one.
+        let _ = asked.await;
+    }));
+    let drained = |is_whole| if is_whole { Ended::Drained } else { Ended::Cut };
+    tokio::select! {
+        is_whole = &mut running => return Ok(drained(is_whole)),
+        _ = signals.next() => {}
+        () = stop.notified() => {}
+    }
+    // Whoever received it is the server, which runs.
+    let _ = ask.send(());
+    let ended = tokio::select! {
+        is_whole = &mut running => drained(is_whole),
+        kind = signals.next() => Ended::Forced(kind),
+    };
     control.abort();
-    Ok(is_whole)
+    Ok(ended)
 }
 
 async fn start_demo() -> Result<demo::Demo, Error> {

@@ -57,7 +57,7 @@ pub(crate) fn load(options: &Options, environment: &Environment, store: &Store) 
 }
 
 /// `--config`, else `AIMUX_CONFIG`, else the file in the config folder if there is one. Never the working folder.
-fn locate(options: &Options, environment: &Environment) -> Option<PathBuf> {
+pub(crate) fn locate(options: &Options, environment: &Environment) -> Option<PathBuf> {
     options.path.clone().or_else(|| environment.get("AIMUX_CONFIG").map(PathBuf::from)).or_else(|| {
         let usual = environment.config_folder().join("config.yaml");
         usual.symlink_metadata().is_ok().then_some(usual)
@@ -141,6 +141,16 @@ pub(crate) fn ready(
 ) -> Result<Ready, LoadError> {
     let mut loaded = load(options, environment, store).map_err(LoadError::Other)?;
     strict(&mut loaded.report);
+    compiled(loaded, environment, Opener { environment, store, passphrase: Some(passphrase), identity: None })
+}
+
+/// Loads and checks, but opens no key: see [`super::outline`].
+pub(crate) fn outline(options: &Options, environment: &Environment, store: &Store) -> Result<Ready, LoadError> {
+    let loaded = load(options, environment, store).map_err(LoadError::Other)?;
+    compiled(loaded, environment, Opener { environment, store, passphrase: None, identity: None })
+}
+
+fn compiled(loaded: Loaded, environment: &Environment, mut opener: Opener<'_>) -> Result<Ready, LoadError> {
     let errors = loaded.report.errors();
     let (Some(checked), 0) = (loaded.checked, errors) else {
         return Err(LoadError::Invalid { rendered: loaded.report.render(), errors });
@@ -151,8 +161,7 @@ pub(crate) fn ready(
         let place = format!("{}:{line}:{column}", loaded.report.name(found.span));
         notes.push(format!("{place}: {}[AIMUX-{}]: {}", found.severity.name(), found.finding.row().id, super::mask::shown(&found.message)));
     }
-    let token = checked.token.as_deref().and_then(|name| environment.get(name)).map(|token| Secret::new(token.to_owned()));
-    let mut opener = Opener { environment, store, passphrase, identity: None };
+    let token = checked.token.as_deref().map(|name| client_token(name, environment)).transpose().map_err(LoadError::Other)?;
     let mut providers = Vec::new();
     for provider in checked.providers {
         providers.push(Arc::new(opener.open(provider).map_err(LoadError::Other)?));
@@ -164,6 +173,11 @@ pub(crate) fn ready(
         table: Table { providers, models: checked.models, retry: checked.retry, breaker: checked.breaker },
         notes,
     })
+}
+
+fn client_token(name: &str, environment: &Environment) -> Result<Secret, Error> {
+    let missing = || Error::new(Code::KeyUnavailable, format!("the variable {name}, the server's client token, is not set"));
+    environment.get(name).map(|token| Secret::new(token.to_owned())).ok_or_else(|| missing().hint("set it to what the server has"))
 }
 
 /// Makes an absent secret an error: where requests are to be served, it is one.
@@ -179,14 +193,16 @@ pub(crate) fn strict(report: &mut Report) {
 struct Opener<'a> {
     environment: &'a Environment,
     store: &'a Store,
-    passphrase: &'a mut dyn FnMut() -> Result<Secret, Error>,
+    /// `None`: nothing is opened.
+    passphrase: Option<&'a mut dyn FnMut() -> Result<Secret, Error>>,
     identity: Option<crate::keys::Opener<'a>>,
 }
 
 impl Opener<'_> {
     fn open(&mut self, provider: super::providers::Provider) -> Result<Provider, Error> {
         let mut keys = Vec::new();
-        for source in &provider.keys {
+        let wanted = if self.passphrase.is_some() { provider.keys.as_slice() } else { &[] };
+        for source in wanted {
             keys.push(self.key(source, &provider.name.text)?);
         }
         Ok(Provider {
@@ -220,8 +236,8 @@ impl Opener<'_> {
     }
 
     fn file(&mut self, name: &str) -> Result<Secret, Error> {
-        if self.identity.is_none() {
-            self.identity = Some(self.store.opener(self.passphrase)?);
+        if let (None, Some(passphrase)) = (&self.identity, &mut self.passphrase) {
+            self.identity = Some(self.store.opener(passphrase)?);
         }
         match &self.identity {
             Some(identity) => Ok(identity.read(name)?.secret),

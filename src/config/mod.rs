@@ -159,6 +159,20 @@ pub fn ready(
     load::ready(options, environment, keys, passphrase)
 }
 
+/// The file that [`ready`] would read; `None`: it would make a config from the keys at hand.
+#[must_use]
+pub fn locate(options: &Options, environment: &Environment) -> Option<PathBuf> {
+    load::locate(options, environment)
+}
+
+/// [`ready`] without the keys: what those need to know who steer a server, and no passphrase.
+///
+/// # Errors
+/// As for [`ready`], but an absent key is a note.
+pub fn outline(options: &Options, environment: &Environment, keys: &Store) -> Result<Ready, LoadError> {
+    load::outline(options, environment, keys)
+}
+
 /// What [`validate`] found.
 #[derive(Debug, Clone)]
 pub struct Validation {

@@ -1,5 +1,5 @@
 //! The environment's overrides: `AIMUX_SERVER__LISTEN` stands for `server.listen`. The value is read as YAML, so that
-//! types and findings are the same as in the file.
+//! types and findings are the same as in the file; what is no YAML is text.
 
 use super::diagnostic::{Diagnostic, Finding, Report, Source, Span};
 use super::environment::Environment;
@@ -7,10 +7,10 @@ use super::fields::{Field, Kind, ROOT};
 use super::near::nearest;
 use super::tree::{self, Key, Node, Value};
 
-/// Applies every variable of the form `AIMUX_…__…`, sorted by name.
+/// Applies every variable of the form `AIMUX_…__…`, sorted by name. An empty one counts as unset, as everywhere.
 pub(crate) fn apply(root: &mut Node, report: &mut Report, environment: &Environment) {
     for (name, value) in environment.iter() {
-        let Some(rest) = name.strip_prefix("AIMUX_").filter(|rest| rest.contains("__")) else { continue };
+        let Some(rest) = name.strip_prefix("AIMUX_").filter(|rest| rest.contains("__") && !value.is_empty()) else { continue };
         let path: Vec<String> = rest.split("__").map(str::to_ascii_lowercase).collect();
         set(root, report, name, value, &path);
     }
@@ -21,13 +21,9 @@ pub(crate) fn set(root: &mut Node, report: &mut Report, name: &str, value: &str,
     let source = report.sources.len();
     report.sources.push(Source { name: name.to_owned(), text: value.to_owned() });
     let span = Span { source, start: 0, end: value.len() };
-    let parsed = match tree::parse(value, source) {
-        Ok(node) => node,
-        Err(diagnostic) => {
-            report.secrets.push(span);
-            return report.push(*diagnostic);
-        }
-    };
+    // What is no YAML is text: nobody quotes `[::1]:24689` twice.
+    let parsed =
+        tree::parse(value, source).unwrap_or_else(|_| Node { span, value: Value::Scalar { text: value.to_owned(), plain: false } });
     if let Err(near) = place(root, ROOT, path, parsed, span) {
         // The name is what is wrong; the value might be anything, a secret too.
         report.secrets.push(span);

@@ -31,6 +31,13 @@ fn mode(path: &Path) -> u32 {
     std::fs::metadata(path).unwrap().permissions().mode() & 0o777
 }
 
+/// A server of `c.yaml` that opens its keys and then, all being well, finds its port taken: exit 69.
+fn open(home: &Path) -> std::process::Output {
+    let busy = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = busy.local_addr().unwrap().to_string();
+    aimux(home).args(["serve", "--config", "c.yaml", "--listen", &address]).output().unwrap()
+}
+
 #[test]
 fn the_age_program_opens_what_aimux_wrote() {
     let home = tempfile::tempdir().unwrap();
@@ -58,12 +65,11 @@ fn aimux_opens_what_the_age_program_wrote() {
         std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)).unwrap();
         let config = home.path().join("c.yaml");
         std::fs::write(&config, "version: 1\nproviders: { zai: { key: zai } }\n").unwrap();
-        let output = aimux(home.path()).args(["env", "--config", "c.yaml"]).output().unwrap();
-        assert_exit(&output, 0);
+        assert_exit(&open(home.path()), 69);
     }
     std::fs::write(&file, b"age-encryption.org/v1\nnonsense").unwrap();
-    let output = aimux(home.path()).args(["env", "--config", "c.yaml"]).output().unwrap();
-    assert!(!output.status.success(), "a damaged file was taken");
+    let output = open(home.path());
+    assert_exit(&output, 74);
     assert!(stderr(&output).contains("zai"), "{}", stderr(&output));
 }
 
@@ -131,7 +137,7 @@ fn an_identity_that_others_can_read_is_refused() {
     let identity = folder(home.path()).join("identity.txt");
     std::fs::set_permissions(&identity, std::fs::Permissions::from_mode(0o644)).unwrap();
     std::fs::write(home.path().join("c.yaml"), "version: 1\nproviders: { zai: { key: zai } }\n").unwrap();
-    let output = aimux(home.path()).args(["env", "--config", "c.yaml"]).output().unwrap();
+    let output = open(home.path());
     assert_exit(&output, 77);
     assert!(stderr(&output).contains("AIMUX-E0108"), "{}", stderr(&output));
 }

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
 mod config;
+mod env;
 mod generate;
 mod key_mistakes;
 mod keys;

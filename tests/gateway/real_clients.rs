@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use crate::claude::{Claude, agent, calls_and_results, required, shell};
 use crate::gateway::{Gateway, TOKEN, config};
 use crate::replies::{SIGNATURE, Speaks, text, thinking, tool};
+use crate::run::Home;
 use crate::upstream::{Act, Answer, Upstream};
 
 const DONE: &str = "ANSWER 4711 complete.";
@@ -366,4 +367,28 @@ fn the_anthropic_sdk_for_javascript() {
 #[test]
 fn the_openai_sdk_for_javascript() {
     sdk_does_everything("javascript", "openai");
+}
+
+/// A user who has other plans in every place where Claude Code looks still gets answers from `aimux run claude`.
+#[test]
+fn claude_is_run_with_a_server_on_demand() {
+    let upstream = Upstream::start(agent(Speaks::Chat, vec![vec![text(DONE)]]));
+    let home = Home::new(&config(&[(Speaks::Chat, &upstream)], "\"*\": [up0/m]", ""));
+    let program = std::path::PathBuf::from(required("AIMUX_TEST_CLAUDE"));
+    let mut claude =
+        Claude::new("http://127.0.0.1:9", "of-another").env("ANTHROPIC_API_KEY", "sk-of-the-user").env("CLAUDE_CODE_USE_BEDROCK", "1");
+    let elsewhere =
+        json!({"env": {"ANTHROPIC_BASE_URL": "http://127.0.0.1:9", "ANTHROPIC_API_KEY": "sk-x", "CLAUDE_CODE_USE_VERTEX": "1"}});
+    std::fs::create_dir_all(claude.home().join(".claude")).unwrap();
+    std::fs::write(claude.home().join(".claude/settings.json"), elsewhere.to_string()).unwrap();
+    let path = format!("{}:{}", program.parent().unwrap().display(), std::env::var("PATH").unwrap());
+    let command = |more: &[&str]| home.aimux(&[&["run", "claude", "--", "-p", "--output-format", "json"], more].concat());
+    for (name, value) in command(&[]).get_envs().filter_map(|(name, value)| Some((name.to_str()?, value?.to_str()?))) {
+        claude.env.push((name.to_owned(), if name == "PATH" { path.clone() } else { value.to_owned() }));
+    }
+    claude.finish(command(&[]), "Please answer.").assert_says(DONE);
+    assert!(upstream.turns()[0].body.len() > 20_000, "the whole of Claude Code's request");
+    let refused = claude.finish(command(&["--resume", "no-such-session"]), "Please answer.");
+    assert!(refused.output.starts_with("exit status: 1"), "its exit code is passed on: {}", refused.output);
+    claude.finish(command(&[]), "Please answer again.").assert_says(DONE);
 }

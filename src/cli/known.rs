@@ -1,0 +1,195 @@
+//! The server of a config, as clients of this machine find it: running already, or started for them.
+//!
+//! It is found by its control socket, never by its port. Start with [`find`], then [`KnownServer::running`].
+
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::io::{BufRead, BufReader, Read, Seek, SeekFrom, Write};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use super::{CliError, output};
+use crate::config::{self, Environment, Options, Ready};
+use crate::error::{Code, Error};
+use crate::keys::Store;
+use crate::route::Table;
+use crate::secret::Secret;
+use crate::server::control::{self, Status};
+use crate::server::token;
+
+/// What `serve` says on standard output once it can be asked.
+pub(crate) const READY: &str = "aimux is ready on http://";
+/// A log that has grown longer than this is put aside when a server is started.
+const LOG_MAX: u64 = 8 << 20;
+/// How long another version's server may take to end its requests: its own limit is 30 s unless the config says more.
+const HANDOVER: Duration = Duration::from_secs(45);
+const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// A server that clients can be pointed at.
+pub(crate) struct KnownServer {
+    /// The token that it accepts.
+    pub(crate) token: Secret,
+    /// What its config says, keys left out.
+    pub(crate) table: Table,
+    /// Its control socket.
+    pub(crate) socket: PathBuf,
+    /// What it says of itself; `None`: it does not run.
+    pub(crate) status: Option<Status>,
+    listen: SocketAddr,
+}
+
+/// The store of keys that the environment names.
+pub(crate) fn store(environment: &Environment) -> Store {
+    Store::new(&environment.config_folder(), environment.get("AIMUX_IDENTITY").map(Path::new))
+}
+
+/// The control socket of a config's server; the config itself is not read, so a broken one does not hide its server.
+pub(crate) fn socket(path: Option<PathBuf>, environment: &Environment) -> PathBuf {
+    let path = config::locate(&Options { path, listen: None }, environment);
+    control::socket_path(&environment.runtime_folder(), path.as_deref())
+}
+
+/// The server of the config, without a key opened: nobody is asked for a passphrase.
+pub(crate) fn find(path: Option<PathBuf>, environment: &Environment) -> Result<KnownServer, CliError> {
+    let Ready { path, server, table, .. } = config::outline(&Options { path, listen: None }, environment, &store(environment))?;
+    let socket = control::socket_path(&environment.runtime_folder(), path.as_deref());
+    let token = match server.token {
+        Some(token) => token,
+        None => token::load_or_make(&environment.state_folder())?,
+    };
+    Ok(KnownServer { status: control::status(&socket), token, table, socket, listen: server.listen })
+}
+
+impl KnownServer {
+    /// Its base URL, without a slash at the end; the one that it would have where it does not run.
+    pub(crate) fn base_url(&self) -> Result<String, Error> {
+        let mut address = self.status.as_ref().map_or(self.listen, |status| status.address);
+        if address.port() == 0 {
+            return Err(
+                Error::new(Code::Usage, "no server runs, and its port is chosen when it starts").hint("start it with `aimux serve`")
+            );
+        }
+        match address.ip() {
+            IpAddr::V4(ip) if ip.is_unspecified() => address.set_ip(Ipv4Addr::LOCALHOST.into()),
+            IpAddr::V6(ip) if ip.is_unspecified() => address.set_ip(Ipv6Addr::LOCALHOST.into()),
+            _ => {}
+        }
+        Ok(format!("http://{address}"))
+    }
+
+    /// The same, running: started if need be, by one of those who want it at a time.
+    pub(crate) fn running(mut self, path: Option<&Path>, environment: &Environment) -> Result<Self, CliError> {
+        if self.is_usable() {
+            return Ok(self);
+        }
+        let _lock = control::lock_start(&self.socket)?;
+        self.status = control::status(&self.socket);
+        if self.is_usable() {
+            return Ok(self);
+        }
+        if let Some(old) = &self.status {
+            output::error(&format!("aimux {} runs and ends its requests; {VERSION} takes over\n", old.version));
+            control::stop(&self.socket)
+                .map_err(|error| Error::new(Code::StateFolder, "the running server cannot be asked to stop").caused_by(error))?;
+            if !control::wait_until_gone(&self.socket, HANDOVER) {
+                return Err(Error::new(Code::AddressInUse, format!("aimux {} (pid {}) still has requests to end", old.version, old.pid))
+                    .hint("try again later, or stop it")
+                    .into());
+            }
+        }
+        start(path, environment)?;
+        self.status = control::status(&self.socket);
+        match self.status {
+            Some(_) => Ok(self),
+            None => Err(Error::new(Code::StateFolder, "the server was started and cannot be found").into()),
+        }
+    }
+
+    /// A server that an operator started is used whatever its version is; one of ours makes way for a newer program.
+    fn is_usable(&self) -> bool {
+        self.status.as_ref().is_some_and(|status| status.version == VERSION || !status.on_demand)
+    }
+}
+
+/// Starts a server that outlives this command, in `/`, its log in the state folder, and waits for its word.
+///
+/// The keys are opened here first: what is wrong with them is said on this terminal, which the server has not.
+fn start(path: Option<&Path>, environment: &Environment) -> Result<(), CliError> {
+    let mut passphrase = None;
+    let mut ask = || super::keys::ask_passphrase().inspect(|typed| passphrase = Some(typed.clone()));
+    let options = Options { path: path.map(Path::to_path_buf), listen: None };
+    let ready = config::ready(&options, environment, &store(environment), &mut ask)?;
+    for note in &ready.notes {
+        output::error(&format!("{}\n", output::printable(note.trim_end())));
+    }
+    let log_path = environment.state_folder().join("serve.log");
+    let (log, log_start) = open_log(&log_path)?;
+    let child = spawn(path, environment, passphrase.as_ref(), log).map_err(|error| failed("the server cannot be started", error))?;
+    let mut line = String::new();
+    if let Some(stdout) = child {
+        // Whatever cannot be read is no word of readiness.
+        let _ = BufReader::new(stdout).read_line(&mut line);
+    }
+    if line.starts_with(READY) { Ok(()) } else { Err(why_not(&log_path, log_start).into()) }
+}
+
+fn spawn(
+    path: Option<&Path>,
+    environment: &Environment,
+    passphrase: Option<&Secret>,
+    log: File,
+) -> std::io::Result<Option<std::process::ChildStdout>> {
+    let mut command = Command::new(std::env::current_exe()?);
+    command.args(["serve", "--on-demand"]).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log).current_dir("/");
+    if let Some(path) = path {
+        command.arg("--config").arg(std::path::absolute(path)?);
+    }
+    if let Some(identity) = environment.get("AIMUX_IDENTITY") {
+        command.env("AIMUX_IDENTITY", std::path::absolute(identity)?);
+    }
+    if passphrase.is_some() {
+        command.arg("--passphrase-stdin").stdin(Stdio::piped());
+    }
+    let mut child = command.spawn()?;
+    if let (Some(passphrase), Some(mut stdin)) = (passphrase, child.stdin.take()) {
+        // A server that is gone already says why in its log.
+        let _ = stdin.write_all(passphrase.expose().as_bytes());
+    }
+    Ok(child.stdout.take())
+}
+
+/// The log, and where this start's part of it begins.
+fn open_log(path: &Path) -> Result<(File, u64), Error> {
+    let open = || -> std::io::Result<(File, u64)> {
+        if let Some(folder) = path.parent() {
+            DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+        }
+        if path.metadata().is_ok_and(|about| about.len() > LOG_MAX) {
+            std::fs::rename(path, path.with_extension("log.1"))?;
+        }
+        let log = OpenOptions::new().create(true).append(true).mode(0o600).open(path)?;
+        let length = log.metadata()?.len();
+        Ok((log, length))
+    };
+    open().map_err(|error| failed("the server's log cannot be opened", error))
+}
+
+/// What a server that did not start wrote into its log.
+fn why_not(log_path: &Path, log_start: u64) -> Error {
+    let mut said = String::new();
+    if let Ok(mut log) = File::open(log_path)
+        && log.seek(SeekFrom::Start(log_start)).is_ok()
+    {
+        // What cannot be read is not told; the hint says where to look.
+        let _ = log.take(64 << 10).read_to_string(&mut said);
+    }
+    let reason = said.lines().rev().find_map(|line| line.strip_prefix("error[")?.split_once("]: "));
+    let reason = reason.map_or_else(String::new, |(code, text)| format!(": {text} ({code})"));
+    Error::new(Code::CannotBind, format!("the server did not start{reason}")).hint(format!("its log is {}", log_path.display()))
+}
+
+fn failed(what: &str, error: std::io::Error) -> Error {
+    Error::new(Code::StateFolder, format!("{what}: {error}")).caused_by(error)
+}

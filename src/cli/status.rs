@@ -1,0 +1,77 @@
+//! `aimux status` and `aimux stop`: the server of a config, one started on demand above all, asked by its control socket.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::Args;
+use serde::Serialize;
+
+use super::{CliError, known, output};
+use crate::config::Environment;
+use crate::error::{Code, Error};
+use crate::server::control;
+
+/// How long `stop` waits for the requests in flight: longer than `limits.drain_s` is by default.
+const STOP_MAX: Duration = Duration::from_secs(40);
+
+/// Exit code of `status` where no server runs, as service managers have it.
+const NOT_RUNNING: u8 = 3;
+
+/// Arguments of `aimux status`.
+#[derive(Debug, Args)]
+#[command(after_help = "The exit code is 0 when the server runs and 3 when it does not.")]
+pub(crate) struct StatusArgs {
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Serialize)]
+struct Shown<'a> {
+    running: bool,
+    version: Option<&'a str>,
+    pid: Option<u32>,
+    url: Option<String>,
+    socket: String,
+}
+
+/// Says whether the server runs.
+pub(crate) fn run(args: &StatusArgs, path: Option<PathBuf>, environment: &Environment) -> Result<ExitCode, CliError> {
+    let socket = known::socket(path, environment);
+    let status = control::status(&socket);
+    let shown = Shown {
+        running: status.is_some(),
+        version: status.as_ref().map(|status| status.version.as_str()),
+        pid: status.as_ref().map(|status| status.pid),
+        url: status.as_ref().map(|status| format!("http://{}", status.address)),
+        socket: socket.display().to_string(),
+    };
+    if args.json {
+        let text = serde_json::to_string_pretty(&shown)
+            .map_err(|error| Error::new(Code::Bug, "the status could not be written").caused_by(error))?;
+        output::print(&(text + "\n"));
+    } else {
+        output::print(&match &status {
+            Some(status) => format!("aimux {} runs on http://{} (pid {})\n", status.version, status.address, status.pid),
+            None => "no server runs for this config\n".to_owned(),
+        });
+    }
+    Ok(if status.is_some() { ExitCode::SUCCESS } else { ExitCode::from(NOT_RUNNING) })
+}
+
+/// Stops the server and waits for its end. That none runs is as good.
+pub(crate) fn stop(path: Option<PathBuf>, environment: &Environment) -> Result<ExitCode, CliError> {
+    let socket = known::socket(path, environment);
+    let Some(status) = control::status(&socket) else {
+        output::print("no server runs for this config\n");
+        return Ok(ExitCode::SUCCESS);
+    };
+    control::stop(&socket).map_err(|error| Error::new(Code::StateFolder, "the server cannot be asked to stop").caused_by(error))?;
+    if control::wait_until_gone(&socket, STOP_MAX) {
+        output::print(&format!("stopped the server on http://{} (pid {})\n", status.address, status.pid));
+        return Ok(ExitCode::SUCCESS);
+    }
+    let message = format!("the server (pid {}) still answers requests after {} s", status.pid, STOP_MAX.as_secs());
+    Err(Error::new(Code::AddressInUse, message).hint("it takes no new ones and ends when they do").into())
+}
