@@ -1,0 +1,268 @@
+//! A shallow look into a request body: the few members that routing and same-dialect relays need, with their places.
+//!
+//! One pass over the bytes, strict about JSON (a body that passes here parses everywhere), with no tree and no copy.
+//! It knows no dialect: `messages[].content[]` is looked at wherever it occurs. Start with [`peek`].
+
+use std::borrow::Cow;
+use std::ops::Range;
+
+use bytes::Bytes;
+
+use super::Text;
+
+mod grammar;
+#[cfg(test)]
+mod tests;
+
+/// What the gateway reads of a body on its way.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Peek {
+    /// The decoded `model`.
+    pub model: String,
+    /// Where the model's JSON string token stands in the body, quotes included.
+    pub model_at: Range<usize>,
+    /// `stream`, false when absent.
+    pub stream: bool,
+    /// Our own envelopes and empty keep-alive blocks coming back: spans to cut out, in order, not overlapping, each
+    /// with the comma that must go with it.
+    pub cuts: Vec<Range<usize>>,
+    /// Bytes inside base64 strings, which count little as tokens.
+    pub base64_bytes: usize,
+    /// Images in the body.
+    pub images: usize,
+}
+
+/// Why a body cannot be looked into.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PeekError {
+    /// Not JSON; the byte offset of the fault and what is wrong there.
+    #[error("the body is not JSON: {reason} at byte {at}")]
+    Syntax {
+        /// Byte offset.
+        at: usize,
+        /// What is wrong.
+        reason: &'static str,
+    },
+    /// JSON, but no object.
+    #[error("the body is not a JSON object")]
+    NotAnObject,
+    /// A required member is missing, doubled or of the wrong type.
+    #[error("{0}")]
+    Member(&'static str),
+    /// Nested deeper than the limit.
+    #[error("the body is nested deeper than {0}")]
+    TooDeep(usize),
+}
+
+/// Looks into `body`, without copying it. `depth_max` bounds the nesting of objects and arrays; more than 512 is read as 512.
+///
+/// # Errors
+/// When the body is no JSON object, has no `model` string, or has two.
+pub fn peek(body: &[u8], depth_max: usize) -> Result<Peek, PeekError> {
+    if let Err(error) = std::str::from_utf8(body) {
+        return Err(PeekError::Syntax { at: error.valid_up_to(), reason: "the text is not UTF-8" });
+    }
+    let mut scanner =
+        Scanner { body, at: 0, depth_left: depth_max.min(DEPTH_MAX), depth_max: depth_max.min(DEPTH_MAX), seen: Peek::default() };
+    let fault = scanner.body()?;
+    match fault {
+        Some(fault) => Err(fault),
+        None => Ok(scanner.seen),
+    }
+}
+
+/// The scanner recurses once per level, so the stack bounds the depth whatever the config says.
+const DEPTH_MAX: usize = 512;
+
+/// How envelopes of ours begin; see [`crate::chat::Opaque::seal`].
+const ENVELOPE: &[u8] = b"aimux1.";
+
+/// The state of the pass. Each method consumes exactly one JSON thing, from its first byte to just behind its last.
+struct Scanner<'a> {
+    body: &'a [u8],
+    at: usize,
+    depth_left: usize,
+    depth_max: usize,
+    seen: Peek,
+}
+
+/// A string as it stands in the body.
+#[derive(Clone, Copy)]
+struct Token<'a> {
+    /// What is between the quotes, still escaped.
+    inner: &'a [u8],
+    has_escapes: bool,
+}
+
+impl<'a> Token<'a> {
+    /// The decoded bytes. Only escaped ones, which are rare for the members looked at, are copied.
+    #[inline]
+    fn decoded(self) -> Cow<'a, [u8]> {
+        if self.has_escapes { Cow::Owned(self.unescaped()) } else { Cow::Borrowed(self.inner) }
+    }
+
+    #[cold]
+    fn unescaped(self) -> Vec<u8> {
+        let quoted = [b"\"", self.inner, b"\""].concat();
+        serde_json::from_slice::<Text<'_>>(&quoted).map(|text| text.read().into_owned()).unwrap_or_default().into_bytes()
+    }
+}
+
+/// The value of a `type` member, as far as it matters here.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Text,
+    Thinking,
+    RedactedThinking,
+    Image,
+    Base64,
+    Other,
+}
+
+impl Kind {
+    fn of(name: &[u8]) -> Self {
+        match name {
+            b"text" => Self::Text,
+            b"thinking" => Self::Thinking,
+            b"redacted_thinking" => Self::RedactedThinking,
+            b"image" | b"image_url" | b"input_image" => Self::Image,
+            b"base64" => Self::Base64,
+            _ => Self::Other,
+        }
+    }
+}
+
+impl<'a> Scanner<'a> {
+    /// The whole body. A fault of meaning is given back rather than raised, so that a fault of syntax further on wins.
+    fn body(&mut self) -> Result<Option<PeekError>, PeekError> {
+        let fault = if self.next_byte() == Some(b'{') {
+            self.top()?.map(PeekError::Member)
+        } else {
+            self.value()?;
+            Some(PeekError::NotAnObject)
+        };
+        match self.next_byte() {
+            None => Ok(fault),
+            Some(_) => Err(self.syntax("something follows the end")),
+        }
+    }
+
+    /// The outermost object.
+    fn top(&mut self) -> Result<Option<&'static str>, PeekError> {
+        let (mut models, mut streams, mut fault) = (0, 0, None);
+        self.object(|scanner, key| {
+            match key {
+                b"model" => {
+                    models += 1;
+                    let from = scanner.at;
+                    match scanner.string_or_value()? {
+                        Some(token) => {
+                            scanner.seen.model = String::from_utf8_lossy(&token.decoded()).into_owned();
+                            scanner.seen.model_at = from..scanner.at;
+                        }
+                        None => fault = Some("model is not a string"),
+                    }
+                }
+                b"stream" => {
+                    streams += 1;
+                    match scanner.next_byte() {
+                        Some(first @ (b't' | b'f' | b'n')) => scanner.seen.stream = first == b't',
+                        _ => fault = Some("stream is not true or false"),
+                    }
+                    scanner.value()?;
+                }
+                b"messages" if scanner.next_byte() == Some(b'[') => {
+                    scanner.array(Self::message)?;
+                }
+                _ => scanner.value()?,
+            }
+            Ok(())
+        })?;
+        Ok(match (models, streams) {
+            (0, _) => Some("model is missing"),
+            (1, 0 | 1) => fault,
+            (1, _) => Some("two members are called stream"),
+            _ => Some("two members are called model"),
+        })
+    }
+
+    /// An element of `messages`. True: it is an assistant's and nothing in it is for the upstream, so it goes as a whole.
+    ///
+    /// An empty `content` would be refused, and so would one that holds only an empty text. Leaving the turn out is safe:
+    /// neighbours of the same role are allowed, and a turn in which only another provider thought says nothing. Turns of
+    /// other roles are not ours to mend.
+    fn message(&mut self) -> Result<bool, PeekError> {
+        if self.next_byte() != Some(b'{') {
+            return self.value().map(|()| false);
+        }
+        let cuts_before = self.seen.cuts.len();
+        let (mut is_assistant, mut is_emptied) = (false, false);
+        self.object(|scanner, key| {
+            match key {
+                b"role" => is_assistant = scanner.string_or_value()?.is_some_and(|role| *role.decoded() == *b"assistant"),
+                b"content" if scanner.next_byte() == Some(b'[') => is_emptied = scanner.array(Self::block)?,
+                b"content" => {
+                    is_emptied = false;
+                    scanner.value()?;
+                }
+                _ => scanner.value()?,
+            }
+            Ok(())
+        })?;
+        if !is_assistant {
+            self.seen.cuts.truncate(cuts_before);
+        }
+        Ok(is_assistant && is_emptied)
+    }
+
+    /// An element of a message's `content`. True: it is ours and must not go upstream.
+    fn block(&mut self) -> Result<bool, PeekError> {
+        if self.next_byte() == Some(b'{') { self.record() } else { self.value().map(|()| false) }
+    }
+
+    /// Any object below a message's own level. True: as a content block it would be one of ours.
+    fn record(&mut self) -> Result<bool, PeekError> {
+        let mut kind = Kind::Other;
+        let (mut data_bytes, mut is_empty, mut signature_is_ours, mut data_is_ours) = (0, false, false, false);
+        self.object(|scanner, key| {
+            match key {
+                b"type" => kind = scanner.string_or_value()?.map_or(Kind::Other, |token| Kind::of(&token.decoded())),
+                b"text" => is_empty = scanner.string_or_value()?.is_some_and(|token| token.inner.is_empty()),
+                b"signature" => signature_is_ours = scanner.string_or_value()?.is_some_and(|token| token.inner.starts_with(ENVELOPE)),
+                b"data" => {
+                    let token = scanner.string_or_value()?;
+                    data_bytes = token.map_or(0, |token| token.inner.len());
+                    data_is_ours = token.is_some_and(|token| token.inner.starts_with(ENVELOPE));
+                }
+                _ => scanner.value()?,
+            }
+            Ok(())
+        })?;
+        match kind {
+            Kind::Base64 => self.seen.base64_bytes += data_bytes,
+            Kind::Image => self.seen.images += 1,
+            _ => {}
+        }
+        Ok(match kind {
+            Kind::Text => is_empty,
+            Kind::Thinking => signature_is_ours,
+            Kind::RedactedThinking => data_is_ours,
+            Kind::Image | Kind::Base64 | Kind::Other => false,
+        })
+    }
+}
+
+/// Copies `body` with each span replaced by its bytes. Spans are in order and do not overlap.
+#[must_use]
+pub fn splice(body: &Bytes, edits: &[(Range<usize>, &[u8])]) -> Bytes {
+    let added: usize = edits.iter().map(|(_, with)| with.len()).sum();
+    let mut out = Vec::with_capacity(body.len() + added);
+    let mut from = 0;
+    for (span, with) in edits {
+        out.extend_from_slice(&body[from..span.start]);
+        out.extend_from_slice(with);
+        from = span.end;
+    }
+    out.extend_from_slice(&body[from..]);
+    out.into()
+}
