@@ -112,6 +112,11 @@ impl Gateway {
         self.home.path().to_owned()
     }
 
+    /// How many file descriptors it holds; Linux only.
+    pub(crate) fn descriptors(&self) -> Option<usize> {
+        Some(std::fs::read_dir(format!("/proc/{}/fd", self.child.id())).ok()?.count())
+    }
+
     /// What it logged so far.
     pub(crate) fn log(&self) -> String {
         std::fs::read_to_string(self.home.path().join("stderr")).unwrap()

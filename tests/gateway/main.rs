@@ -14,6 +14,7 @@ mod access;
 mod claude;
 mod error_codes;
 mod failures;
+mod faults;
 mod gateway;
 mod http;
 mod lifecycle;

@@ -32,6 +32,8 @@ pub(crate) struct Answer {
     pub(crate) is_dead: bool,
     /// How long it waits before the status line.
     pub(crate) wait: Duration,
+    /// Writes its bytes alone, without a head of its own, and hangs up.
+    pub(crate) is_raw: bool,
 }
 
 impl Answer {
@@ -51,7 +53,13 @@ impl Answer {
     }
 
     fn new(status: u16, kind: &str, acts: Vec<Act>) -> Self {
-        Self { status, headers: vec![("content-type".to_owned(), kind.to_owned())], acts, is_dead: false, wait: Duration::ZERO }
+        let headers = vec![("content-type".to_owned(), kind.to_owned())];
+        Self { status, headers, acts, is_dead: false, wait: Duration::ZERO, is_raw: false }
+    }
+
+    /// Exactly these bytes, HTTP or not, then the connection's end.
+    pub(crate) fn raw(bytes: impl Into<Vec<u8>>) -> Self {
+        Self { is_raw: true, ..Self::new(200, "", vec![Act::Bytes(bytes.into())]) }
     }
 
     /// The same with one more header.
@@ -226,7 +234,7 @@ fn play(stream: &TcpStream, answer: &Answer) -> Played {
     head += &if is_stream { "transfer-encoding: chunked\r\n\r\n".to_owned() } else { format!("content-length: {length}\r\n\r\n") };
     let mut out = stream;
     let mut write = |bytes: &[u8]| out.write_all(bytes).is_ok();
-    if !write(head.as_bytes()) {
+    if !answer.is_raw && !write(head.as_bytes()) {
         return Played::ClientGone;
     }
     for act in &answer.acts {
@@ -247,7 +255,7 @@ fn play(stream: &TcpStream, answer: &Answer) -> Played {
     if is_stream && !write(b"0\r\n\r\n") {
         return Played::ClientGone;
     }
-    Played::Whole
+    if answer.is_raw { Played::Ended } else { Played::Whole }
 }
 
 /// Waits; ends early when the other side closes.
