@@ -7,11 +7,10 @@ use http::{HeaderMap, Method, Request, Uri};
 use http_body_util::{BodyExt, Full};
 
 use super::client::UpstreamBody;
-use super::drive::Job;
 use super::headers;
+use super::job::Job;
 use super::preamble::Held;
 use super::refusal::{Refusal, broken, retry_after, scrub, unreachable};
-use super::relay::read_whole;
 use crate::chat::{ChatResponse, Failure, FailureKind, Loss, Usage};
 use crate::dialect::transcode::{Rendered, Transcoder, render};
 use crate::dialect::{Progress, ReplyMap, ReplyStream, StreamDecoder};
@@ -20,10 +19,7 @@ use crate::route::Target;
 use crate::route::table::Key;
 
 /// The most bytes of an error body that are read.
-const ERROR_BODY_MAX: usize = 1 << 20;
-
-/// A count that takes longer is estimated.
-const COUNT_TOKENS: Duration = Duration::from_secs(10);
+pub(super) const ERROR_BODY_MAX: usize = 1 << 20;
 
 /// How one attempt went.
 pub(super) enum Attempted {
@@ -81,7 +77,7 @@ impl Job {
         let (head, body) = answer.into_parts();
         let headers = headers::downward(&head.headers, self.client == endpoint.dialect);
         if !head.status.is_success() {
-            let body = read_whole(body, ERROR_BODY_MAX, self.patience().idle).await.unwrap_or_default();
+            let body = body.read_whole(ERROR_BODY_MAX, self.patience().idle).await.unwrap_or_default();
             return Attempted::Refused(self.refusal(head.status.as_u16(), &body, &head.headers, headers, target, key));
         }
         if self.peek.stream {
@@ -92,7 +88,13 @@ impl Job {
     }
 
     /// The HTTP request to `path` under the target's base URL.
-    fn request(&self, target: &Target, key: Option<&Key>, path: &str, body: Bytes) -> Result<Request<Full<Bytes>>, Box<Refusal>> {
+    pub(super) fn request(
+        &self,
+        target: &Target,
+        key: Option<&Key>,
+        path: &str,
+        body: Bytes,
+    ) -> Result<Request<Full<Bytes>>, Box<Refusal>> {
         let endpoint = target.endpoint();
         let is_same = self.client == endpoint.dialect;
         let query = self.query.as_deref().filter(|query| is_same && !query.is_empty());
@@ -228,7 +230,7 @@ impl Job {
 
     /// A whole answer to a request that was not to be streamed.
     async fn whole(&self, target: &Target, key: Option<&Key>, body: UpstreamBody, map: Option<ReplyMap>, headers: HeaderMap) -> Attempted {
-        let body = match read_whole(body, self.limits.answer_bytes, Duration::from_secs(self.limits.first_byte_whole_s)).await {
+        let body = match body.read_whole(self.limits.answer_bytes, Duration::from_secs(self.limits.first_byte_whole_s)).await {
             Ok(body) => body,
             Err(reason) => return Attempted::Broken(broken(&target.provider.name, reason)),
         };
@@ -270,7 +272,7 @@ impl Job {
         map: Option<ReplyMap>,
         headers: HeaderMap,
     ) -> Attempted {
-        match read_whole(body, self.limits.answer_bytes, self.patience().idle).await {
+        match body.read_whole(self.limits.answer_bytes, self.patience().idle).await {
             Ok(rest) => begun.extend_from_slice(&rest),
             Err(reason) => return Attempted::Broken(broken(&target.provider.name, reason)),
         }
@@ -322,22 +324,4 @@ impl ReplyStream for Done {
     fn progress(&self) -> &Progress {
         &self.0
     }
-}
-
-/// The tokens of the job's input, in the target's own count; `None` when it does not tell.
-pub async fn count_tokens(job: &Job, target: &Target) -> Option<Bytes> {
-    let upstream = target.upstream(job.client);
-    let Ok(Rendered::Passthrough(body)) = render(&job.body, &job.peek, job.client, target.endpoint().dialect, &upstream) else {
-        return None;
-    };
-    let request = job.request(target, target.provider.keys.first(), "/v1/messages/count_tokens", body).ok()?;
-    let answer = tokio::time::timeout(COUNT_TOKENS, job.upstreams.client.send(request)).await.ok()?.ok()?;
-    let (head, body) = answer.into_parts();
-    let body = read_whole(body, ERROR_BODY_MAX, COUNT_TOKENS).await.ok()?;
-    #[derive(serde::Deserialize)]
-    struct Counted {
-        #[serde(rename = "input_tokens")]
-        _input_tokens: u64,
-    }
-    (head.status.is_success() && serde_json::from_slice::<Counted>(&body).is_ok()).then_some(body)
 }

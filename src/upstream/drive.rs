@@ -3,78 +3,20 @@
 //! Before the first content nothing has been said that binds us to one target; after it, [`super::Relay`] goes on alone.
 //! One attempt is told in `attempt.rs`.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Instant;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue};
-use tokio::sync::OwnedSemaphorePermit;
 
 use super::attempt::Attempted;
-use super::client::Client;
-use super::preamble::Preamble;
+use super::job::Job;
 use super::refusal::{Refusal, all_resting, bug, full};
-use super::relay::{Patience, Relay};
+use super::relay::Relay;
 use super::settle::{Ending, Settlement};
 use crate::chat::{Failure, FailureKind, Loss, Usage};
-use crate::config::Limits;
-use crate::dialect::{Dialect, ReplyMap};
 use crate::error::Code;
-use crate::route::{Attempts, Happened, Health, Plan, Step, Table, Target, Verdict};
-use crate::wire::peek::Peek;
-
-/// What all requests share: connections and the memory of targets.
-#[derive(Debug)]
-pub struct Upstreams {
-    /// Connections.
-    pub client: Client,
-    health: Mutex<Health>,
-}
-
-impl Upstreams {
-    /// With an empty memory.
-    #[must_use]
-    pub fn new(client: Client) -> Self {
-        Self { client, health: Mutex::default() }
-    }
-
-    /// The memory of targets and keys, locked for one step.
-    pub fn health(&self) -> MutexGuard<'_, Health> {
-        self.health.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// One request on its way up.
-pub struct Job {
-    /// What all requests share.
-    pub upstreams: Arc<Upstreams>,
-    /// The compiled config.
-    pub table: Arc<Table>,
-    /// The limits.
-    pub limits: Arc<Limits>,
-    /// The client's dialect.
-    pub client: Dialect,
-    /// The client's body.
-    pub body: Bytes,
-    /// What was seen in it.
-    pub peek: Peek,
-    /// Where it may go.
-    pub plan: Plan,
-    /// The client's headers.
-    pub headers: HeaderMap,
-    /// The client's query, without the question mark.
-    pub query: Option<String>,
-    /// The request's id.
-    pub request_id: String,
-    /// When it came.
-    pub received: Instant,
-    /// The input in tokens, estimated.
-    pub input_estimate: u64,
-    /// What may be said before the first content.
-    pub preamble: Arc<Preamble>,
-    /// The request's place among those in flight, given back when the answer has ended.
-    pub slot: Option<OwnedSemaphorePermit>,
-}
+use crate::route::{Attempts, Happened, Step, Target, Verdict};
 
 /// What comes back.
 pub enum Answer {
@@ -198,26 +140,11 @@ impl Job {
         }
     }
 
-    pub(super) fn patience(&self) -> Patience {
-        Patience { idle: Duration::from_secs(self.limits.stream_idle_s), keep_alive: Duration::from_secs(self.limits.keep_alive_s) }
-    }
-
     fn refuse(&self, mut settlement: Settlement, refusal: Refusal) -> Answer {
         settlement.status = refusal.failure.status;
         settlement.ending = Ending::Failed;
         settlement.code = Some(refusal.code);
         Answer::Refused(Box::new(refusal))
-    }
-
-    /// What the reply of a translated request must undo, or an early start must say.
-    #[must_use]
-    pub fn reply_map(&self) -> ReplyMap {
-        ReplyMap {
-            model: self.peek.model.clone(),
-            id: self.request_id.trim_start_matches("req_").to_owned(),
-            input_estimate: self.input_estimate,
-            ..ReplyMap::default()
-        }
     }
 
     fn headers_for(&self, mut headers: HeaderMap, target: &Target, settlement: &Settlement, losses: &[Loss]) -> HeaderMap {

@@ -1,18 +1,22 @@
 //! The driver that `serve` runs: it holds the sockets and the clock, and does what [`crate::route`] says.
 //!
-//! Start with [`drive`] (attempts until the first content), then [`relay`] (the answer on its way).
+//! Start with [`Job`] (a request on its way), then [`drive`] (attempts until the first content) and [`relay`] (the answer
+//! on its way).
 
 mod attempt;
 pub mod client;
+mod count_tokens;
 pub mod drive;
 mod headers;
+mod job;
 pub mod preamble;
 mod refusal;
 pub mod relay;
 mod settle;
 
-pub use attempt::count_tokens;
-pub use drive::{Answer, Job, Upstreams};
+pub use count_tokens::count_tokens;
+pub use drive::Answer;
+pub use job::{Job, Upstreams};
 pub use preamble::Preamble;
 pub use refusal::Refusal;
 pub use relay::Relay;

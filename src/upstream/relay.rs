@@ -3,16 +3,17 @@
 //! It ends politely only after a finish signal; an upstream that dies leaves the client's own error event.
 
 use std::convert::Infallible;
+use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http_body_util::BodyExt;
 use hyper::body::{Body, Frame};
 use tokio::time::{Instant, Sleep};
 
 use super::client::UpstreamBody;
+use super::job::Patience;
 use super::settle::{Ending, Settlement};
 use crate::chat::{Failure, FailureKind};
 use crate::dialect::ReplyStream;
@@ -20,15 +21,6 @@ use crate::error::Code;
 
 /// An upstream may send usage or its sentinel after the finish signal; for so long it is waited for.
 const AFTER_FINISH: Duration = Duration::from_secs(5);
-
-/// How long silence is borne.
-#[derive(Debug, Clone, Copy)]
-pub struct Patience {
-    /// The upstream's silence after which the answer is given up.
-    pub idle: Duration,
-    /// The silence towards the client after which it gets an empty delta.
-    pub keep_alive: Duration,
-}
 
 /// A streamed answer under way.
 pub struct Relay {
@@ -149,32 +141,4 @@ impl Body for Relay {
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
         self.get_mut().poll_bytes(cx).map(|bytes| bytes.map(|bytes| Ok(Frame::data(bytes))))
     }
-}
-
-use std::future::Future;
-
-/// Reads a body whole.
-///
-/// # Errors
-/// What stood in the way: it broke off, grew past `limit` bytes, or was silent for `idle`.
-pub(super) async fn read_whole(mut body: UpstreamBody, limit: usize, idle: Duration) -> Result<Bytes, &'static str> {
-    let mut first = Bytes::new();
-    let mut joined = Vec::new();
-    loop {
-        let frame = tokio::time::timeout(idle, body.frame()).await.map_err(|_| "the provider was silent in mid-answer")?;
-        let Some(frame) = frame else { break };
-        let Ok(data) = frame.map_err(|_| "the provider's answer broke off")?.into_data() else { continue };
-        if first.len() + joined.len() + data.len() > limit {
-            return Err("the provider's answer is too large");
-        }
-        if joined.is_empty() && first.is_empty() {
-            first = data;
-        } else {
-            if joined.is_empty() {
-                joined.extend_from_slice(&std::mem::take(&mut first));
-            }
-            joined.extend_from_slice(&data);
-        }
-    }
-    Ok(if joined.is_empty() { first } else { joined.into() })
 }

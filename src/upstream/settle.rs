@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::drive::Upstreams;
+use super::job::Upstreams;
 use crate::chat::Usage;
 use crate::error::Code;
 use crate::route::Attempts;

@@ -3,8 +3,10 @@
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
+use http_body_util::BodyExt;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 
 use super::pool::{Link, Pool};
@@ -35,6 +37,23 @@ impl std::fmt::Debug for UpstreamBody {
 impl UpstreamBody {
     pub(super) fn new(incoming: Incoming, link: Box<Link>, origin: Origin, pool: Arc<Pool>) -> Self {
         Self { incoming, link: Some(link), origin, pool, held: None, is_over: false }
+    }
+
+    /// Reads it whole.
+    ///
+    /// # Errors
+    /// What stood in the way: it broke off, grew past `limit` bytes, or was silent for `idle`.
+    pub(in crate::upstream) async fn read_whole(mut self, limit: usize, idle: Duration) -> Result<Bytes, &'static str> {
+        let mut joined = Joined::default();
+        loop {
+            let frame = tokio::time::timeout(idle, self.frame()).await.map_err(|_| "the provider was silent in mid-answer")?;
+            let Some(frame) = frame else { return Ok(joined.into_bytes()) };
+            let Ok(chunk) = frame.map_err(|_| "the provider's answer broke off")?.into_data() else { continue };
+            if joined.len() + chunk.len() > limit {
+                return Err("the provider's answer is too large");
+            }
+            joined.push(chunk);
+        }
     }
 
     /// Gives the connection back when nothing is left to read: a reader that knows the length never asks for the end.
