@@ -13,7 +13,7 @@ use super::preamble::Held;
 use super::refusal::{Refusal, broken, retry_after, scrub, unreachable};
 use crate::chat::{ChatResponse, Failure, FailureKind, Loss, Usage};
 use crate::dialect::transcode::{Rendered, Transcoder, render};
-use crate::dialect::{Progress, ReplyMap, ReplyStream, StreamDecoder};
+use crate::dialect::{Progress, ReplyMap, ReplyStream};
 use crate::error::Code;
 use crate::route::Target;
 use crate::route::table::Key;
