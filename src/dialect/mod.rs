@@ -87,8 +87,9 @@ pub struct Codec {
     pub decode_error: fn(status: u16, &[u8]) -> Failure,
     /// Writes an error body for a client, with the request's id where the dialect has a place for it.
     pub encode_error: fn(&Failure, request_id: &str) -> Bytes,
-    /// Relays a stream of the same dialect, mending only its faults. Of the map it reads [`ReplyMap::is_alias`] and the model.
-    pub tap: fn(&ReplyMap, &Quirks) -> Box<dyn ReplyStream>,
+    /// Relays a stream of the same dialect, mending only its faults. Of the map it reads [`ReplyMap::is_alias`] and the model; the
+    /// number bounds one event, in bytes.
+    pub tap: fn(&ReplyMap, &Quirks, usize) -> Box<dyn ReplyStream>,
     /// Gives a whole answer of the same dialect the model's name that the client knows, where the dialect's clients mind.
     pub rename: fn(Bytes, &ReplyMap) -> Bytes,
 }

@@ -1,8 +1,5 @@
 //! What the taps of all dialects share: the relay of a stream within one dialect judges it frame by frame.
 
-/// The longest event that a tap relays, in bytes.
-pub(crate) const FRAME_MAX: usize = 16 << 20;
-
 /// What becomes of a frame.
 pub(crate) enum Verdict {
     /// It leaves as the bytes it came as.

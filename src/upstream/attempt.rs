@@ -223,7 +223,7 @@ impl Job {
         let endpoint = target.endpoint();
         let (theirs, ours) = (endpoint.dialect.codec(), self.client.codec());
         match map {
-            None => (ours.tap)(&self.map_for(target), &endpoint.quirks),
+            None => (ours.tap)(&self.map_for(target), &endpoint.quirks, self.limits.frame_bytes),
             Some(map) => Box::new(Transcoder::new(theirs, ours, map, &endpoint.quirks, self.limits.frame_bytes)),
         }
     }

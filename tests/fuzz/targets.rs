@@ -130,7 +130,7 @@ fn stream(from: Dialect, input: &[u8]) {
             }
         }
     }
-    let mut tap = (from.codec().tap)(&ReplyMap { model: "asked".into(), is_alias: true, ..ReplyMap::default() }, &quirks(from));
+    let mut tap = (from.codec().tap)(&ReplyMap { model: "asked".into(), is_alias: true, ..ReplyMap::default() }, &quirks(from), 1 << 20);
     for part in input.chunks(50) {
         tap.push(Bytes::copy_from_slice(part));
     }

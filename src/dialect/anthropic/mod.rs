@@ -37,6 +37,6 @@ pub static CODEC: Codec = Codec {
     encode_response: response::encode_response,
     decode_error: read_failure,
     encode_error: error::encode_error,
-    tap: |map, quirks| Box::new(tap::Tap::new(map, quirks)),
+    tap: |map, quirks, frame_max| Box::new(tap::Tap::new(map, quirks, frame_max)),
     rename: response::rename,
 };

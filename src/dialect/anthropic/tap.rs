@@ -14,7 +14,7 @@ use super::stream_out::{Encoder, write_block_start, write_event, write_message_s
 use super::wire::{WireDelta, WireEvent, WireStart, parse_event, read};
 use crate::chat::{BlockStart, Failure, FailureKind};
 use crate::dialect::failure::{disguised_failure, read_failure};
-use crate::dialect::tap::{FRAME_MAX, Verdict};
+use crate::dialect::tap::Verdict;
 use crate::dialect::{Progress, Quirks, ReplyMap, ReplyStream, StreamEncoder};
 use crate::wire::sse::{self, Frame, Splitter};
 
@@ -40,9 +40,9 @@ pub(super) struct Tap {
 }
 
 impl Tap {
-    pub(super) fn new(map: &ReplyMap, quirks: &Quirks) -> Self {
+    pub(super) fn new(map: &ReplyMap, quirks: &Quirks, frame_max: usize) -> Self {
         Self {
-            splitter: Splitter::new(FRAME_MAX),
+            splitter: Splitter::new(frame_max),
             model: map.is_alias.then(|| map.model.clone()),
             quirks: quirks.clone(),
             progress: Progress::default(),

@@ -41,7 +41,7 @@ pub static CODEC: Codec = Codec {
     encode_response: response_out::encode,
     decode_error: failure::read_failure,
     encode_error: |failure, _| error::encode(failure),
-    tap: |_, quirks| Box::new(tap::Tap::new(quirks)),
+    tap: |_, quirks, frame_max| Box::new(tap::Tap::new(quirks, frame_max)),
     // No Chat client minds, and every chunk would have to be touched.
     rename: |body, _| body,
 };

@@ -13,7 +13,7 @@ use super::error;
 use super::stream_in::{self, is_done};
 use super::stream_out::Encoder;
 use crate::chat::{Failure, FailureKind};
-use crate::dialect::tap::{FRAME_MAX, Verdict};
+use crate::dialect::tap::Verdict;
 use crate::dialect::{Progress, Quirks, ReplyMap, ReplyStream, StreamEncoder, failure};
 use crate::wire::json::Members;
 use crate::wire::sse::{Frame, Splitter};
@@ -22,6 +22,7 @@ use crate::wire::sse::{Frame, Splitter};
 pub(super) struct Tap {
     splitter: Splitter,
     /// Bytes of an incomplete frame are in the splitter.
+    frame_max: usize,
     is_holding: bool,
     progress: Progress,
     is_over: bool,
@@ -36,9 +37,10 @@ pub(super) struct Tap {
 }
 
 impl Tap {
-    pub(super) fn new(quirks: &Quirks) -> Self {
+    pub(super) fn new(quirks: &Quirks, frame_max: usize) -> Self {
         Self {
-            splitter: Splitter::new(FRAME_MAX),
+            splitter: Splitter::new(frame_max),
+            frame_max,
             is_holding: false,
             progress: Progress::default(),
             is_over: false,
@@ -91,7 +93,7 @@ impl Tap {
 
     fn frame(&mut self, frame: &Frame) -> Verdict {
         if frame.is_foreign() || (!self.body.is_empty() && frame.data.is_empty()) {
-            if self.body.len() + frame.raw.len() <= FRAME_MAX {
+            if self.body.len() + frame.raw.len() <= self.frame_max {
                 self.body.extend_from_slice(&frame.raw);
             }
             return Verdict::Drop;
@@ -242,7 +244,7 @@ fn plain_data(raw: &[u8]) -> Option<std::ops::Range<usize>> {
 }
 
 fn reparse(raw: &Bytes) -> Option<Frame> {
-    let mut splitter = Splitter::new(FRAME_MAX);
+    let mut splitter = Splitter::new(raw.len());
     splitter.push(raw);
     splitter.next_frame().ok().flatten().or_else(|| splitter.finish())
 }

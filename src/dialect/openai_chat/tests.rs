@@ -456,7 +456,7 @@ fn a_failed_stream_ends_with_an_error_and_no_sentinel() {
 }
 
 fn tapped(parts: &[&[u8]]) -> (Vec<u8>, crate::dialect::Progress) {
-    let mut tap = (CODEC.tap)(&ReplyMap::default(), &Quirks::CHAT);
+    let mut tap = (CODEC.tap)(&ReplyMap::default(), &Quirks::CHAT, 1 << 20);
     let mut out = Vec::new();
     for part in parts {
         out.extend_from_slice(&tap.push(Bytes::copy_from_slice(part)));
@@ -472,7 +472,7 @@ fn text(bytes: &[u8]) -> String {
 #[test]
 fn a_healthy_stream_passes_unchanged_however_it_is_cut() {
     let stream = STREAMS[0].1;
-    let mut tap = (CODEC.tap)(&ReplyMap::default(), &Quirks::CHAT);
+    let mut tap = (CODEC.tap)(&ReplyMap::default(), &Quirks::CHAT, 1 << 20);
     let chunk = Bytes::from_static(stream);
     assert_eq!(tap.push(chunk.clone()).as_ptr(), chunk.as_ptr(), "copied");
     for at in 0..stream.len() {
@@ -525,7 +525,7 @@ fn a_broken_stream_ends_in_an_error_event() {
 
 #[test]
 fn a_stream_that_we_began_keeps_our_id() {
-    let mut tap = (CODEC.tap)(&ReplyMap::default(), &Quirks::CHAT);
+    let mut tap = (CODEC.tap)(&ReplyMap::default(), &Quirks::CHAT, 1 << 20);
     let start = text(&tap.early_start());
     let id = start.split("\"id\":\"").nth(1).and_then(|rest| rest.split('"').next()).expect("an id").to_owned();
     assert!(start.contains(r#""delta":{"role":"assistant","content":""}"#));

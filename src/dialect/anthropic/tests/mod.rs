@@ -103,7 +103,7 @@ fn assert_grammar(stream: &str) -> String {
 
 /// What the tap makes of `parts`.
 fn tap(parts: &[&[u8]]) -> String {
-    let mut tap = (super::CODEC.tap)(&ReplyMap::default(), &Quirks::ANTHROPIC);
+    let mut tap = (super::CODEC.tap)(&ReplyMap::default(), &Quirks::ANTHROPIC, 1 << 20);
     let mut out = Vec::new();
     for part in parts {
         out.extend_from_slice(&tap.push(Bytes::copy_from_slice(part)));

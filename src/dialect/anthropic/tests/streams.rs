@@ -261,7 +261,7 @@ proptest::proptest! {
         let at = at.min(stream.len());
         stream.splice(at..(at + bytes.len() / 2).min(stream.len()), bytes);
         decode(&[&stream], &reply());
-        let mut tap = (super::super::CODEC.tap)(&ReplyMap::default(), &Quirks::ANTHROPIC);
+        let mut tap = (super::super::CODEC.tap)(&ReplyMap::default(), &Quirks::ANTHROPIC, 1 << 20);
         tap.push(bytes::Bytes::from(stream));
         tap.end();
     }

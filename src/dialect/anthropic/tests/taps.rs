@@ -7,7 +7,7 @@ use crate::chat::{Failure, FailureKind};
 use crate::dialect::{Quirks, ReplyMap};
 
 fn new() -> Box<dyn crate::dialect::ReplyStream> {
-    (super::super::CODEC.tap)(&ReplyMap::default(), &Quirks::ANTHROPIC)
+    (super::super::CODEC.tap)(&ReplyMap::default(), &Quirks::ANTHROPIC, 1 << 20)
 }
 
 #[test]
@@ -15,7 +15,7 @@ fn only_the_start_is_touched_where_an_alias_was_asked_for() {
     let map = ReplyMap { model: "claude \"asked\"".to_owned(), is_alias: true, ..ReplyMap::default() };
     let said = format!("\"{}\"", HEALTHY.split("\"model\":\"").nth(1).and_then(|rest| rest.split('"').next()).unwrap());
     for parts in cuts(HEALTHY) {
-        let mut tap = (super::super::CODEC.tap)(&map, &Quirks::ANTHROPIC);
+        let mut tap = (super::super::CODEC.tap)(&map, &Quirks::ANTHROPIC, 1 << 20);
         let mut out: Vec<u8> = parts.iter().flat_map(|part| tap.push(Bytes::copy_from_slice(part))).collect();
         out.extend_from_slice(&tap.end());
         assert_eq!(String::from_utf8(out).unwrap(), HEALTHY.replacen(&said, r#""claude \"asked\"""#, 1));
@@ -26,7 +26,7 @@ fn only_the_start_is_touched_where_an_alias_was_asked_for() {
 fn a_start_that_says_the_asked_name_is_not_touched() {
     let said = HEALTHY.split("\"model\":\"").nth(1).and_then(|rest| rest.split('"').next()).unwrap();
     let map = ReplyMap { model: said.to_owned(), is_alias: true, ..ReplyMap::default() };
-    let mut tap = (super::super::CODEC.tap)(&map, &Quirks::ANTHROPIC);
+    let mut tap = (super::super::CODEC.tap)(&map, &Quirks::ANTHROPIC, 1 << 20);
     let whole = Bytes::from_static(HEALTHY.as_bytes());
     assert_eq!(tap.push(whole.clone()).as_ptr(), whole.as_ptr());
 }
