@@ -8,6 +8,7 @@ mod env;
 mod generate;
 mod keys;
 mod known;
+mod log;
 mod output;
 mod run;
 mod serve;

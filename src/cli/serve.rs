@@ -5,10 +5,11 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::Notify;
 
+use super::log::{self, LogFormat};
 use super::{CliError, output};
 use crate::config::{Environment, Limits, Options, Ready};
 use crate::dialect::{Dialect, Quirks};
@@ -44,17 +45,9 @@ pub(crate) struct ServeArgs {
     log_format: LogFormat,
 }
 
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum LogFormat {
-    /// For people
-    Text,
-    /// One JSON object a line
-    Json,
-}
-
 /// Serves until a signal ends it.
 pub(crate) fn run(args: ServeArgs, path: Option<PathBuf>, environment: &Environment) -> Result<ExitCode, CliError> {
-    start_log(&args)?;
+    log::start(&args.log, args.log_format)?;
     if args.on_demand {
         // The leader of a session already is one: nothing to leave.
         let _ = rustix::process::setsid();
@@ -193,15 +186,4 @@ fn demo_config(demo: &demo::Demo, listen: Option<SocketAddr>) -> Ready {
         table,
         notes: Vec::new(),
     }
-}
-
-fn start_log(args: &ServeArgs) -> Result<(), Error> {
-    let filter = tracing_subscriber::EnvFilter::try_new(&args.log)
-        .map_err(|error| Error::new(Code::Usage, format!("the log filter {:?} is not one: {error}", args.log)))?;
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    match args.log_format {
-        LogFormat::Text => builder.with_ansi(false).init(),
-        LogFormat::Json => builder.json().flatten_event(true).init(),
-    }
-    Ok(())
 }

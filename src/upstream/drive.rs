@@ -3,11 +3,12 @@
 //! Before the first content nothing has been said that binds us to one target; after it, [`super::Relay`] goes on alone.
 //! One attempt is told in `attempt.rs`.
 
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::attempt::Attempted;
 use super::job::Job;
@@ -17,6 +18,12 @@ use super::settle::{Ending, Settlement};
 use crate::chat::{Failure, FailureKind, Loss, Usage};
 use crate::error::Code;
 use crate::route::{Attempts, Happened, Step, Target, Verdict};
+
+const X_AIMUX_PROVIDER: HeaderName = HeaderName::from_static("x-aimux-provider");
+const X_AIMUX_MODEL: HeaderName = HeaderName::from_static("x-aimux-model");
+const X_AIMUX_ROUTE: HeaderName = HeaderName::from_static("x-aimux-route");
+const X_AIMUX_ATTEMPTS: HeaderName = HeaderName::from_static("x-aimux-attempts");
+const X_AIMUX_LOSS: HeaderName = HeaderName::from_static("x-aimux-loss");
 
 /// What comes back.
 pub enum Answer {
@@ -41,10 +48,9 @@ pub enum Answer {
 /// Tries the plan's targets until one answers.
 pub async fn drive(mut job: Job) -> Answer {
     let started = Instant::now();
-    let mut seed = [0; 8];
-    // Without randomness the jitter is the same for all, which is no reason to refuse.
-    let _ = getrandom::fill(&mut seed);
-    let attempts = Attempts::new(&job.plan, &job.table.retry, job.table.breaker.as_ref(), started, u64::from_le_bytes(seed));
+    // Jitter wants to differ, not to be a secret: a map's seed does, and costs no call of the system.
+    let seed = RandomState::new().build_hasher().finish();
+    let attempts = Attempts::new(&job.plan, &job.table.retry, job.table.breaker.as_ref(), started, seed);
     let mut settlement = job.settlement(attempts);
     let mut happened = Happened::Begin;
     let mut last: Option<Refusal> = None;
@@ -148,19 +154,19 @@ impl Job {
     }
 
     fn headers_for(&self, mut headers: HeaderMap, target: &Target, settlement: &Settlement, losses: &[Loss]) -> HeaderMap {
-        let mut set = |name: &'static str, value: &str| {
+        let mut set = |name: HeaderName, value: &str| {
             if let Ok(value) = HeaderValue::try_from(value) {
                 headers.insert(name, value);
             }
         };
-        set("x-aimux-provider", &target.provider.name);
-        set("x-aimux-model", &target.model);
-        set("x-aimux-route", &self.plan.route);
-        set("x-aimux-attempts", &settlement.attempts.made.to_string());
+        set(X_AIMUX_PROVIDER, &target.provider.name);
+        set(X_AIMUX_MODEL, &target.model);
+        set(X_AIMUX_ROUTE, &self.plan.route);
+        set(X_AIMUX_ATTEMPTS, &settlement.attempts.made.to_string());
         if !losses.is_empty() {
             let mut text: Vec<String> = losses.iter().take(20).map(Loss::to_string).collect();
             text.dedup();
-            set("x-aimux-loss", &text.join(", "));
+            set(X_AIMUX_LOSS, &text.join(", "));
         }
         headers
     }
