@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::diagnostic::{Diagnostic, Finding, Report};
 use super::environment::Environment;
 use super::fields;
+use super::key_sources;
 use super::models;
 use super::providers::{self, Provider};
 use super::reader::{Reader, Section};
@@ -86,7 +87,7 @@ fn server(reader: &mut Reader<'_>, root: &Section<'_>) -> (SocketAddr, Option<St
     let Some(section) = reader.inner(root, "server") else { return (LISTEN, None, Vec::new()) };
     let tls = reader.choice(&section, "tls").is_some();
     let address = listen(reader, &section, tls).unwrap_or(LISTEN);
-    let token = section.get("token").and_then(|node| providers::variable(reader, node, "server.token"));
+    let token = section.get("token").and_then(|node| key_sources::variable(reader, node, "server.token"));
     let mut hosts = Vec::new();
     for host in reader.texts(&section, "hosts") {
         let bare = host.text.trim_start_matches('[').trim_end_matches(']');

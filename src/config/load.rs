@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::check::{self, Checked};
 use super::diagnostic::{Diagnostic, Finding, Report, Severity, Source, Span};
 use super::environment::Environment;
-use super::providers::Source as KeySource;
+use super::key_sources::Source as KeySource;
 use super::{LoadError, Options, Ready, Server, made, overrides, tree};
 use crate::error::{Code, Error};
 use crate::keys::Store;

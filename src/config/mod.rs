@@ -10,6 +10,8 @@ mod check;
 mod diagnostic;
 pub mod environment;
 mod fields;
+mod headers;
+mod key_sources;
 mod load;
 mod made;
 mod mask;

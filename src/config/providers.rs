@@ -1,25 +1,18 @@
 //! `providers`: reads and checks them; what comes out has its addresses, and knows where its keys are.
 
-use super::diagnostic::{Diagnostic, Finding, Span};
+use super::diagnostic::{Diagnostic, Finding};
 use super::fields;
+use super::headers::headers;
+use super::key_sources::{Source, keys};
 use super::mask;
 use super::near::nearest;
-use super::reader::{Reader, Section, Text, is_variable, join};
+use super::reader::{Reader, Section, Text, is_name, join};
 use super::tree::{Key, Node, Value};
 use super::url;
 use crate::dialect::{Dialect, Quirks};
-use crate::keys::{Store, looks_like_secret};
+use crate::keys::Store;
 use crate::provider::{Auth, Preset, preset, table::PRESETS};
 use crate::route::table::Endpoint;
-
-/// Where a secret is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Source {
-    /// The key file of that name.
-    File(String),
-    /// The environment variable of that name.
-    Variable(String),
-}
 
 /// A provider that has been read.
 #[derive(Debug)]
@@ -44,13 +37,6 @@ pub(crate) struct Provider {
     pub(crate) http2: bool,
 }
 
-/// Whether a text may name a provider or a key file.
-pub(crate) fn is_name(text: &str) -> bool {
-    (1..=64).contains(&text.len())
-        && text.starts_with(|c: char| c.is_ascii_lowercase() || c.is_ascii_digit())
-        && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'.' | b'_' | b'-'))
-}
-
 /// Reads the providers. `store` is asked which keys are there; none is opened.
 pub(crate) fn read(reader: &mut Reader<'_>, node: &Node, store: &Store) -> Vec<Provider> {
     let entries = reader.map(node, "providers", "a mapping of names").unwrap_or_default();
@@ -71,7 +57,8 @@ fn provider(reader: &mut Reader<'_>, key: &Key, node: &Node, store: &Store) -> P
     }
     let preset = chosen_preset(reader, &section, &key.text);
     let addresses = endpoints(reader, &section, key, preset);
-    let keys = keys(reader, &section, key, preset, &addresses, store);
+    let with_usual_key = preset.filter(|preset| !preset.is_local && !addresses.own_loopback);
+    let keys = keys(reader, &section, key, with_usual_key, store);
     // A local server needs no key, but some are given one.
     let auth = |mut endpoint: Endpoint| {
         if !keys.is_empty() && endpoint.auth == Auth::None {
@@ -260,183 +247,4 @@ fn fits(reader: &mut Reader<'_>, section: &Section<'_>, node: &Node, base: &url:
         let shown = reader.written(node.span);
         reader.found(Finding::BadUrl, node.span, &path, format!("{path} is \"{shown}\": {reason}"), reason);
     }
-}
-
-/// Where the keys are; what is not there is noted.
-fn keys(
-    reader: &mut Reader<'_>,
-    section: &Section<'_>,
-    key: &Key,
-    preset: Option<&'static Preset>,
-    addresses: &Addresses,
-    store: &Store,
-) -> Vec<Source> {
-    if let (Some(_), Some(several)) = (section.get("key"), section.get("keys")) {
-        let message = format!("provider \"{}\" has both `key` and `keys`", key.text);
-        reader.found(Finding::Contradiction, several.span, &section.at("keys"), message, "beside `key`");
-    }
-    let mut sources = Vec::new();
-    if let Some(node) = section.get("key") {
-        sources.extend(source(reader, node, &section.at("key"), store));
-    }
-    if let Some(node) = section.get("keys") {
-        let path = section.at("keys");
-        for (index, node) in reader.list(node, &path, "a list of keys").unwrap_or_default().iter().enumerate() {
-            let path = format!("{path}[{index}]");
-            let Some(found) = source(reader, node, &path, store) else { continue };
-            if sources.contains(&found) {
-                reader.found(Finding::Repeated, node.span, &path, format!("{path} is the same key again"), "again");
-            } else {
-                sources.push(found);
-            }
-        }
-    }
-    let given = section.get("key").is_some() || section.get("keys").is_some();
-    match preset {
-        Some(preset) if !given && !preset.is_local && !addresses.own_loopback => sources.extend(usual(reader, key, preset, store)),
-        _ => {}
-    }
-    sources
-}
-
-/// The key that a preset usually has: its file, else its variables.
-fn usual(reader: &mut Reader<'_>, key: &Key, preset: &'static Preset, store: &Store) -> Option<Source> {
-    if store.contains(preset.name) {
-        return Some(Source::File(preset.name.to_owned()));
-    }
-    if let Some(name) = preset.env.iter().find(|name| reader.environment().get(name).is_some()) {
-        return Some(Source::Variable((*name).to_owned()));
-    }
-    let message = format!("provider \"{}\" has no key: neither a key file \"{}\" nor {}", key.text, preset.name, preset.env.join(", "));
-    let help = format!("add it with `aimux keys add {}`, or set {}", preset.name, preset.env.first().copied().unwrap_or("a variable"));
-    let path = join("providers", &key.text);
-    reader.found_with(Diagnostic::new(Finding::KeyAbsent, key.span, path, message, "no key here").help(help));
-    None
-}
-
-/// A key's place: the name of a file, or `{ env: NAME }`. A key itself is an error, and hidden.
-pub(crate) fn source(reader: &mut Reader<'_>, node: &Node, path: &str, store: &Store) -> Option<Source> {
-    if matches!(node.value, Value::Map(_)) {
-        return variable(reader, node, path).map(Source::Variable);
-    }
-    let Value::Scalar { text, .. } = &node.value else {
-        reader.wrong_type(node, path, "the name of a key file, or `{ env: NAME }`");
-        return None;
-    };
-    if mask::looks_like_key(text) || looks_like_secret(text) || text.len() > 64 {
-        clear(reader, node, path);
-        return None;
-    }
-    if text.len() >= 16 && !is_name(text) {
-        reader.secret(node);
-    }
-    let name = reader.text_of(node, path, "the name of a key file, or `{ env: NAME }`")?;
-    if !is_name(&name.text) {
-        let diagnostic = Diagnostic::new(Finding::BadName, name.span, path, format!("{path} is not the name of a key file"), "not a name");
-        let looks_like_variable = name.text.len() < 64 && is_variable(&name.text) && name.text.contains('_');
-        reader.found_with(if looks_like_variable { diagnostic.help("a variable is named with `{ env: NAME }`") } else { diagnostic });
-        return None;
-    }
-    if !store.contains(&name.text) {
-        let message = format!("key file \"{}\" does not exist", name.text);
-        let diagnostic = Diagnostic::new(Finding::KeyAbsent, name.span, path, message, "not there");
-        reader.found_with(diagnostic.help(format!("add it with `aimux keys add {}`", name.text)));
-    }
-    Some(Source::File(name.text))
-}
-
-/// `{ env: NAME }`, checked; an unset variable is noted.
-pub(crate) fn variable(reader: &mut Reader<'_>, node: &Node, path: &str) -> Option<String> {
-    static ENV: &[fields::Field] =
-        &[fields::Field { name: "env", kind: fields::Kind::Text("the name of a variable"), default: "", doc: "The variable." }];
-    if !matches!(node.value, Value::Map(_)) {
-        if matches!(&node.value, Value::Scalar { text, .. } if !text.is_empty()) && !node.is_null() && node.flag().is_none() {
-            clear(reader, node, path);
-        } else {
-            reader.wrong_type(node, path, "`{ env: NAME }`");
-        }
-        return None;
-    }
-    let section = reader.section(node, path, ENV);
-    if section.get("env").is_none() {
-        reader.found(Finding::Missing, node.span, path, format!("{path} lacks `env`"), "names no variable");
-        return None;
-    }
-    let inner = section.get("env")?;
-    if matches!(&inner.value, Value::Scalar { text, .. } if mask::looks_like_key(text)) {
-        clear(reader, inner, &section.at("env"));
-        return None;
-    }
-    let name = reader.text(&section, "env")?;
-    if !is_variable(&name.text) {
-        reader.report.secrets.push(name.span);
-        reader.found(Finding::BadName, name.span, &section.at("env"), format!("{path}.env is not the name of a variable"), "not a name");
-        return None;
-    }
-    if reader.environment().get(&name.text).is_none() {
-        let diagnostic =
-            Diagnostic::new(Finding::KeyAbsent, name.span, section.at("env"), format!("the variable {} is not set", name.text), "not set");
-        reader.found_with(diagnostic.help(format!("set {}, or add a key file", name.text)));
-    }
-    Some(name.text)
-}
-
-/// Notes a secret in clear, and hides it.
-pub(crate) fn clear(reader: &mut Reader<'_>, node: &Node, path: &str) {
-    reader.secret(node);
-    reader.found(Finding::ClearKey, node.span, path, format!("{path} holds a secret in clear text"), "a secret in clear");
-}
-
-/// Headers that aimux sets itself, or that belong to one connection.
-const OWN_HEADERS: &[&str] = &[
-    "host",
-    "content-length",
-    "content-type",
-    "transfer-encoding",
-    "connection",
-    "keep-alive",
-    "te",
-    "trailer",
-    "upgrade",
-    "expect",
-    "accept-encoding",
-    "proxy-connection",
-];
-
-fn headers(reader: &mut Reader<'_>, section: &Section<'_>) -> Vec<(String, String)> {
-    let Some(node) = section.get("headers") else { return Vec::new() };
-    let path = section.at("headers");
-    let mut headers: Vec<(String, String)> = Vec::new();
-    for (key, node) in reader.map(node, &path, "a mapping of header names to text").unwrap_or_default() {
-        let path = join(&path, &key.text);
-        headers.extend(header(reader, key, node, &path));
-    }
-    headers
-}
-
-fn header(reader: &mut Reader<'_>, key: &Key, node: &Node, path: &str) -> Option<(String, String)> {
-    let secret_value = matches!(&node.value, Value::Scalar { text, .. } if mask::looks_like_key(text));
-    if mask::looks_like_secret_field(&key.text) || secret_value {
-        reader.secret(node);
-        let message = format!("header \"{}\" holds a credential", key.text);
-        let help = "give the key with `key`; aimux sends it the provider's way";
-        reader.found_with(Diagnostic::new(Finding::ClearKey, node.span, path, message, "a secret in clear").help(help));
-        return None;
-    }
-    let bad = |reason: String, span: Span| Diagnostic::new(Finding::BadHeader, span, path, reason, "cannot be sent");
-    if http::HeaderName::from_bytes(key.text.as_bytes()).is_err() {
-        reader.found_with(bad(format!("\"{}\" is not a header's name", key.text), key.span));
-        return None;
-    }
-    let name = key.text.to_ascii_lowercase();
-    if OWN_HEADERS.contains(&name.as_str()) {
-        reader.found_with(bad(format!("header \"{name}\" is set by aimux itself"), key.span));
-        return None;
-    }
-    let value = reader.text_of(node, path, "text")?;
-    if http::HeaderValue::from_str(&value.text).is_err() {
-        reader.found_with(bad(format!("the value of header \"{name}\" has a character that no header may have"), value.span));
-        return None;
-    }
-    Some((name, value.text))
 }

@@ -335,6 +335,13 @@ fn expand(text: &str, environment: &Environment) -> Result<String, String> {
     Ok(out)
 }
 
+/// Whether a text may name a provider or a key file.
+pub(crate) fn is_name(text: &str) -> bool {
+    (1..=64).contains(&text.len())
+        && text.starts_with(|c: char| c.is_ascii_lowercase() || c.is_ascii_digit())
+        && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'.' | b'_' | b'-'))
+}
+
 /// Whether a text may name an environment variable.
 pub(crate) fn is_variable(name: &str) -> bool {
     !name.starts_with(|c: char| c.is_ascii_digit())

@@ -13,7 +13,8 @@ use serde_json::{Value, json};
 use tokio::time::{Instant, Sleep};
 
 use super::MODEL;
-use super::decide::{Asked, Reply};
+use super::asked::Asked;
+use super::decide::Reply;
 
 /// The pause between two words, unless there are so many that the whole would take longer than [`STREAM_MAX`].
 const PAUSE: Duration = Duration::from_millis(8);

@@ -7,6 +7,7 @@
 //! Start with [`start`]; `decide` is what it says, `answer` how that looks on the wire.
 
 mod answer;
+mod asked;
 mod decide;
 
 use std::convert::Infallible;
@@ -104,7 +105,7 @@ async fn chat(request: Request<Incoming>) -> Response<Paced> {
         Ok(Err(_)) => return refuse(StatusCode::BAD_REQUEST, "the body broke off"),
         Err(_) => return refuse(StatusCode::REQUEST_TIMEOUT, "the body did not come in time"),
     };
-    let asked = match decide::Asked::parse(&body) {
+    let asked = match asked::Asked::parse(&body) {
         Ok(asked) => asked,
         Err(problem) => return refuse(StatusCode::BAD_REQUEST, &problem),
     };

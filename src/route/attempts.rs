@@ -1,5 +1,4 @@
 //! The attempt machine: what to do next, told what happened. The drivers hold the sockets and the clock.
-
 //!
 //! Targets are tried in rounds: each once, in order; then, within the retry budget and the deadline, those that failed
 //! through no fault of the request's, after a pause. A refused key makes way for another key of its provider at once.
@@ -11,67 +10,8 @@ use std::time::{Duration, Instant};
 use super::health::{Admission, Health, Overlook};
 use super::judge::{Judgement, judge};
 use super::plan::Plan;
+use super::step::{Happened, Step, Verdict};
 use super::table::{Breaker, Provider, Retry};
-use crate::chat::FailureKind;
-
-/// What a driver reports.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Happened {
-    /// Nothing yet: the request has been planned.
-    Begin,
-    /// The upstream refused: an HTTP status other than 2xx, or an error in a 200 before the first content.
-    Refused {
-        /// The status, or the one that the error means.
-        status: u16,
-        /// Its class.
-        kind: FailureKind,
-        /// The upstream's Retry-After in milliseconds.
-        retry_after_ms: Option<u64>,
-        /// The model failed to make a tool call (Groq's `tool_use_failed`), which another may do.
-        tool_call_failed: bool,
-    },
-    /// The connection failed or broke, or a limit of time was met, before the first content.
-    Broken,
-    /// The first content has come.
-    Content,
-    /// The wait that was asked for is over.
-    Tick,
-    /// The client has gone.
-    ClientGone,
-}
-
-/// What a driver does next.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Step {
-    /// Sends to the target, with the key (index into the provider's keys; 0 where it has none).
-    Send {
-        /// Index into the plan's targets.
-        target: usize,
-        /// Index into the provider's keys.
-        key: usize,
-    },
-    /// Waits, then reports [`Happened::Tick`].
-    Wait(Duration),
-    /// Relays the answer under way to the client; nothing is tried again.
-    Commit,
-    /// Gives up.
-    Fail(Verdict),
-}
-
-/// How it ends without an answer.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Verdict {
-    /// The last failure is what the client gets.
-    LastFailure,
-    /// Every target rests; the shortest rest.
-    AllResting(Duration),
-    /// The config's own limits leave no room at any target; when the first has some.
-    Full(Duration),
-    /// The request's deadline has passed.
-    Deadline,
-    /// Nobody is left to answer.
-    ClientGone,
-}
 
 /// The state of one request's attempts.
 #[derive(Debug)]

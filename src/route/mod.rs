@@ -11,11 +11,13 @@ pub mod glob;
 pub mod health;
 mod judge;
 pub mod plan;
+pub mod step;
 pub mod table;
 #[cfg(test)]
 mod tests;
 
-pub use attempts::{Attempts, Happened, Step, Verdict};
+pub use attempts::Attempts;
 pub use health::Health;
 pub use plan::{Listed, Plan, PlanError, Target, listing, plan};
+pub use step::{Happened, Step, Verdict};
 pub use table::{Key, Provider, Table};

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::attempts::{Attempts, Happened, Step, Verdict};
+use super::attempts::Attempts;
 use super::health::{Health, Why};
 use super::plan::{Plan, Target};
+use super::step::{Happened, Step, Verdict};
 use super::table::{Breaker, Endpoint, Key, Provider, Retry};
 use crate::chat::FailureKind;
 use crate::provider::preset;

@@ -3,19 +3,18 @@
 //! A key comes from a hidden prompt or standard input, never from argv: other users see argv, and shells keep it. Start with
 //! [`run`].
 
-use std::io::{self, IsTerminal, Read};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use zeroize::Zeroizing;
-
+use self::console::{Console, Question, Terminal, Wanted};
+use self::list::Listing;
 use crate::config::Environment;
 use crate::error::{Code, Error};
-use crate::keys::{Existing, Opener, Store};
-use crate::secret::Secret;
+use crate::keys::{Existing, Store};
 
-/// The longest secret that is read, in bytes.
-const SECRET_MAX: usize = 16 * 1024;
-const DAY_S: u64 = 86_400;
+mod console;
+mod list;
+
+pub(crate) use console::{ask_passphrase, piped_passphrase};
 
 /// What follows `aimux keys`.
 #[derive(Debug, clap::Args)]
@@ -58,27 +57,6 @@ enum Command {
     },
 }
 
-/// How the command speaks with the user.
-trait Console {
-    fn say(&mut self, text: &str);
-    fn ask(&mut self, question: &Question<'_>) -> Result<Secret, Error>;
-}
-
-struct Question<'a> {
-    prompt: &'a str,
-    wanted: Wanted,
-    /// Asked a second time, where a slip would only be noticed when it is too late.
-    confirm: Option<&'a str>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Wanted {
-    /// What goes into an HTTP header: ASCII.
-    Key,
-    /// What a person can remember, in whatever script.
-    Passphrase,
-}
-
 /// Runs the command.
 ///
 /// # Errors
@@ -87,20 +65,6 @@ pub(crate) fn run(args: &KeysArgs, env: &Environment) -> Result<(), Error> {
     let store = Store::new(&env.config_folder(), env.get("AIMUX_IDENTITY").map(std::path::Path::new));
     let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |elapsed| elapsed.as_secs());
     execute(&args.command, &store, now, &mut Terminal)
-}
-
-/// Asks for the passphrase of a protected identity, on the terminal only: what [`Store::read`] wants as its callback.
-pub(crate) fn ask_passphrase() -> Result<Secret, Error> {
-    if !io::stdin().is_terminal() {
-        return Err(Error::new(Code::KeyUnavailable, "the identity is protected by a passphrase, and there is no terminal to ask on")
-            .hint("run it on a terminal, or name an unprotected identity in AIMUX_IDENTITY"));
-    }
-    prompt(&Question { prompt: "Passphrase of the identity", wanted: Wanted::Passphrase, confirm: None })
-}
-
-/// The passphrase that `aimux run` hands to the server it starts, through a pipe: neither argv nor the environment has it.
-pub(crate) fn piped_passphrase() -> Result<Secret, Error> {
-    read_secret(&mut io::stdin().lock(), Wanted::Passphrase)
 }
 
 fn execute(command: &Command, store: &Store, now: u64, console: &mut dyn Console) -> Result<(), Error> {
@@ -156,136 +120,11 @@ fn add(store: &Store, name: &str, existing: Existing, now: u64, console: &mut dy
     Ok(())
 }
 
-/// What `list` shows.
-struct Listing {
-    protected: Option<bool>,
-    recipients: Vec<String>,
-    rows: Vec<Row>,
-}
-
-struct Row {
-    name: String,
-    masked: Option<String>,
-    age_days: Option<u64>,
-    problem: Option<String>,
-}
-
-impl Listing {
-    fn read(store: &Store, now: u64) -> Result<Self, Error> {
-        let protected = store.protected()?;
-        let mut nobody = || Err(Error::new(Code::KeyUnavailable, "not asked for in a list"));
-        let opener = if protected == Some(false) { Some(store.opener(&mut nobody)?) } else { None };
-        let rows = store.names()?.into_iter().map(|name| Row::read(store, opener.as_ref(), name, now)).collect();
-        Ok(Self { protected, recipients: store.recipients()?, rows })
-    }
-
-    fn json(&self) -> String {
-        let row =
-            |row: &Row| serde_json::json!({ "name": row.name, "masked": row.masked, "age_days": row.age_days, "problem": row.problem });
-        let keys: Vec<serde_json::Value> = self.rows.iter().map(row).collect();
-        let identity = serde_json::json!({ "present": self.protected.is_some(), "protected": self.protected.unwrap_or(false) });
-        let all = serde_json::json!({ "identity": identity, "recipients": self.recipients, "keys": keys });
-        format!("{all:#}")
-    }
-
-    fn table(&self, store: &Store) -> String {
-        if self.rows.is_empty() {
-            return format!("no keys in {}; add one with `aimux keys add anthropic`", store.folder.display());
-        }
-        let width = self.rows.iter().map(|row| row.name.len()).max().unwrap_or(0).max(4);
-        let mut lines = vec![format!("{:width$}  {:10}  {}", "NAME", "KEY", "AGE")];
-        lines.extend(self.rows.iter().map(|row| row.line(width)));
-        lines.push(String::new());
-        lines.push(match self.protected {
-            None => format!("no identity at {}: the keys cannot be opened", store.identity.display()),
-            Some(true) => format!("identity {}, protected by a passphrase", store.identity.display()),
-            Some(false) => format!("identity {}", store.identity.display()),
-        });
-        lines.extend(self.recipients.iter().map(|public| format!("recipient {public}")));
-        lines.join("\n")
-    }
-}
-
-impl Row {
-    fn read(store: &Store, opener: Option<&Opener<'_>>, name: String, now: u64) -> Self {
-        let days = |created: u64| Some(now.saturating_sub(created) / DAY_S);
-        let read = match opener {
-            Some(opener) => opener.read(&name).map(|key| (Some(key.secret.masked()), days(key.created))),
-            None => store.changed(&name).map(|changed| (None, days(changed))),
-        };
-        match read {
-            Ok((masked, age_days)) => Self { name, masked, age_days, problem: None },
-            Err(error) => Self { name, masked: None, age_days: None, problem: Some(error.message) },
-        }
-    }
-
-    fn line(&self, width: usize) -> String {
-        let masked = self.masked.as_deref().unwrap_or("—");
-        let rest = match (&self.problem, self.age_days) {
-            (Some(problem), _) => problem.clone(),
-            (None, Some(1)) => "1 day".to_owned(),
-            (None, Some(days)) => format!("{days} days"),
-            (None, None) => "—".to_owned(),
-        };
-        format!("{:width$}  {masked:10}  {rest}", self.name)
-    }
-}
-
-/// The process's own terminal, or whatever standard input and output are.
-struct Terminal;
-
-impl Console for Terminal {
-    fn say(&mut self, text: &str) {
-        super::output::print(&format!("{}\n", super::output::printable(text)));
-    }
-
-    fn ask(&mut self, question: &Question<'_>) -> Result<Secret, Error> {
-        if io::stdin().is_terminal() { prompt(question) } else { read_secret(&mut io::stdin().lock(), question.wanted) }
-    }
-}
-
-fn prompt(question: &Question<'_>) -> Result<Secret, Error> {
-    let mut password = dialoguer::Password::new().with_prompt(question.prompt).allow_empty_password(true);
-    if let Some(again) = question.confirm {
-        password = password.with_confirmation(again, "they differ, once more");
-    }
-    let typed = password.interact().map_err(|error| Error::new(Code::Usage, "nothing was typed").caused_by(error.to_string()))?;
-    usable(&Zeroizing::new(typed), question.wanted)
-}
-
-/// Reads one secret from a pipe: all of it, one line.
-fn read_secret(input: &mut dyn Read, wanted: Wanted) -> Result<Secret, Error> {
-    let mut bytes = Zeroizing::new(Vec::with_capacity(SECRET_MAX + 1));
-    let limit = u64::try_from(SECRET_MAX).unwrap_or(u64::MAX).saturating_add(1);
-    input.take(limit).read_to_end(&mut bytes).map_err(|error| Error::new(Code::Usage, "cannot read standard input").caused_by(error))?;
-    if bytes.len() > SECRET_MAX {
-        return Err(Error::new(Code::Usage, format!("standard input is longer than {SECRET_MAX} bytes; a key is one line")));
-    }
-    let text = std::str::from_utf8(&bytes).map_err(|_| Error::new(Code::Usage, "standard input is no text; a key is one line"))?;
-    usable(text, wanted)
-}
-
-fn usable(text: &str, wanted: Wanted) -> Result<Secret, Error> {
-    let text = text.trim();
-    let problem = if text.is_empty() {
-        "nothing was given"
-    } else if text.contains('\n') {
-        "more than one line was given"
-    } else if text.len() > SECRET_MAX {
-        "what was given is too long"
-    } else if text.chars().any(char::is_control) {
-        "what was given holds control characters"
-    } else if wanted == Wanted::Key && !text.is_ascii() {
-        "what was given holds characters that are not ASCII: was it copied in its masked form?"
-    } else {
-        return Ok(Secret::new(text.to_owned()));
-    };
-    Err(Error::new(Code::Usage, problem).hint("type or paste it at the prompt, or pipe it in: one line"))
-}
-
 #[cfg(test)]
 mod tests {
+    use super::console::usable;
     use super::*;
+    use crate::secret::Secret;
 
     const KEY: &str = "sk-ant-api03-0123456789";
 
@@ -400,19 +239,5 @@ mod tests {
         fixture.keys("add a", &[KEY]).unwrap();
         assert_eq!(fixture.keys("remove a", &[]).unwrap(), "removed key \"a\"\n");
         assert_eq!(fixture.keys("remove a", &[]).unwrap_err().code, Code::KeyUnavailable);
-    }
-
-    #[test]
-    fn a_piped_secret_is_one_line_of_limited_length() {
-        let read =
-            |text: &[u8]| read_secret(&mut &text[..], Wanted::Key).map(|secret| secret.expose().to_owned()).map_err(|error| error.message);
-        assert_eq!(read(b" sk-one \r\n\n").unwrap(), "sk-one");
-        assert_eq!(read(b"").unwrap_err(), "nothing was given");
-        assert_eq!(read(b"sk-one\nsk-two\n").unwrap_err(), "more than one line was given");
-        assert_eq!(read(b"sk-\x1b[1m").unwrap_err(), "what was given holds control characters");
-        assert!(read("sk-••••".as_bytes()).unwrap_err().contains("not ASCII"));
-        assert!(read(b"\xff").unwrap_err().contains("no text"));
-        assert_eq!(read(&[b'x'; SECRET_MAX]).unwrap().len(), SECRET_MAX);
-        assert!(read(&[b'x'; SECRET_MAX + 1]).unwrap_err().contains("longer than 16384 bytes"));
     }
 }

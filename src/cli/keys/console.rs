@@ -1,0 +1,116 @@
+//! How `aimux keys` asks and tells: a hidden prompt on a terminal, else one line of standard input.
+
+use std::io::{self, IsTerminal, Read};
+
+use zeroize::Zeroizing;
+
+use crate::error::{Code, Error};
+use crate::secret::Secret;
+
+/// The longest secret that is read, in bytes.
+const SECRET_MAX: usize = 16 * 1024;
+/// How the command speaks with the user.
+pub(super) trait Console {
+    fn say(&mut self, text: &str);
+    fn ask(&mut self, question: &Question<'_>) -> Result<Secret, Error>;
+}
+
+pub(super) struct Question<'a> {
+    pub(super) prompt: &'a str,
+    pub(super) wanted: Wanted,
+    /// Asked a second time, where a slip would only be noticed when it is too late.
+    pub(super) confirm: Option<&'a str>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Wanted {
+    /// What goes into an HTTP header: ASCII.
+    Key,
+    /// What a person can remember, in whatever script.
+    Passphrase,
+}
+
+/// Asks for the passphrase of a protected identity, on the terminal only: what [`Store::read`] wants as its callback.
+pub(crate) fn ask_passphrase() -> Result<Secret, Error> {
+    if !io::stdin().is_terminal() {
+        return Err(Error::new(Code::KeyUnavailable, "the identity is protected by a passphrase, and there is no terminal to ask on")
+            .hint("run it on a terminal, or name an unprotected identity in AIMUX_IDENTITY"));
+    }
+    prompt(&Question { prompt: "Passphrase of the identity", wanted: Wanted::Passphrase, confirm: None })
+}
+
+/// The passphrase that `aimux run` hands to the server it starts, through a pipe: neither argv nor the environment has it.
+pub(crate) fn piped_passphrase() -> Result<Secret, Error> {
+    read_secret(&mut io::stdin().lock(), Wanted::Passphrase)
+}
+
+/// The process's own terminal, or whatever standard input and output are.
+pub(super) struct Terminal;
+
+impl Console for Terminal {
+    fn say(&mut self, text: &str) {
+        crate::cli::output::print(&format!("{}\n", crate::cli::output::printable(text)));
+    }
+
+    fn ask(&mut self, question: &Question<'_>) -> Result<Secret, Error> {
+        if io::stdin().is_terminal() { prompt(question) } else { read_secret(&mut io::stdin().lock(), question.wanted) }
+    }
+}
+
+fn prompt(question: &Question<'_>) -> Result<Secret, Error> {
+    let mut password = dialoguer::Password::new().with_prompt(question.prompt).allow_empty_password(true);
+    if let Some(again) = question.confirm {
+        password = password.with_confirmation(again, "they differ, once more");
+    }
+    let typed = password.interact().map_err(|error| Error::new(Code::Usage, "nothing was typed").caused_by(error.to_string()))?;
+    usable(&Zeroizing::new(typed), question.wanted)
+}
+
+/// Reads one secret from a pipe: all of it, one line.
+fn read_secret(input: &mut dyn Read, wanted: Wanted) -> Result<Secret, Error> {
+    let mut bytes = Zeroizing::new(Vec::with_capacity(SECRET_MAX + 1));
+    let limit = u64::try_from(SECRET_MAX).unwrap_or(u64::MAX).saturating_add(1);
+    input.take(limit).read_to_end(&mut bytes).map_err(|error| Error::new(Code::Usage, "cannot read standard input").caused_by(error))?;
+    if bytes.len() > SECRET_MAX {
+        return Err(Error::new(Code::Usage, format!("standard input is longer than {SECRET_MAX} bytes; a key is one line")));
+    }
+    let text = std::str::from_utf8(&bytes).map_err(|_| Error::new(Code::Usage, "standard input is no text; a key is one line"))?;
+    usable(text, wanted)
+}
+
+pub(super) fn usable(text: &str, wanted: Wanted) -> Result<Secret, Error> {
+    let text = text.trim();
+    let problem = if text.is_empty() {
+        "nothing was given"
+    } else if text.contains('\n') {
+        "more than one line was given"
+    } else if text.len() > SECRET_MAX {
+        "what was given is too long"
+    } else if text.chars().any(char::is_control) {
+        "what was given holds control characters"
+    } else if wanted == Wanted::Key && !text.is_ascii() {
+        "what was given holds characters that are not ASCII: was it copied in its masked form?"
+    } else {
+        return Ok(Secret::new(text.to_owned()));
+    };
+    Err(Error::new(Code::Usage, problem).hint("type or paste it at the prompt, or pipe it in: one line"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_piped_secret_is_one_line_of_limited_length() {
+        let read =
+            |text: &[u8]| read_secret(&mut &text[..], Wanted::Key).map(|secret| secret.expose().to_owned()).map_err(|error| error.message);
+        assert_eq!(read(b" sk-one \r\n\n").unwrap(), "sk-one");
+        assert_eq!(read(b"").unwrap_err(), "nothing was given");
+        assert_eq!(read(b"sk-one\nsk-two\n").unwrap_err(), "more than one line was given");
+        assert_eq!(read(b"sk-\x1b[1m").unwrap_err(), "what was given holds control characters");
+        assert!(read("sk-••••".as_bytes()).unwrap_err().contains("not ASCII"));
+        assert!(read(b"\xff").unwrap_err().contains("no text"));
+        assert_eq!(read(&[b'x'; SECRET_MAX]).unwrap().len(), SECRET_MAX);
+        assert!(read(&[b'x'; SECRET_MAX + 1]).unwrap_err().contains("longer than 16384 bytes"));
+    }
+}
