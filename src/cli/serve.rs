@@ -127,8 +127,11 @@ async fn serve(ready: Ready, token: Secret, socket: &Path, args: &ServeArgs) -> 
     let server = Server::bind(ready, token.clone()).await?;
     let address = server.address().map_err(|error| Error::new(Code::CannotBind, "the address is unknown").caused_by(error))?;
     let control = Control::open(socket)?;
-    let version = env!("CARGO_PKG_VERSION").to_owned();
-    let status = Status { version, pid: std::process::id(), address, on_demand: args.on_demand };
+    let (client, on_demand) = (server.client(), args.on_demand);
+    let status = move || {
+        let (version, pid) = (env!("CARGO_PKG_VERSION").to_owned(), std::process::id());
+        Status { version, pid, address, on_demand, connections: client.counters() }
+    };
     let control = tokio::spawn(control.serve(status, Arc::clone(&stop)));
     output::announce(&format!("{}{address}\n", super::known::READY));
     if args.demo {

@@ -94,7 +94,7 @@ findings! {
     Incomplete: "E0137", Error, "not enough to reach the provider", "A provider that is not built in needs a dialect and a base URL.", "Add `dialect` and `base_url`, or a `preset`.";
     Contradiction: "E0138", Error, "fields that exclude each other", "Two fields say the same thing in different ways.", "Keep one of them.";
     Override: "E0139", Warning, "an unknown override", "A variable of the form AIMUX_SECTION__FIELD names no field of the config.", "Check its spelling, or unset it.";
-    NotEnforced: "E0140", Warning, "a field without effect yet", "The field is read and checked, but this version does not act upon it.", "Do not rely on it.";
+    NotEnforced: "E0140", Warning, "a field without effect", "The field is read and checked, but nothing comes of it where it stands.", "Remove it.";
 }
 
 /// A place in one of a report's sources, in bytes.

@@ -136,7 +136,7 @@ pub(crate) static PROVIDER: &[Field] = &[
     field("headers", Kind::Texts("header names to text"), "{}", "Headers sent with each request. Credentials do not belong here."),
     field("limits", Kind::Section(PROVIDER_LIMITS), "", "Its limits."),
     field("plain_http", Kind::Flag, "false", "Allows `http://` to another machine."),
-    field("http2", Kind::Flag, "false", "Offers HTTP/2. Not in effect yet."),
+    field("http2", Kind::Flag, "false", "Offers HTTP/2: over TLS the provider chooses; plain http on this machine must speak it."),
 ];
 
 /// `providers.NAME.limits`.

@@ -66,9 +66,16 @@ fn provider(reader: &mut Reader<'_>, key: &Key, node: &Node, store: &Store) -> P
         }
         endpoint
     };
-    let endpoints = addresses.endpoints.into_iter().map(auth).collect();
+    let endpoints: Vec<Endpoint> = addresses.endpoints.into_iter().map(auth).collect();
+    if let Some(node) = section.get("http2").filter(|node| node.flag() == Some(true))
+        && endpoints.iter().any(|endpoint| url::parse(&endpoint.base_url).is_ok_and(|base| base.is_plain && !base.is_loopback))
+    {
+        let path = section.at("http2");
+        let message = format!("{path} has no effect over plain http to another machine");
+        reader.found(Finding::NotEnforced, node.span, &path, message, "without effect");
+    }
     let limits = reader.inner(&section, "limits");
-    not_enforced(reader, &section, limits.as_ref());
+    not_enforced(reader, limits.as_ref());
     let mut limit = |name: &str| -> Option<u32> {
         let limits = limits.as_ref()?;
         reader.integer(limits, name).and_then(|value| u32::try_from(value).ok())
@@ -88,10 +95,9 @@ fn provider(reader: &mut Reader<'_>, key: &Key, node: &Node, store: &Store) -> P
 }
 
 /// Says which of the fields given have no effect in this version.
-fn not_enforced(reader: &mut Reader<'_>, section: &Section<'_>, limits: Option<&Section<'_>>) {
-    let http2 = section.get("http2").filter(|node| node.flag() == Some(true)).map(|node| (section.at("http2"), node));
+fn not_enforced(reader: &mut Reader<'_>, limits: Option<&Section<'_>>) {
     let tokens = limits.and_then(|limits| Some((limits.at("tokens_per_minute"), limits.get("tokens_per_minute")?)));
-    for (path, node) in http2.into_iter().chain(tokens) {
+    if let Some((path, node)) = tokens {
         reader.found(Finding::NotEnforced, node.span, &path, format!("{path} is not in effect yet"), "without effect");
     }
     if let Some(limits) = limits {

@@ -245,7 +245,7 @@ fn each_mistake_has_its_code() {
         (&provider("preset: ollama, headers: { host: a }"), BadHeader),
         (&provider("preset: ollama, headers: { x-a: \"b\\nc: d\" }"), BadHeader),
         (&provider("preset: ollama, limits: { tokens_per_minute: 5 }"), NotEnforced),
-        (&provider("preset: ollama, http2: true"), NotEnforced),
+        (&provider("preset: ollama, base_url: \"http://10.0.0.1/v1\", plain_http: true, http2: true"), NotEnforced),
         ("version: 1\nproviders: { \"O P\": { preset: ollama } }", BadName),
         (&with("server: { listen: \"0.0.0.0:1\" }"), Exposed),
         (&with("server: { listen: \"0.0.0.0:1\", tls: terminated }"), ExposedBehindProxy),

@@ -23,6 +23,7 @@ use tokio::net::UnixListener;
 use tokio::sync::Notify;
 
 use crate::error::{Code, Error};
+use crate::upstream::client::Counters;
 
 /// What a server says of itself.
 #[derive(Debug, Clone, Serialize, Deserialize, PartialEq, Eq)]
@@ -36,6 +37,9 @@ pub struct Status {
     /// Whether a command started it for a client, not an operator.
     #[serde(default)]
     pub on_demand: bool,
+    /// The connections to upstreams.
+    #[serde(default)]
+    pub connections: Counters,
 }
 
 /// The socket of the server of a config; `None`: of the one without a file.
@@ -137,14 +141,13 @@ impl Control {
     }
 
     /// Answers until dropped. `stop` is notified when a caller asks for the server's end.
-    pub async fn serve(self, status: Status, stop: Arc<Notify>) {
-        let status = Bytes::from(serde_json::to_vec(&status).unwrap_or_default());
+    pub async fn serve(self, status: impl Fn() -> Status, stop: Arc<Notify>) {
         loop {
             let Ok((stream, _)) = self.listener.accept().await else {
                 tokio::time::sleep(Duration::from_millis(100)).await;
                 continue;
             };
-            let (status, stop) = (status.clone(), Arc::clone(&stop));
+            let (status, stop) = (Bytes::from(serde_json::to_vec(&status()).unwrap_or_default()), Arc::clone(&stop));
             let service = service_fn(move |request: Request<Incoming>| {
                 let response = route(&request, &status, &stop);
                 async move { Ok::<_, Infallible>(response) }

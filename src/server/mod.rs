@@ -84,6 +84,12 @@ impl Server {
         self.listener.local_addr()
     }
 
+    /// The connections to upstreams.
+    #[must_use]
+    pub fn client(&self) -> Client {
+        self.shared.upstreams.client.clone()
+    }
+
     /// Serves until `stop` resolves, then drains. Gives whether every request ended in time.
     pub async fn run(self, stop: impl Future<Output = ()>) -> bool {
         let Self { listener, shared, drain } = self;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderMap, Method, Request, Uri};
+use http::{HeaderMap, Method, Request, Uri, Version};
 use http_body_util::{BodyExt, Full};
 
 use super::client::UpstreamBody;
@@ -35,6 +35,14 @@ pub(super) enum Attempted {
     Unsayable(Refusal),
 }
 
+/// What is told of an attempt, however it went.
+#[derive(Default)]
+pub(super) struct Told {
+    pub(super) losses: Vec<Loss>,
+    /// Whether the connection had carried another answer before; `None`: no answer came.
+    pub(super) is_reused: Option<bool>,
+}
+
 /// An answer whose content has begun.
 pub(super) struct Begun {
     pub(super) reply: Box<dyn ReplyStream>,
@@ -45,13 +53,13 @@ pub(super) struct Begun {
 
 impl Job {
     /// One attempt at one target.
-    pub(super) async fn attempt(&self, target: &Target, key: Option<&Key>, losses: &mut Vec<Loss>) -> Attempted {
+    pub(super) async fn attempt(&self, target: &Target, key: Option<&Key>, told: &mut Told) -> Attempted {
         let endpoint = target.endpoint();
         let upstream = target.upstream(self.client);
         let (body, reply_map) = match render(&self.body, &self.peek, self.client, endpoint.dialect, &upstream) {
             Ok(Rendered::Passthrough(body)) => (body, None),
             Ok(Rendered::Translated { body, losses: lost, reply }) => {
-                *losses = lost;
+                told.losses = lost;
                 let ours = self.reply_map();
                 (body, Some(ReplyMap { model: ours.model, id: ours.id, input_estimate: ours.input_estimate, ..reply }))
             }
@@ -75,6 +83,7 @@ impl Job {
             }
         };
         let (head, body) = answer.into_parts();
+        told.is_reused = Some(body.is_reused());
         let headers = headers::downward(&head.headers, self.client == endpoint.dialect);
         if !head.status.is_success() {
             let body = body.read_whole(ERROR_BODY_MAX, self.patience().idle).await.unwrap_or_default();
@@ -110,6 +119,9 @@ impl Job {
         let mut request = Request::new(Full::new(body));
         *request.method_mut() = Method::POST;
         *request.uri_mut() = uri;
+        if target.provider.http2 {
+            *request.version_mut() = Version::HTTP_2;
+        }
         *request.headers_mut() = headers::upward(is_same.then_some(&self.headers), &target.provider, endpoint, key);
         Ok(request)
     }

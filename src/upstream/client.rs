@@ -1,11 +1,13 @@
 //! HTTP to upstreams: connections that the relay drives itself.
 //!
 //! A connection's future is polled by whoever waits for its answer or reads its body, never spawned: a chunk then crosses
-//! no task on its way to the client. HTTP/1.1 only. It follows no redirect, decodes no encoding and, but for
-//! connecting, keeps no time: who drops an answer, or the wait for one, closes the connection.
+//! no task on its way to the client. HTTP/2, whose connections are shared and driven by tasks, is spoken only where a
+//! request offers it (`shared.rs`). It follows no redirect, decodes no encoding and, but for
+//! connecting, keeps no time: who drops an answer, or the wait for one, closes the connection, or resets the HTTP/2 stream.
 //! Start with [`Client::send`].
 
 use std::future::poll_fn;
+use std::net::IpAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -13,19 +15,23 @@ use std::task::Poll;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderValue, Request, Response, Uri, header};
+use http::{HeaderValue, Request, Response, Uri, Version, header};
 use http_body_util::Full;
+use serde::{Deserialize, Serialize};
 
 use crate::error::{Code, Error};
 
 mod body;
 mod dial;
 mod pool;
+mod shared;
 mod stream;
 mod tls;
 
 pub use body::UpstreamBody;
+use dial::Dialed;
 use pool::{Link, Pool};
+use shared::{Lease, Lines, is_reset};
 
 /// The client's limits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,13 +61,14 @@ pub struct Client {
 struct Shared {
     settings: ClientSettings,
     pool: Arc<Pool>,
+    lines: Lines,
     tls: tls::Tls,
     opened: AtomicU64,
     reused: AtomicU64,
 }
 
 /// How the connections came about, since the start.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counters {
     /// Connections opened.
     pub opened: u64,
@@ -117,10 +124,12 @@ struct Origin {
     /// A name or an address, without brackets.
     host: Arc<str>,
     port: u16,
+    /// HTTP/2 may be spoken: by ALPN, or with prior knowledge to a plain one on this machine.
+    offers_http2: bool,
 }
 
 impl Origin {
-    fn of(uri: &Uri) -> Result<Self, SendError> {
+    fn of(uri: &Uri, version: Version) -> Result<Self, SendError> {
         let refuse = |what: &str| SendError::unsent(SendErrorKind::Connect, format!("the upstream's URL {what}"));
         let is_tls = match uri.scheme_str() {
             Some("https") => true,
@@ -130,7 +139,9 @@ impl Origin {
         let host = uri.host().filter(|host| !host.is_empty()).ok_or_else(|| refuse("names no host"))?;
         let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
         let port = uri.port_u16().unwrap_or(if is_tls { 443 } else { 80 });
-        Ok(Self { is_tls, host: host.to_ascii_lowercase().into(), port })
+        let is_loopback = || host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback());
+        let offers_http2 = version == Version::HTTP_2 && (is_tls || is_loopback());
+        Ok(Self { is_tls, host: host.to_ascii_lowercase().into(), port, offers_http2 })
     }
 
     /// The value of the Host header: the port only where it is not the scheme's own.
@@ -158,28 +169,41 @@ impl Client {
 
     fn with_tls(settings: ClientSettings, tls: tls::Tls) -> Self {
         let pool = Arc::new(Pool::new(settings.idle_max, settings.idle_per_host_max));
-        let (opened, reused) = Default::default();
-        Self { shared: Arc::new(Shared { settings, pool, tls, opened, reused }) }
+        let (lines, opened, reused) = Default::default();
+        Self { shared: Arc::new(Shared { settings, pool, lines, tls, opened, reused }) }
     }
 
     /// Sends a request to its absolute URI and gives the answer once its head is here. The Host header is written where
     /// it is missing. A kept connection that turns out dead before any byte of an answer is replaced by a fresh one, once.
+    /// A request of version HTTP/2 offers that version; without, or where the upstream does not take it, it is HTTP/1.1.
     ///
     /// # Errors
     /// When there is no answer; an HTTP error status is one.
-    pub async fn send(&self, mut request: Request<Full<Bytes>>) -> Result<Response<UpstreamBody>, SendError> {
-        let origin = Origin::of(request.uri())?;
-        prepare(&mut request, &origin)?;
-        if let Some(link) = poll_fn(|cx| Poll::Ready(self.shared.pool.take(&origin, cx))).await {
+    pub async fn send(&self, request: Request<Full<Bytes>>) -> Result<Response<UpstreamBody>, SendError> {
+        let origin = Origin::of(request.uri(), request.version())?;
+        if let Some(kept) = self.kept(&origin).await {
             self.shared.reused.fetch_add(1, Ordering::Relaxed);
-            match self.exchange(link, &origin, request.clone()).await {
+            match self.exchange(kept, &origin, request.clone()).await {
                 Err(Unanswered { is_silent: true, .. }) => tracing::debug!(host = %origin, "a kept connection was dead"),
-                answer => return answer.map_err(|unanswered| unanswered.error),
+                Ok(mut answer) => {
+                    answer.body_mut().is_reused = true;
+                    return Ok(answer);
+                }
+                Err(unanswered) => return Err(unanswered.error),
             }
         }
-        let link = dial::dial(&origin, &self.shared.tls, self.shared.settings.connect_timeout).await?;
+        let fresh = dial::dial(&origin, &self.shared).await?;
         self.shared.opened.fetch_add(1, Ordering::Relaxed);
-        self.exchange(link, &origin, request).await.map_err(|unanswered| unanswered.error)
+        self.exchange(fresh, &origin, request).await.map_err(|unanswered| unanswered.error)
+    }
+
+    /// A connection from before.
+    async fn kept(&self, origin: &Origin) -> Option<Dialed> {
+        let lease = if origin.offers_http2 { self.shared.lines.take(origin, self.shared.settings.idle_max) } else { None };
+        match lease {
+            Some(lease) => Some(Dialed::Two(lease)),
+            None => poll_fn(|cx| Poll::Ready(self.shared.pool.take(origin, cx))).await.map(Dialed::One),
+        }
     }
 
     /// How the connections came about.
@@ -188,8 +212,48 @@ impl Client {
         Counters { opened: self.shared.opened.load(Ordering::Relaxed), reused: self.shared.reused.load(Ordering::Relaxed) }
     }
 
-    /// Drives connection and answer together until the head is here.
     async fn exchange(
+        &self,
+        over: Dialed,
+        origin: &Origin,
+        mut request: Request<Full<Bytes>>,
+    ) -> Result<Response<UpstreamBody>, Unanswered> {
+        match over {
+            Dialed::One(link) => {
+                prepare(&mut request, origin).map_err(|error| Unanswered { error, is_silent: false })?;
+                self.exchange_alone(link, origin, request).await
+            }
+            Dialed::Two(lease) => self.exchange_shared(lease, origin, request).await,
+        }
+    }
+
+    /// Waits for the head of an HTTP/2 answer. A drop resets the stream.
+    async fn exchange_shared(
+        &self,
+        lease: Lease,
+        origin: &Origin,
+        mut request: Request<Full<Bytes>>,
+    ) -> Result<Response<UpstreamBody>, Unanswered> {
+        request.headers_mut().remove(header::HOST);
+        let sending = lease.sender().send_request(request);
+        match sending.await {
+            Ok(response) => {
+                let pool = Arc::clone(&self.shared.pool);
+                Ok(response.map(|incoming| UpstreamBody::new(incoming, Dialed::Two(lease), origin.clone(), pool)))
+            }
+            Err(error) => {
+                let message = format!("{origin} broke off before an answer: {}", body::reason(&error));
+                let is_silent = !is_reset(&error);
+                Err(Unanswered {
+                    error: SendError { kind: SendErrorKind::Broken, sent: !error.is_canceled(), message, hint: None },
+                    is_silent,
+                })
+            }
+        }
+    }
+
+    /// Drives connection and answer together until the head is here.
+    async fn exchange_alone(
         &self,
         mut link: Box<Link>,
         origin: &Origin,
@@ -205,7 +269,7 @@ impl Client {
         match outcome {
             Ok(response) => {
                 let (head, incoming) = response.into_parts();
-                let mut body = UpstreamBody::new(incoming, link, origin.clone(), Arc::clone(&self.shared.pool));
+                let mut body = UpstreamBody::new(incoming, Dialed::One(link), origin.clone(), Arc::clone(&self.shared.pool));
                 poll_fn(|cx| {
                     body.give_back_if_over(cx);
                     Poll::Ready(())
@@ -226,7 +290,7 @@ impl Client {
 /// An exchange without an answer.
 struct Unanswered {
     error: SendError,
-    /// Not one byte of an answer came.
+    /// Not one byte of an answer came, or the upstream says that it has not looked at the request.
     is_silent: bool,
 }
 
@@ -239,7 +303,7 @@ fn prepare(request: &mut Request<Full<Bytes>>, origin: &Origin) -> Result<(), Se
     }
     let path = request.uri().path_and_query().map_or("/", |path| if path.as_str().is_empty() { "/" } else { path.as_str() });
     *request.uri_mut() = Uri::try_from(path).map_err(|error| refuse(&error))?;
-    *request.version_mut() = http::Version::HTTP_11;
+    *request.version_mut() = Version::HTTP_11;
     Ok(())
 }
 

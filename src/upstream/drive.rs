@@ -10,7 +10,7 @@ use std::time::Instant;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-use super::attempt::Attempted;
+use super::attempt::{Attempted, Told};
 use super::job::Job;
 use super::refusal::{Refusal, all_resting, bug, full};
 use super::relay::Relay;
@@ -54,7 +54,6 @@ pub async fn drive(mut job: Job) -> Answer {
     let mut settlement = job.settlement(attempts);
     let mut happened = Happened::Begin;
     let mut last: Option<Refusal> = None;
-    let mut losses = Vec::new();
     loop {
         let step = settlement.attempts.next(Instant::now(), &happened, &mut job.upstreams.health());
         match step {
@@ -62,9 +61,10 @@ pub async fn drive(mut job: Job) -> Answer {
                 let Some(target) = job.plan.targets.get(target) else { return job.refuse(settlement, bug()) };
                 settlement.provider.clone_from(&target.provider.name);
                 settlement.model.clone_from(&target.model);
-                losses.clear();
-                let attempted = job.attempt(target, target.provider.keys.get(key), &mut losses).await;
-                settlement.losses = losses.len();
+                let mut told = Told::default();
+                let attempted = job.attempt(target, target.provider.keys.get(key), &mut told).await;
+                let Told { losses, is_reused } = told;
+                (settlement.losses, settlement.is_reused) = (losses.len(), is_reused);
                 match attempted {
                     Attempted::Content(begun) => {
                         settlement.attempts.next(Instant::now(), &Happened::Content, &mut job.upstreams.health());
@@ -141,6 +141,7 @@ impl Job {
             first_content: None,
             usage: Usage::default(),
             losses: 0,
+            is_reused: None,
             ending: Ending::ClientGone,
             code: None,
         }

@@ -34,6 +34,7 @@ pub(super) struct Settlement {
     pub(super) first_content: Option<Duration>,
     pub(super) usage: Usage,
     pub(super) losses: usize,
+    pub(super) is_reused: Option<bool>,
     pub(super) ending: Ending,
     /// Why it failed.
     pub(super) code: Option<Code>,
@@ -59,6 +60,7 @@ impl Drop for Settlement {
             input_tokens = self.usage.input_total(),
             output_tokens = self.usage.output.unwrap_or(0),
             losses = self.losses,
+            conn = self.is_reused.map(|is_reused| if is_reused { "reused" } else { "new" }),
             ending = match self.ending {
                 Ending::ClientGone => "client_gone",
                 Ending::Complete => "complete",

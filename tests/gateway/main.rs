@@ -17,6 +17,7 @@ mod failures;
 mod faults;
 mod gateway;
 mod http;
+mod http2;
 mod lifecycle;
 mod real_clients;
 mod replies;

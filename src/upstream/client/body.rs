@@ -9,18 +9,25 @@ use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 
+use super::dial::Dialed;
 use super::pool::{Link, Pool};
+use super::shared::Lease;
 use super::{Origin, SendError, SendErrorKind};
 
 /// What is joined at most, in bytes. A single chunk may be longer.
 const JOIN_MAX: usize = 64 * 1024;
 
 /// An upstream's body. Everything that has arrived comes as one chunk; it never waits for more. Read to its end, the
-/// connection is kept for the next request; dropped before, the connection is closed. Trailers are left out.
+/// connection is kept for the next request; dropped before, the connection is closed, of HTTP/2 the stream. Trailers are
+/// left out.
 pub struct UpstreamBody {
     incoming: Incoming,
-    /// `None` once it was given back or has failed.
+    /// `None` once it was given back or has failed, and over HTTP/2.
     link: Option<Box<Link>>,
+    /// The place on an HTTP/2 connection.
+    lease: Option<Lease>,
+    /// The connection had carried another answer before.
+    pub(super) is_reused: bool,
     origin: Origin,
     pool: Arc<Pool>,
     /// What was read too far and comes next.
@@ -35,8 +42,18 @@ impl std::fmt::Debug for UpstreamBody {
 }
 
 impl UpstreamBody {
-    pub(super) fn new(incoming: Incoming, link: Box<Link>, origin: Origin, pool: Arc<Pool>) -> Self {
-        Self { incoming, link: Some(link), origin, pool, held: None, is_over: false }
+    pub(super) fn new(incoming: Incoming, over: Dialed, origin: Origin, pool: Arc<Pool>) -> Self {
+        let (link, lease) = match over {
+            Dialed::One(link) => (Some(link), None),
+            Dialed::Two(lease) => (None, Some(lease)),
+        };
+        Self { incoming, link, lease, is_reused: false, origin, pool, held: None, is_over: false }
+    }
+
+    /// Whether the answer came over a connection that had carried another before.
+    #[must_use]
+    pub fn is_reused(&self) -> bool {
+        self.is_reused
     }
 
     /// Reads it whole.
@@ -60,6 +77,7 @@ impl UpstreamBody {
     pub(super) fn give_back_if_over(&mut self, cx: &mut Context<'_>) {
         if self.is_over || self.incoming.is_end_stream() {
             self.is_over = true;
+            self.lease = None;
             if let Some(mut link) = self.link.take()
                 && link.settle(cx)
             {
@@ -110,6 +128,7 @@ impl UpstreamBody {
         if let Some(Err(_)) = &held {
             self.is_over = true;
             self.link = None;
+            self.lease = None;
         }
         Poll::Ready(held)
     }

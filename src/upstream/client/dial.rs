@@ -1,7 +1,6 @@
 //! Opens a connection: name, TCP, TLS, within one limit of time.
 
 use std::net::SocketAddr;
-use std::time::Duration;
 
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
@@ -9,20 +8,33 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
 
 use super::pool::Link;
+use super::shared::Lease;
 use super::stream::{Stream, Watched};
 use super::tls::{self, Tls};
-use super::{Origin, SendError, SendErrorKind};
+use super::{Origin, SendError, SendErrorKind, Shared};
+
+/// What a request goes over.
+pub(super) enum Dialed {
+    /// A connection of its own, HTTP/1.1.
+    One(Box<Link>),
+    /// A place on an HTTP/2 connection.
+    Two(Lease),
+}
 
 /// Opens a connection to `origin`.
-pub(super) async fn dial(origin: &Origin, tls: &Tls, limit: Duration) -> Result<Box<Link>, SendError> {
-    let deadline = Instant::now() + limit;
-    let stream = timeout_at(deadline, open(origin, tls, deadline)).await.unwrap_or_else(|_| Err(too_slow(origin)))?;
+pub(super) async fn dial(origin: &Origin, shared: &Shared) -> Result<Dialed, SendError> {
+    let deadline = Instant::now() + shared.settings.connect_timeout;
+    let stream = timeout_at(deadline, open(origin, &shared.tls, deadline)).await.unwrap_or_else(|_| Err(too_slow(origin)))?;
+    let speaks_http2 = origin.offers_http2 && stream.speaks_http2();
     let (watched, traffic) = Watched::new(stream);
+    let unspeakable = |error| SendError::unsent(SendErrorKind::Broken, format!("{origin} cannot be spoken to: {error}"));
+    if speaks_http2 {
+        let begun = timeout_at(deadline, shared.lines.begin(origin, watched)).await.map_err(|_| too_slow(origin))?;
+        return begun.map(Dialed::Two).map_err(unspeakable);
+    }
     // The handshake of HTTP/1.1 writes nothing; it only makes the two halves.
-    let (sender, connection) = http1::handshake(TokioIo::new(watched))
-        .await
-        .map_err(|error| SendError::unsent(SendErrorKind::Broken, format!("{origin} cannot be spoken to: {error}")))?;
-    Ok(Box::new(Link::new(sender, connection, traffic)))
+    let (sender, connection) = http1::handshake(TokioIo::new(watched)).await.map_err(unspeakable)?;
+    Ok(Dialed::One(Box::new(Link::new(sender, connection, traffic))))
 }
 
 async fn open(origin: &Origin, tls: &Tls, deadline: Instant) -> Result<Stream, SendError> {
@@ -39,7 +51,7 @@ async fn open(origin: &Origin, tls: &Tls, deadline: Instant) -> Result<Stream, S
     if !origin.is_tls {
         return Ok(Stream::Plain(tcp));
     }
-    match tls.connect(&origin.host, tcp).await {
+    match tls.connect(origin, tcp).await {
         Ok(stream) => Ok(Stream::Tls(Box::new(stream))),
         Err(error) => Err(SendError::unsent(SendErrorKind::Tls, format!("TLS with {origin} failed: {error}")).hint(tls::advice(&error))),
     }

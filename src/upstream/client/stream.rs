@@ -18,6 +18,16 @@ pub(super) enum Stream {
     Tls(Box<TlsStream<TcpStream>>),
 }
 
+impl Stream {
+    /// Whether HTTP/2 was agreed upon; who offers it in plain knows.
+    pub(super) fn speaks_http2(&self) -> bool {
+        match self {
+            Self::Plain(_) => true,
+            Self::Tls(tls) => tls.get_ref().1.alpn_protocol() == Some(b"h2"),
+        }
+    }
+}
+
 /// Bytes that crossed a connection since it was opened; of TLS, the content.
 #[derive(Debug, Default)]
 pub(super) struct Traffic {

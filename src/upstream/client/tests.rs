@@ -9,6 +9,8 @@ use tokio::sync::mpsc;
 
 use super::*;
 
+mod http2;
+
 /// A limit for whatever a test waits for.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -348,7 +350,7 @@ fn origins_are_read_from_any_form_of_host() {
         ("http://10.0.0.1", "10.0.0.1:80", "10.0.0.1"),
         ("https://user:pass@example.com:8443/", "example.com:8443", "example.com:8443"),
     ] {
-        let found = Origin::of(&url.parse().expect("a URL")).expect("an origin");
+        let found = Origin::of(&url.parse().expect("a URL"), Version::HTTP_11).expect("an origin");
         assert_eq!((found.to_string(), found.host_header()), (origin.to_owned(), host.to_owned()));
     }
 }

@@ -10,37 +10,47 @@ use tokio::sync::OnceCell;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
+use super::Origin;
+
 /// Makes TLS connections. The roots are read at the first one: on some systems that takes longer than all else at the start.
 #[derive(Debug)]
 pub(super) struct Tls {
-    config: OnceCell<Arc<ClientConfig>>,
+    configs: OnceCell<Configs>,
+}
+
+/// The same but for the versions of HTTP that they offer.
+#[derive(Debug)]
+struct Configs {
+    one: Arc<ClientConfig>,
+    both: Arc<ClientConfig>,
 }
 
 impl Tls {
     /// Not loaded yet; the TLS library's defaults are checked.
     pub(super) fn new() -> Result<Self, rustls::Error> {
         config(RootCertStore::empty())?;
-        Ok(Self { config: OnceCell::new() })
+        Ok(Self { configs: OnceCell::new() })
     }
 
     /// With these roots and no others.
     #[cfg(test)]
     pub(super) fn with_roots(roots: RootCertStore) -> Result<Self, rustls::Error> {
-        Ok(Self { config: OnceCell::new_with(Some(Arc::new(config(roots)?))) })
+        Ok(Self { configs: OnceCell::new_with(Some(config(roots)?)) })
     }
 
-    /// Speaks TLS with `host` over `tcp`.
-    pub(super) async fn connect(&self, host: &str, tcp: TcpStream) -> io::Result<TlsStream<TcpStream>> {
-        let name = ServerName::try_from(host.to_owned()).map_err(io::Error::other)?;
-        let config = self.config.get_or_try_init(load).await?;
+    /// Speaks TLS with `origin` over `tcp`.
+    pub(super) async fn connect(&self, origin: &Origin, tcp: TcpStream) -> io::Result<TlsStream<TcpStream>> {
+        let name = ServerName::try_from(origin.host.to_string()).map_err(io::Error::other)?;
+        let configs = self.configs.get_or_try_init(load).await?;
+        let config = if origin.offers_http2 { &configs.both } else { &configs.one };
         TlsConnector::from(Arc::clone(config)).connect(name, tcp).await
     }
 }
 
 /// Reads the system's roots, off the runtime's threads: it is a walk over files.
-async fn load() -> io::Result<Arc<ClientConfig>> {
+async fn load() -> io::Result<Configs> {
     let roots = tokio::task::spawn_blocking(system_roots).await.map_err(io::Error::other)?;
-    config(roots).map(Arc::new).map_err(io::Error::other)
+    config(roots).map_err(io::Error::other)
 }
 
 fn system_roots() -> RootCertStore {
@@ -54,12 +64,14 @@ fn system_roots() -> RootCertStore {
     roots
 }
 
-fn config(roots: RootCertStore) -> Result<ClientConfig, rustls::Error> {
+fn config(roots: RootCertStore) -> Result<Configs, rustls::Error> {
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
     let mut config = builder.with_root_certificates(roots).with_no_client_auth();
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    Ok(config)
+    let mut both = config.clone();
+    both.alpn_protocols.insert(0, b"h2".to_vec());
+    Ok(Configs { one: Arc::new(config), both: Arc::new(both) })
 }
 
 /// What to do about a handshake that failed.
