@@ -30,7 +30,7 @@ enum Command {
 
 #[derive(Debug, clap::Args)]
 struct ValidateArgs {
-    /// The file; else AIMUX_CONFIG, else the usual one
+    /// The file, `-` for standard input; else AIMUX_CONFIG, else the usual one
     file: Option<PathBuf>,
     /// Take a key file or variable that is not there as an error, as `serve` does
     #[arg(long)]
@@ -78,7 +78,8 @@ fn check(args: &ValidateArgs, path: Option<PathBuf>, environment: &Environment) 
     let identity = environment.get("AIMUX_IDENTITY").map(PathBuf::from);
     let store = Store::new(&environment.config_folder(), identity.as_deref());
     let strict = if args.strict { Strict::Yes } else { Strict::No };
-    let options = Options { path: args.file.clone().or(path), listen: None };
+    let file = args.file.as_ref().map(|file| if file.as_os_str() == "-" { PathBuf::from("/dev/stdin") } else { file.clone() });
+    let options = Options { path: file.or(path), listen: None };
     let found = validate(&options, environment, &store, strict)?;
     if args.json { json(&found) } else { Ok(text(&found)) }
 }

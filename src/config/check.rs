@@ -95,13 +95,9 @@ fn server(reader: &mut Reader<'_>, root: &Section<'_>) -> (SocketAddr, Option<St
             hosts.push(host.text);
         } else {
             let shown = reader.written(host.span);
-            reader.found(
-                Finding::BadValue,
-                host.span,
-                "server.hosts",
-                format!("\"{shown}\" is not the name of a host"),
-                "without scheme, port and path",
-            );
+            let message = format!("\"{shown}\" is not the name of a host");
+            let diagnostic = Diagnostic::new(Finding::BadValue, host.span, "server.hosts", message, "not a name alone");
+            reader.found_with(diagnostic.help("write it without scheme, port and path, `aimux.example.com` say"));
         }
     }
     (address, token, hosts)

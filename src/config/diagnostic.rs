@@ -317,9 +317,9 @@ impl Columns {
     }
 }
 
-/// A sentence of the table, as messages begin.
+/// A sentence of the table, as messages begin and end.
 fn lower(text: &str) -> String {
-    let mut chars = text.chars();
+    let mut chars = text.trim_end_matches('.').chars();
     chars.next().map(|first| first.to_lowercase().chain(chars).collect()).unwrap_or_default()
 }
 

@@ -140,5 +140,10 @@ pub(crate) fn variable(reader: &mut Reader<'_>, node: &Node, path: &str) -> Opti
 /// Notes a secret in clear, and hides it.
 pub(crate) fn clear(reader: &mut Reader<'_>, node: &Node, path: &str) {
     reader.secret(node);
-    reader.found(Finding::ClearKey, node.span, path, format!("{path} holds a secret in clear text"), "a secret in clear");
+    let diagnostic =
+        Diagnostic::new(Finding::ClearKey, node.span, path, format!("{path} holds a secret in clear text"), "a secret in clear");
+    reader.found_with(match path {
+        "server.token" => diagnostic.help("write `{ env: NAME }`, or leave it out: a token is made at the first start"),
+        _ => diagnostic,
+    });
 }

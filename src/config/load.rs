@@ -66,7 +66,8 @@ pub(crate) fn locate(options: &Options, environment: &Environment) -> Option<Pat
 
 fn read(path: &Path) -> Result<Vec<u8>, Error> {
     let unreadable = |what: String| Error::new(Code::ConfigUnreadable, format!("config {}: {what}", path.display()));
-    let file = File::open(path).map_err(|error| unreadable(format!("cannot be opened: {error}")))?;
+    let file =
+        File::open(path).map_err(|error| unreadable(format!("cannot be opened: {error}")).hint(Code::ConfigUnreadable.row().action))?;
     let about = file.metadata().map_err(|error| unreadable(format!("cannot be read: {error}")))?;
     if about.is_dir() {
         return Err(unreadable("is a folder".to_owned()).hint("name the file in it"));
@@ -94,7 +95,8 @@ pub(crate) fn examine(name: &str, bytes: &[u8], options: &Options, environment: 
     if let Err(error) = std::str::from_utf8(bytes) {
         let at = error.valid_up_to();
         let span = Span { source: 0, start: at, end: at + 1 };
-        report.push(Diagnostic::new(Finding::Syntax, span, "", "the file is not UTF-8", "this byte is no character"));
+        let diagnostic = Diagnostic::new(Finding::Syntax, span, "", "the file is not UTF-8", "this byte is no character");
+        report.push(diagnostic.help("save it as UTF-8, if it is a config at all"));
         return (None, report);
     }
     let text = report.sources.first().map(|source| source.text.clone()).unwrap_or_default();

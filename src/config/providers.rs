@@ -49,7 +49,12 @@ pub(crate) fn read(reader: &mut Reader<'_>, node: &Node, store: &Store) -> Vec<P
 fn provider(reader: &mut Reader<'_>, key: &Key, node: &Node, store: &Store) -> Provider {
     let path = join("providers", &key.text);
     if !is_name(&key.text) {
-        reader.found(Finding::BadName, key.span, &path, format!("\"{}\" is not a provider's name", key.text), "not a name");
+        let message = format!("\"{}\" is not a provider's name", key.text);
+        let diagnostic = Diagnostic::new(Finding::BadName, key.span, &path, message, "not a name");
+        reader.found_with(match preset(&key.text.to_lowercase()) {
+            Some(preset) => diagnostic.help(format!("did you mean \"{}\"?", preset.name)),
+            None => diagnostic.help("choose one of a-z, 0-9, `.`, `_` and `-`"),
+        });
     }
     let mut section = reader.section(node, &path, fields::PROVIDER);
     if node.is_null() {
@@ -143,7 +148,7 @@ fn endpoints(reader: &mut Reader<'_>, section: &Section<'_>, key: &Key, preset: 
     let endpoints = match (dialect, base) {
         (None, None) if lacks("dialect") && lacks("base_url") => {
             if all.is_empty() && !preset_is_wrong {
-                incomplete(reader, section, key, "`dialect` and `base_url`");
+                incomplete(reader, section, key, &["dialect", "base_url"]);
             }
             all.iter().map(|endpoint| of_preset(endpoint, None)).collect()
         }
@@ -156,7 +161,7 @@ fn endpoints(reader: &mut Reader<'_>, section: &Section<'_>, key: &Key, preset: 
                 (None, Some(base)) => vec![generic(dialect, base.text)],
                 (None, None) => {
                     if lacks("base_url") && !preset_is_wrong {
-                        incomplete(reader, section, key, "`base_url`");
+                        incomplete(reader, section, key, &["base_url"]);
                     }
                     Vec::new()
                 }
@@ -171,7 +176,7 @@ fn endpoints(reader: &mut Reader<'_>, section: &Section<'_>, key: &Key, preset: 
             }
             _ => {
                 if lacks("dialect") && !preset_is_wrong {
-                    incomplete(reader, section, key, "`dialect`, which says what the base URL speaks");
+                    incomplete(reader, section, key, &["dialect"]);
                 }
                 Vec::new()
             }
@@ -181,8 +186,14 @@ fn endpoints(reader: &mut Reader<'_>, section: &Section<'_>, key: &Key, preset: 
     Addresses { endpoints, own_loopback }
 }
 
-fn incomplete(reader: &mut Reader<'_>, section: &Section<'_>, key: &Key, what: &str) {
-    let message = format!("provider \"{}\" lacks {what}", key.text);
+/// Says what a provider lacks, unless a misspelt key or name has been found that explains it.
+fn incomplete(reader: &mut Reader<'_>, section: &Section<'_>, key: &Key, names: &[&str]) {
+    let names: Vec<String> = names.iter().filter(|name| section.lacks(name)).map(|name| format!("`{name}`")).collect();
+    let is_misspelt_preset = !is_name(&key.text) && preset(&key.text.to_lowercase()).is_some();
+    if names.is_empty() || is_misspelt_preset || (section.get("preset").is_none() && !section.lacks("preset")) {
+        return;
+    }
+    let message = format!("provider \"{}\" lacks {}", key.text, names.join(" and "));
     let diagnostic = Diagnostic::new(Finding::Incomplete, key.span, &section.path, message, "cannot be reached");
     reader.found_with(match nearest(&key.text, PRESETS.iter().map(|preset| preset.name)) {
         Some(near) if section.get("dialect").is_none() && section.get("base_url").is_none() => {
@@ -222,7 +233,11 @@ fn base_url(reader: &mut Reader<'_>, section: &Section<'_>, plain_http: bool) ->
     let has_password = given.text.split_once("://").is_some_and(|(_, rest)| rest.split('/').next().unwrap_or_default().contains('@'));
     if has_password || mask::looks_like_key(&given.text) {
         reader.report.secrets.push(given.span);
-        reader.found(Finding::ClearKey, given.span, &path, format!("{path} holds a user, password or key"), "a secret in clear");
+        let message = format!("{path} holds a user, password or key");
+        let diagnostic = Diagnostic::new(Finding::ClearKey, given.span, path, message, "a secret in clear");
+        reader.found_with(
+            diagnostic.help("take it out of the URL and store it with `aimux keys add NAME`; replace it if the file was shared"),
+        );
         return None;
     }
     match url::parse(&given.text) {

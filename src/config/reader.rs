@@ -29,9 +29,18 @@ pub(crate) struct Section<'n> {
     pub(crate) span: Span,
     entries: Vec<(&'static Field, &'n Node)>,
     fields: &'static [Field],
+    /// Fields that misspelt keys meant, most likely: they are not missing, too.
+    slips: Vec<&'static str>,
+    /// Whether anything else might stand in it: it is no mapping, or one that aimux cannot read whole.
+    is_doubtful: bool,
 }
 
 impl<'n> Section<'n> {
+    /// Whether a field is not there and nothing that has been found explains it.
+    pub(crate) fn lacks(&self, name: &str) -> bool {
+        !self.is_doubtful && self.get(name).is_none() && !self.slips.contains(&name)
+    }
+
     /// The value of a field, where it is given.
     pub(crate) fn get(&self, name: &str) -> Option<&'n Node> {
         self.entries.iter().find(|(field, _)| field.name == name).map(|(_, node)| *node)
@@ -88,8 +97,9 @@ impl<'a> Reader<'a> {
         match &mut node.value {
             Value::Scalar { text, .. } if text.contains("${") => match expand(text, self.environment) {
                 Ok(expanded) => *text = expanded,
-                Err(message) => {
-                    self.found(Finding::Variable, node.span, path, format!("{path}: {message}"), "cannot be filled in");
+                Err((message, help)) => {
+                    let message = format!("{path}: {message}");
+                    self.found_with(Diagnostic::new(Finding::Variable, node.span, path, message, "cannot be filled in").help(help));
                     // Read on with the text as it stands: other checks would only repeat the finding.
                     *text = String::from("unset");
                 }
@@ -135,25 +145,29 @@ impl<'a> Reader<'a> {
 
     /// The known entries of a mapping; unknown keys are found.
     pub(crate) fn section<'n>(&mut self, node: &'n Node, path: &str, fields: &'static [Field]) -> Section<'n> {
-        let mut section = Section { path: path.to_owned(), span: node.span, entries: Vec::new(), fields };
+        let is_doubtful = !node.is_null() && !matches!(node.value, Value::Map(_));
+        let mut section = Section { path: path.to_owned(), span: node.span, entries: Vec::new(), fields, slips: Vec::new(), is_doubtful };
         for (key, value) in self.map(node, path, "a mapping").unwrap_or_default() {
             match fields.iter().find(|field| field.name == key.text) {
                 Some(field) => section.entries.push((field, value)),
-                None => self.unknown_key(key, value, &section),
+                None => self.unknown_key(key, value, &mut section),
             }
         }
         section
     }
 
-    fn unknown_key(&mut self, key: &Key, value: &Node, section: &Section<'_>) {
-        let names: Vec<&str> = section.fields.iter().map(|field| field.name).collect();
+    fn unknown_key(&mut self, key: &Key, value: &Node, section: &mut Section<'_>) {
         if mask::looks_like_secret_field(&key.text) {
             self.secret(value);
         }
         let place = if section.path.is_empty() { "the file".to_owned() } else { section.path.clone() };
-        let help = match nearest(&key.text, names.iter().copied()) {
+        let near = nearest(&key.text, section.fields.iter().map(|field| field.name));
+        section.slips.extend(near);
+        section.is_doubtful |= key.text == MERGE;
+        let help = match near {
+            _ if key.text == MERGE => "merge keys are not read: repeat the fields, or refer to a whole mapping with `*name`".to_owned(),
             Some(near) => format!("did you mean \"{near}\"?"),
-            None => format!("known here: {}", names.join(", ")),
+            None => format!("known here: {}", section.fields.iter().map(|field| field.name).collect::<Vec<_>>().join(", ")),
         };
         let message = format!("unknown key \"{}\" in {place}", key.text);
         let path = join(&section.path, &key.text);
@@ -172,17 +186,17 @@ impl<'a> Reader<'a> {
         let Kind::Integer { min, max } = field.kind else { return None };
         let path = section.at(name);
         let expected = field.kind.describe();
-        let Value::Scalar { text, plain: true } = &node.value else {
-            self.wrong_type(node, &path, &expected);
+        let Some(text) = node.number() else {
+            let message = format!("{path} is {}, expected {expected}", node.kind());
+            let diagnostic = Diagnostic::new(Finding::WrongType, node.span, path, message, format!("this is {}", node.kind()));
+            self.found_with(diagnostic.help("write a number in digits, without quotes"));
             return None;
         };
-        if !node.is_number() {
-            self.wrong_type(node, &path, &expected);
-            return None;
-        }
         let digits = text.strip_prefix(['-', '+']).unwrap_or(text);
         if !digits.bytes().all(|byte| byte.is_ascii_digit()) {
-            self.wrong_type(node, &path, &expected);
+            let message = format!("{path} is {}, expected {expected}", self.written(node.span));
+            let diagnostic = Diagnostic::new(Finding::WrongType, node.span, path, message, "not a whole number in digits");
+            self.found_with(diagnostic.help("write it in digits alone"));
             return None;
         }
         match text.parse::<u64>() {
@@ -289,7 +303,8 @@ impl<'a> Reader<'a> {
 
     /// Notes a wrong type.
     pub(crate) fn wrong_type(&mut self, node: &Node, path: &str, expected: &str) {
-        let message = format!("{path} is {}, expected {expected}", node.kind());
+        let what = if path.is_empty() { "the file" } else { path };
+        let message = format!("{what} is {}, expected {expected}", node.kind());
         self.found(Finding::WrongType, node.span, path, message, format!("this is {}", node.kind()));
     }
 
@@ -310,8 +325,14 @@ impl<'a> Reader<'a> {
     }
 }
 
+/// YAML 1.1's key that takes over another mapping's entries.
+const MERGE: &str = "<<";
+
 /// A text with `${NAME}` filled in; `$${` stands for `${`.
-fn expand(text: &str, environment: &Environment) -> Result<String, String> {
+///
+/// # Errors
+/// With what is wrong, and what to do.
+fn expand(text: &str, environment: &Environment) -> Result<String, (String, &'static str)> {
     let mut out = String::new();
     let mut rest = text;
     while let Some(at) = rest.find("${") {
@@ -324,11 +345,11 @@ fn expand(text: &str, environment: &Environment) -> Result<String, String> {
             continue;
         }
         out.push_str(before);
-        let Some((name, after)) = after.split_once('}') else { return Err("`${` has no closing brace".to_owned()) };
+        let Some((name, after)) = after.split_once('}') else { return Err(("`${` has no closing brace".to_owned(), MALFORMED)) };
         if !is_variable(name) {
-            return Err(format!("`${{{name}}}` is not a variable's name"));
+            return Err((format!("`${{{name}}}` is not a variable's name"), MALFORMED));
         }
-        out.push_str(environment.get(name).ok_or_else(|| format!("the variable {name} is not set"))?);
+        out.push_str(environment.get(name).ok_or_else(|| (format!("the variable {name} is not set"), UNSET))?);
         rest = after;
     }
     out.push_str(rest);
@@ -341,6 +362,9 @@ pub(crate) fn is_name(text: &str) -> bool {
         && text.starts_with(|c: char| c.is_ascii_lowercase() || c.is_ascii_digit())
         && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'.' | b'_' | b'-'))
 }
+
+const UNSET: &str = "set it, or write `$${` for a literal `${`";
+const MALFORMED: &str = "write `${NAME}`, or `$${` for a literal `${`";
 
 /// Whether a text may name an environment variable.
 pub(crate) fn is_variable(name: &str) -> bool {

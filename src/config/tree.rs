@@ -76,6 +76,14 @@ impl Node {
         }
     }
 
+    /// The text of a number.
+    pub(crate) fn number(&self) -> Option<&str> {
+        match &self.value {
+            Value::Scalar { text, .. } if self.is_number() => Some(text),
+            _ => None,
+        }
+    }
+
     /// The node's own word for its type, for messages.
     pub(crate) fn kind(&self) -> &'static str {
         match &self.value {
@@ -117,7 +125,13 @@ pub(crate) fn parse(text: &str, source: usize) -> Result<Node, Box<Diagnostic>> 
             let diagnostic =
                 Diagnostic::new(Finding::Syntax, place, "", format!("the file is not YAML: {reason}"), "the parser stops here");
             let is_variable = text.get(..at).is_some_and(|before| before.ends_with("${") || before.ends_with('$'));
-            Box::new(if is_variable { diagnostic.help("between braces or brackets, write \"${NAME}\" in quotes") } else { diagnostic })
+            Box::new(match reason {
+                _ if is_variable => diagnostic.help("between braces or brackets, write \"${NAME}\" in quotes"),
+                _ if reason.contains("tab") => diagnostic.help("indent with blanks"),
+                _ if reason.contains("anchor") => diagnostic.help("an alias `*name` needs its `&name` before it"),
+                _ if reason.contains("recursion") => diagnostic.help("write it flatter"),
+                _ => diagnostic,
+            })
         })?;
         builder.event(event, span)?;
     }
@@ -150,7 +164,8 @@ impl Builder {
         let range = yaml.byte_range().unwrap_or(0..0);
         let span = Span { source: self.source, start: range.start, end: range.end };
         if event.tag().is_some() {
-            return Err(Box::new(Diagnostic::new(Finding::Syntax, span, "", "tags (`!…`) are not taken in a config", "has a tag")));
+            let diagnostic = Diagnostic::new(Finding::Syntax, span, "", "tags (`!…`) are not taken in a config", "has a tag");
+            return Err(Box::new(diagnostic.help("remove the tag")));
         }
         match event {
             Event::DocumentStart(..) => {

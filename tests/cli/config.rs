@@ -38,6 +38,7 @@ fn each_mistake_is_explained_as_it_stands_beside_it() {
             differing.push(format!("{name}:\n{said}\n--- expected:\n{expected}"));
         }
         assert!(!said.contains("sk-ant-api03-0123456789abcdef"), "{name}: the output repeats a key");
+        assert!(!said.contains("panicked"), "{name}: {said}");
         assert_eq!(output.status.code(), Some(if name.starts_with("fine") { 0 } else { 78 }), "{name}: {said}");
     }
     assert!(differing.is_empty(), "read, then accept with AIMUX_TEST_BLESS=1:\n{}", differing.join("\n"));
@@ -51,6 +52,99 @@ fn json_has_a_place_and_a_code_for_each_finding() {
     assert_exit(&output, 78);
     let findings: serde_json::Value = serde_json::from_str(&stdout(&output)).unwrap();
     assert!(findings.to_string().contains("\"line\""), "{findings}");
+}
+
+/// Each finding with its place, as a program reads it.
+fn findings(text: &str) -> Vec<(u64, u64, String)> {
+    let home = tempfile::tempdir().unwrap();
+    std::fs::write(home.path().join("c.yaml"), text).unwrap();
+    let output = aimux(home.path()).args(["config", "validate", "--json", "c.yaml"]).output().unwrap();
+    let findings: serde_json::Value = serde_json::from_str(&stdout(&output)).unwrap();
+    let number = |value: &serde_json::Value| value.as_u64().unwrap();
+    let one = |found: &serde_json::Value| (number(&found["line"]), number(&found["column"]), found["code"].as_str().unwrap().to_owned());
+    findings["findings"].as_array().unwrap().iter().map(one).collect()
+}
+
+#[test]
+fn findings_are_sorted_by_place_and_none_stands_twice() {
+    let found = findings(&std::fs::read_to_string(folder().join("two_dozen.yaml")).unwrap());
+    assert!(found.len() > 25, "{found:?}");
+    assert!(found.windows(2).all(|pair| pair[0] < pair[1]), "{found:?}");
+}
+
+#[test]
+fn a_variable_that_is_not_set_is_one_finding_wherever_it_stands() {
+    let places = [
+        "providers: { x: { dialect: openai-chat, base_url: \"${NOPE}/v1\" } }",
+        "providers: { x: { dialect: openai-chat, base_url: \"http://${NOPE}:80/v1\" } }",
+        "providers: { x: { preset: ollama, base_url: \"${NOPE}\" } }",
+        "providers: { x: { preset: \"${NOPE}\" } }",
+        "providers: { ollama: { models: [\"${NOPE}\"] } }",
+        "providers: { ollama: {} }\nmodels: { a: \"${NOPE}\" }",
+        "providers: { ollama: {} }\nserver: { listen: \"${NOPE}\" }",
+        "providers: { ollama: {} }\nlimits: { body_mb: \"${NOPE}\" }",
+        "providers: { ollama: {} }\nbreaker: ${NOPE}",
+    ];
+    for place in places {
+        let codes: Vec<String> = findings(&format!("version: 1\n{place}\n")).into_iter().map(|found| found.2).collect();
+        assert_eq!(codes, ["AIMUX-E0135"], "{place}");
+    }
+}
+
+/// Exit 78 in a moment, with a word about what is wrong.
+fn refused(bytes: &[u8], word: &str) {
+    let home = tempfile::tempdir().unwrap();
+    std::fs::write(home.path().join("c.yaml"), bytes).unwrap();
+    let output = aimux(home.path()).args(["config", "validate", "c.yaml"]).output().unwrap();
+    assert_exit(&output, 78);
+    let said = stdout(&output) + &stderr(&output);
+    assert!(said.contains(word) && said.contains("= help: ") && !said.contains("panicked"), "{word}: {said}");
+    assert!(said.lines().all(|line| line.chars().count() < 400) && !said.contains('\u{1b}') && !said.contains('\u{0}'), "{said:?}");
+}
+
+#[test]
+fn files_that_are_no_configs_are_refused_in_a_few_clear_lines() {
+    refused(&[b'a'; 10 << 20], "is larger than 1048576 bytes");
+    refused(&(0..=255).collect::<Vec<u8>>(), "is not UTF-8");
+    refused(b"\xff\xfev\0e\0r\0", "is not UTF-8");
+    refused(b"\x7fELF\x02\x01\x01\0\0\0", "AIMUX-E01");
+    refused(b"\x1b[31mred", "AIMUX-E01");
+    refused(format!("version: 1\nproviders: {}{}", "[".repeat(5000), "]".repeat(5000)).as_bytes(), "recursion limit");
+    let steps: String = (0..900).map(|depth| format!("{}a:\n", " ".repeat(depth + 1))).collect();
+    refused(format!("version: 1\nproviders:\n{steps}").as_bytes(), "AIMUX-E01");
+    let mut laughs = "version: 1\na: &a [x,x,x,x,x,x,x,x,x]\n".to_owned();
+    for (name, of) in ["b", "c", "d", "e", "f", "g"].iter().zip(["a", "b", "c", "d", "e", "f"]) {
+        laughs += &format!("{name}: &{name} [*{of},*{of},*{of},*{of},*{of},*{of},*{of},*{of},*{of}]\n");
+    }
+    refused(laughs.as_bytes(), "more than 50000 values");
+    refused(b"version: 1\na: &a [*a]\n", "an alias inside of its own anchor");
+    refused(format!("version: 1\n{}: 1\n", "k".repeat(900)).as_bytes(), "unknown key");
+    refused(format!("version: 1\nproviders: {{ x: {{ preset: {} }} }}\n", "ä".repeat(100_000)).as_bytes(), "AIMUX-E0128");
+}
+
+#[test]
+fn places_that_hold_no_config_are_named_with_the_reason() {
+    let home = tempfile::tempdir().unwrap();
+    std::fs::create_dir(home.path().join("folder")).unwrap();
+    std::os::unix::fs::symlink("nowhere", home.path().join("dangling")).unwrap();
+    for (name, word) in [("folder", "is a folder"), ("dangling", "No such file"), ("absent", "No such file"), ("folder/", "is a folder")] {
+        let output = aimux(home.path()).args(["config", "validate", name]).output().unwrap();
+        assert_exit(&output, 78);
+        let said = stderr(&output);
+        assert!(said.contains(name) && said.contains(word) && said.contains("= help: "), "{said}");
+    }
+}
+
+#[test]
+fn a_dash_is_standard_input() {
+    let home = tempfile::tempdir().unwrap();
+    let validate = |text: &str| {
+        let mut command = aimux(home.path());
+        command.args(["config", "validate", "-"]);
+        super::feed(command, text)
+    };
+    assert_exit(&validate("version: 1\nproviders: { ollama: {} }\n"), 0);
+    assert_exit(&validate("version: 2\n"), 78);
 }
 
 #[test]
