@@ -24,7 +24,7 @@ pub struct Quirks {
     pub top_k: bool,
     /// Whether `tool_choice` may be an object (Chat).
     pub tool_choice_object: bool,
-    /// The word for "some tool" (Chat): `required`, or `any`.
+    /// The word for "some tool" (Chat): `required`, `any`, or `auto` where that is the only word.
     pub tool_choice_any: &'static str,
     /// What call ids may look like.
     pub tool_ids: ToolIds,
@@ -116,6 +116,8 @@ pub enum Structured {
     Native,
     /// A forced tool whose call is the answer.
     ForcedTool,
+    /// `json_object`, with the schema in a system message (Chat).
+    JsonMode,
 }
 
 impl Quirks {

@@ -4,13 +4,13 @@
 //! a fact and when it was current; none of the facts has been tested against the live service by this project.
 
 use super::{Auth, Endpoint, Preset};
-use crate::dialect::quirks::{ReasoningBack, ThinkingSwitch, ToolIds};
+use crate::dialect::quirks::{ReasoningBack, Structured, ThinkingSwitch, ToolIds};
 use crate::dialect::{Dialect, Quirks};
 
 const ANTHROPIC: Quirks = Quirks {
     family: "anthropic",
     // Native output schemas and strict tools: Claude 4.5 and later (platform.claude.com, structured outputs, 2026-07).
-    structured: crate::dialect::quirks::Structured::Native,
+    structured: Structured::Native,
     strict_tools: true,
     full_anthropic: true,
     count_tokens: true,
@@ -27,6 +27,8 @@ const OPENAI: Quirks = Quirks {
     thinking_switch: ThinkingSwitch::Effort("low"),
     thinking_always: &["gpt-5", "o1", "o3", "o4"],
     stop_max: Some(4),
+    // Descriptions may be long since May 2025: run-llama/llama_index#18784.
+    tool_description_max: None,
     ..Quirks::CHAT
 };
 
@@ -55,7 +57,11 @@ const ZAI: Quirks = Quirks {
     thinking_always: &["glm-5.3"],
     temperature: (0.0, 1.0),
     stop_max: Some(1),
+    // Every choice but `auto` is refused: vectorize-io/hindsight#4246 (2026-09).
     tool_choice_object: false,
+    tool_choice_any: "auto",
+    // `response_format` is `text` or `json_object`: docs.z.ai, chat completion reference, 2026-07.
+    structured: Structured::JsonMode,
     parallel_tool_calls: false,
     seed: None,
     penalties: false,
@@ -146,6 +152,8 @@ const DEEPSEEK: Quirks = Quirks {
     thinking_switch: ThinkingSwitch::ThinkingType,
     thinking_always: &["deepseek-reasoner"],
     stop_max: Some(16),
+    // `json_schema` is refused: llm-exe/llm-exe#662 (2026-07), ItzCrazyKns/Vane#969 (2026-01).
+    structured: Structured::JsonMode,
     images: false,
     documents: false,
     seed: None,

@@ -127,7 +127,7 @@ impl<'r> Plan<'r> {
         if let Some(OutputFormat::JsonSchema { name, description, schema, .. }) = &request.output {
             match upstream.quirks.structured {
                 Structured::Native => plan.native_schema = Some(output_schema(schema)),
-                Structured::ForcedTool => {
+                Structured::ForcedTool | Structured::JsonMode => {
                     lose(losses, Loss::emulated("response_format"));
                     let wanted = name.as_ref().map_or(Cow::Borrowed("output"), Text::read);
                     plan.schema_tool = Some(plan.free_name(&tool_name(&wanted, names_max)));

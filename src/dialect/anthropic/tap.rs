@@ -65,7 +65,7 @@ impl Tap {
             return self.whole_body(&frame.raw);
         }
         if frame.data.is_empty() {
-            return Verdict::Pass;
+            return Verdict::Drop;
         }
         self.has_events = true;
         match frame.event.as_ref() {

@@ -32,8 +32,8 @@ pub(super) struct Call {
 /// What a piece says.
 pub(super) struct Piece {
     index: Option<u64>,
-    id: String,
-    name: String,
+    pub(super) id: String,
+    pub(super) name: String,
     arguments: String,
 }
 

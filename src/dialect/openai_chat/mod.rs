@@ -18,6 +18,7 @@ mod inline_think;
 mod messages_in;
 mod messages_out;
 mod record;
+mod renumber;
 mod request_in;
 mod request_out;
 mod response_out;

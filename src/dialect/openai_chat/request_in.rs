@@ -101,6 +101,7 @@ fn member<'a>(request: &mut ChatRequest<'a>, late: &mut Late<'a>, name: &str, ra
             let include = Members::of(raw).and_then(|options| options.get("include_usage")).is_some_and(|value| value.get() == "true");
             request.stream_usage = include;
         }
+        "modalities" => modalities(raw)?,
         "audio" => return Err(TranslateError::new("audio", "spoken answers have no equivalent in a translation")),
         _ => return Ok(false),
     }
@@ -117,6 +118,15 @@ pub(super) fn read<'a, T: Deserialize<'a>>(path: &str, raw: &'a RawValue) -> Res
 
 fn string<'a>(path: &str, raw: &'a RawValue) -> Result<Text<'a>> {
     Text::from_raw(raw).ok_or_else(|| TranslateError::new(path.to_owned(), "must be a string"))
+}
+
+/// Text alone is what every answer is; anything else has no equivalent.
+fn modalities(raw: &RawValue) -> Result<()> {
+    let wanted: Vec<Cow<'_, str>> = items(raw).unwrap_or_default().into_iter().filter_map(Text::from_raw).map(|text| text.read()).collect();
+    match wanted.into_iter().find(|kind| kind != "text") {
+        Some(kind) => Err(TranslateError::new("modalities", format!("an answer of {kind:?} has no equivalent in a translation"))),
+        None => Ok(()),
+    }
 }
 
 fn stop(raw: &RawValue) -> Result<Vec<Text<'_>>> {

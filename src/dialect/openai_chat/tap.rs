@@ -1,7 +1,7 @@
 //! Relays a Chat stream to a Chat client as it is, mending only its faults.
 //!
 //! Complete healthy frames leave as the bytes they came as. What is mended: a missing `[DONE]` after a finish, an end
-//! without either, comments, finish words that no client knows, errors in odd shapes, a JSON answer in place of a stream,
+//! without either, comments, pieces of calls that no SDK can put together, finish words that no client knows, errors in odd shapes, a JSON answer in place of a stream,
 //! and whatever follows the end.
 
 use bytes::Bytes;
@@ -10,6 +10,7 @@ use serde_json::value::RawValue;
 
 use super::chunk::{self, Chunk, Delta, Finish};
 use super::error;
+use super::renumber::{Edits, Renumber};
 use super::stream_in::{self, is_done};
 use super::stream_out::Encoder;
 use crate::chat::{Failure, FailureKind};
@@ -31,6 +32,9 @@ pub(super) struct Tap {
     model: String,
     /// The stream was begun by us: its chunks get our id, its role chunk is dropped.
     is_ours: bool,
+    calls: Renumber,
+    /// The first choice, which is mostly the only one, has been given its reason to stop.
+    has_reason: bool,
     /// What came in place of an event stream.
     body: Vec<u8>,
     quirks: Quirks,
@@ -47,6 +51,8 @@ impl Tap {
             id: String::new(),
             model: "\"\"".to_owned(),
             is_ours: false,
+            calls: Renumber::default(),
+            has_reason: false,
             body: Vec::new(),
             quirks: quirks.clone(),
         }
@@ -116,9 +122,11 @@ impl Tap {
             self.progress.finished = true;
             return Verdict::Pass;
         }
+        // A chunk has choices; what has none may be an error in any shape.
         let is_dull = self.progress.content
             && !self.is_ours
-            && !["finish_reason", "usage", "error", "base_resp"].iter().any(|name| may_have(data, name));
+            && memmem::find(data, b"\"choices\"").is_some()
+            && !["finish_reason", "usage", "error", "base_resp", "tool_calls"].iter().any(|name| may_have(data, name));
         if is_dull { Verdict::Pass } else { self.look(data, raw) }
     }
 
@@ -136,11 +144,14 @@ impl Tap {
         if let Some(usage) = chunk.usage(&choices) {
             self.progress.usage.merge(&usage);
         }
-        let mut edits: Vec<(&str, String)> = Vec::new();
+        let mut edits = Edits::new();
         let mut is_role_only = !choices.is_empty();
         for choice in &choices {
             let has_content = choice.delta.is_some_and(has_content);
             self.progress.content |= has_content;
+            if let Some(calls) = choice.delta.filter(|_| choice.is_first()).and_then(calls) {
+                self.calls.mend(calls, &mut edits);
+            }
             is_role_only &= !has_content && choice.finish_reason.is_none_or(|raw| raw.get() == "null") && chunk.usage.is_none();
             let Some(token) = choice.finish_reason.filter(|raw| raw.get() != "null") else { continue };
             let word = chunk::text(Some(token)).unwrap_or_default();
@@ -151,7 +162,10 @@ impl Tap {
                     let words = format!("the provider ended its answer with {word:?}");
                     return self.failed(known.unwrap_or_else(|| Failure::new(FailureKind::Server, words)));
                 }
+                // A second reason would undo the first in the client's hands.
+                Some(Finish::Stop(_)) if choice.is_first() && self.has_reason => edits.push((token.get(), "null".to_owned())),
                 Some(Finish::Stop(reason)) => {
+                    self.has_reason |= choice.is_first();
                     self.progress.finished = true;
                     if !chunk::is_known(&word) {
                         edits.push((token.get(), format!("\"{}\"", chunk::word(reason))));
@@ -273,8 +287,18 @@ fn has_content(raw: &RawValue) -> bool {
         || Members::of(raw).is_some_and(|members| is_said(members.get("audio")))
 }
 
+/// Whether a frame's data, if it has any, is not cut off.
+fn is_whole(frame: &Frame) -> bool {
+    frame.data.is_empty() || is_done(&frame.data) || serde_json::from_slice::<&RawValue>(&frame.data).is_ok()
+}
+
+/// The pieces of calls in a delta.
+fn calls(raw: &RawValue) -> Option<&RawValue> {
+    serde_json::from_str::<Delta<'_>>(raw.get()).ok()?.tool_calls.filter(|raw| raw.get() != "null")
+}
+
 /// The frame with tokens of its data exchanged. `edits` point into `data`.
-fn replaced(data: &[u8], raw: &[u8], mut edits: Vec<(&str, String)>) -> Verdict {
+fn replaced(data: &[u8], raw: &[u8], mut edits: Edits<'_>) -> Verdict {
     let base = data.as_ptr() as usize;
     edits.sort_by_key(|(token, _)| token.as_ptr() as usize);
     let mut written = Vec::with_capacity(raw.len() + 32);
@@ -320,7 +344,8 @@ impl ReplyStream for Tap {
         if self.is_over {
             return Bytes::new();
         }
-        if let Some(frame) = self.splitter.finish() {
+        // A last frame without its blank line counts when it is whole.
+        if let Some(frame) = self.splitter.finish().filter(is_whole) {
             let verdict = self.frame(&frame);
             match verdict {
                 Verdict::Pass => crate::wire::sse::write(&mut out, "", &frame.data),

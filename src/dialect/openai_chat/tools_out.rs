@@ -6,7 +6,7 @@ use std::borrow::Cow;
 
 use serde_json::value::RawValue;
 
-use super::record::{Body, Choice, Function, JsonSchema, ResponseFormat, ToolRecord};
+use super::record::{Body, Choice, Content, Function, JsonSchema, Message, Part, ResponseFormat, ToolRecord};
 use super::request_out::{Result, Writer};
 use super::schema;
 use crate::chat::Loss;
@@ -51,8 +51,19 @@ impl<'a> Writer<'a, '_> {
         Ok(())
     }
 
-    /// Where only words are known, one function is forced by offering no other.
+    /// Where only words are known, one function is forced by offering no other; where `auto` is the only word, nothing is
+    /// forced, and no tool forbidden but by offering none.
     fn fit_choice(&mut self, body: &mut Body<'a>) {
+        let has_auto_only = self.quirks.tool_choice_any == "auto";
+        match self.request.tool_choice {
+            Some(ToolChoice::None) if has_auto_only => {
+                self.lose(Loss::emulated("tool_choice"));
+                body.tools.clear();
+                body.tool_choice = None;
+            }
+            Some(ToolChoice::Any) if has_auto_only => self.lose(Loss::normalised("tool_choice")),
+            _ => {}
+        }
         let wanted = match &body.tool_choice {
             Some(Choice::Function(wanted)) if !self.quirks.tool_choice_object => wanted.clone(),
             _ => return,
@@ -122,9 +133,26 @@ impl<'a> Writer<'a, '_> {
                 let json_schema = Some(JsonSchema { name, description: description.as_ref(), schema, strict });
                 body.response_format = Some(ResponseFormat { kind: "json_schema", json_schema });
             }
-            Some(OutputFormat::JsonSchema { schema, .. }) => self.forced_tool(schema, body),
+            Some(OutputFormat::JsonSchema { schema, .. }) => match self.quirks.structured {
+                Structured::JsonMode => self.json_mode(schema, body),
+                Structured::Native | Structured::ForcedTool => self.forced_tool(schema, body),
+            },
         }
         Ok(())
+    }
+
+    /// Any JSON, and the schema in words.
+    fn json_mode(&mut self, schema: &'a RawValue, body: &mut Body<'a>) {
+        self.lose(Loss::emulated("output schema"));
+        body.response_format = Some(ResponseFormat { kind: "json_object", json_schema: None });
+        let words = format!("Answer with one JSON object and nothing else. It must fit this JSON Schema:\n{}", schema.get());
+        match body.messages.first_mut() {
+            Some(first) if first.role == "system" => {
+                first.content.joint = Some("\n\n");
+                first.content.parts.push(Part::text(words.into()));
+            }
+            _ => body.messages.insert(0, Message { role: "system", content: Content::text(words), ..Message::default() }),
+        }
     }
 
     fn forced_tool(&mut self, schema: &'a RawValue, body: &mut Body<'a>) {

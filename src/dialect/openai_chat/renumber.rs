@@ -1,0 +1,100 @@
+//! Mends the pieces of calls for a Chat client on the way from a Chat upstream.
+//!
+//! OpenAI's SDKs put pieces together by `index` alone, and their stream helpers join whatever strings they find under it:
+//! a missing or wrong index, an id or name that every piece repeats, and arguments that are an object break them. A piece
+//! that needs none of this stays as it is. Which call a piece belongs to is [`Calls`]' decision.
+
+use serde_json::value::RawValue;
+
+use super::calls::{Calls, Piece};
+use crate::wire::json::{Members, count, is_object, items};
+
+/// Tokens of the data, each with what stands in its place.
+pub(super) type Edits<'a> = Vec<(&'a str, String)>;
+
+/// The calls of a relayed stream.
+#[derive(Default)]
+pub(super) struct Renumber {
+    calls: Calls,
+    told: Vec<Told>,
+    /// Makes ids of our own unlike those of other answers.
+    answer: String,
+}
+
+/// What the client has been told of a call.
+#[derive(Clone, Copy, Default)]
+struct Told {
+    id: bool,
+    name: bool,
+}
+
+impl Renumber {
+    /// Takes the `tool_calls` of one delta; adds the edits that it needs.
+    pub(super) fn mend<'a>(&mut self, raw: &'a RawValue, edits: &mut Edits<'a>) {
+        let mut touched = Vec::new();
+        for raw in items(raw).unwrap_or_default() {
+            self.piece(raw, &mut touched, edits);
+        }
+    }
+
+    fn piece<'a>(&mut self, raw: &'a RawValue, touched: &mut Vec<usize>, edits: &mut Edits<'a>) {
+        let (Some(members), Some(piece)) = (Members::of(raw).filter(|members| !members.0.is_empty()), Piece::read(raw)) else { return };
+        let Some(brace) = raw.get().get(..1) else { return };
+        let (id, name) = (piece.id.clone(), piece.name.clone());
+        let Some(at) = self.calls.piece(piece, touched) else { return };
+        if self.told.len() <= at {
+            self.told.resize(at + 1, Told::default());
+        }
+        let mut missing = String::new();
+        match token(&members, "index") {
+            Some(index) if count(index) == u64::try_from(at).ok() => {}
+            Some(index) => edits.push((index.get(), at.to_string())),
+            None => missing = format!("\"index\":{at},"),
+        }
+        match (token(&members, "id"), self.own_id(at, &id, &name)) {
+            (_, None) => {}
+            (Some(token), Some(own)) => edits.push((token.get(), own)),
+            (None, Some(own)) => missing += &format!("\"id\":{own},"),
+        }
+        if !missing.is_empty() {
+            edits.push((brace, format!("{{{missing}")));
+        }
+        if let Some(function) = members.get("function").and_then(Members::of) {
+            self.function(at, &function, &name, edits);
+        }
+    }
+
+    fn function<'a>(&mut self, at: usize, function: &Members<'a>, name: &str, edits: &mut Edits<'a>) {
+        if let (false, Some(told), Some(token)) = (name.is_empty(), self.told.get_mut(at), function.get("name"))
+            && std::mem::replace(&mut told.name, true)
+        {
+            edits.push((token.get(), "null".to_owned()));
+        }
+        if let Some(object) = function.get("arguments").filter(|raw| is_object(raw)) {
+            edits.push((object.get(), serde_json::to_string(object.get()).unwrap_or_default()));
+        }
+    }
+
+    /// The token that belongs in place of the piece's id; `None` where that is right as it is.
+    fn own_id(&mut self, at: usize, id: &str, name: &str) -> Option<String> {
+        let told = self.told.get_mut(at)?;
+        if told.id {
+            return (!id.is_empty()).then(|| "null".to_owned());
+        }
+        if id.is_empty() && name.is_empty() {
+            // It may still come: only a name makes a call of it.
+            return None;
+        }
+        told.id = true;
+        if self.answer.is_empty() {
+            self.answer = super::fresh_id("");
+        }
+        let unique = self.calls.unique_id(at, &self.answer);
+        (unique != id).then(|| serde_json::to_string(&unique).unwrap_or_default())
+    }
+}
+
+/// The member's value, null too.
+fn token<'a>(members: &Members<'a>, name: &str) -> Option<&'a RawValue> {
+    members.0.iter().find(|(known, _)| known == name).map(|(_, value)| *value)
+}
