@@ -19,6 +19,7 @@ mod gateway;
 mod http;
 mod http2;
 mod lifecycle;
+mod pitfalls;
 mod real_clients;
 mod replies;
 mod run;
