@@ -156,12 +156,25 @@ fn a_file_that_is_not_there_is_named() {
 }
 
 #[test]
-fn the_config_in_the_readme_is_fine() {
-    let readme = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).unwrap();
-    let config = readme.split("```yaml\n").nth(1).unwrap().split("```").next().unwrap();
-    let home = tempfile::tempdir().unwrap();
-    std::fs::write(home.path().join("config.yaml"), config).unwrap();
-    assert_exit(&aimux(home.path()).args(["config", "validate", "config.yaml"]).output().unwrap(), 0);
+fn the_configs_in_the_docs_and_examples_are_fine() {
+    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+    let mut configs = Vec::new();
+    for page in ["README.md", "docs/config.md"] {
+        let text = std::fs::read_to_string(root.join(page)).unwrap();
+        let blocks = text.split("```yaml\n").skip(1).map(|block| block.split("```").next().unwrap().to_owned());
+        configs.extend(blocks.map(|block| (page.to_owned(), block)));
+    }
+    for entry in std::fs::read_dir(root.join("examples")).unwrap() {
+        let path = entry.unwrap().path();
+        configs.push((path.display().to_string(), std::fs::read_to_string(path).unwrap()));
+    }
+    assert!(configs.len() >= 6, "{configs:?}");
+    for (name, config) in configs {
+        let home = tempfile::tempdir().unwrap();
+        std::fs::write(home.path().join("config.yaml"), config).unwrap();
+        let output = aimux(home.path()).args(["config", "validate", "config.yaml"]).output().unwrap();
+        assert_eq!(output.status.code(), Some(0), "{name}: {}", stdout(&output));
+    }
 }
 
 #[test]

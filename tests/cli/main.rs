@@ -6,6 +6,7 @@
 mod config;
 mod env;
 mod generate;
+mod install;
 mod key_mistakes;
 mod keys;
 mod usage;

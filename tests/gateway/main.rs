@@ -20,6 +20,7 @@ mod http;
 mod http2;
 mod lifecycle;
 mod pitfalls;
+mod readme;
 mod real_clients;
 mod replies;
 mod run;

@@ -1,0 +1,175 @@
+//! `install.sh`, into a prefix of its own, with the program under test as its artefact; and what it installs, as shells read it.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use super::{assert_exit, stderr, stdout};
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn program() -> PathBuf {
+    assert_cmd::cargo::cargo_bin("aimux")
+}
+
+fn install(home: &Path, args: &[&str]) -> Output {
+    let mut command = Command::new("sh");
+    command.env_clear().env("PATH", std::env::var_os("PATH").unwrap()).env("HOME", home).current_dir(home);
+    command.arg(root().join("install.sh")).args(args).output().unwrap()
+}
+
+/// The files under a folder, relative to it.
+fn files(folder: &Path) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut open = vec![folder.to_owned()];
+    while let Some(next) = open.pop() {
+        for entry in std::fs::read_dir(next).into_iter().flatten().flatten() {
+            if entry.path().is_dir() {
+                open.push(entry.path());
+            } else {
+                found.push(entry.path().strip_prefix(folder).unwrap().to_str().unwrap().to_owned());
+            }
+        }
+    }
+    found.sort();
+    found
+}
+
+fn sha256(file: &Path) -> String {
+    let output = Command::new("sha256sum").arg(file).output().unwrap();
+    stdout(&output).split(' ').next().unwrap().to_owned()
+}
+
+#[test]
+fn a_program_whose_checksum_is_right_is_installed_with_its_pages() {
+    let home = tempfile::tempdir().unwrap();
+    let program = program();
+    let from = program.to_str().unwrap();
+    for _ in 0..2 {
+        let output = install(home.path(), &["--from", from, "--sha256", &sha256(&program)]);
+        assert_exit(&output, 0);
+        assert!(stdout(&output).starts_with(concat!("installed aimux ", env!("CARGO_PKG_VERSION"))), "{}", stdout(&output));
+    }
+    let files = files(&home.path().join(".local"));
+    for name in [
+        "bin/aimux",
+        "share/man/man1/aimux.1",
+        "share/man/man1/aimux-serve.1",
+        "share/bash-completion/completions/aimux",
+        "share/zsh/site-functions/_aimux",
+        "share/fish/vendor_completions.d/aimux.fish",
+    ] {
+        assert!(files.iter().any(|file| file == name), "{name}: {files:?}");
+    }
+    assert!(files.iter().all(|file| !file.ends_with(".new")), "{files:?}");
+    let output = Command::new(home.path().join(".local/bin/aimux")).arg("--version").output().unwrap();
+    assert!(stdout(&output).starts_with("aimux "));
+}
+
+#[test]
+fn a_checksum_beside_the_program_is_read() {
+    let home = tempfile::tempdir().unwrap();
+    let artefact = home.path().join("aimux");
+    std::fs::copy(program(), &artefact).unwrap();
+    let output = install(home.path(), &["--from", "aimux"]);
+    assert_exit(&output, 65);
+    assert!(stderr(&output).contains("--sha256"), "{}", stderr(&output));
+    std::fs::write(home.path().join("aimux.sha256"), format!("{}  aimux\n", sha256(&artefact))).unwrap();
+    let prefix = home.path().join("with blanks");
+    assert_exit(&install(home.path(), &["--from", "aimux", "--prefix", prefix.to_str().unwrap()]), 0);
+    assert!(prefix.join("bin/aimux").is_file());
+}
+
+#[test]
+fn a_wrong_checksum_installs_nothing() {
+    let home = tempfile::tempdir().unwrap();
+    let program = program();
+    let wrong = "0".repeat(64);
+    for args in [&["--sha256", &wrong][..], &["--sha256", ""], &["--sha256", "x", "--dry-run"]] {
+        let output = install(home.path(), &[&["--from", program.to_str().unwrap()], args].concat());
+        assert_exit(&output, 65);
+        assert!(output.stdout.is_empty() && stderr(&output).starts_with("install.sh: "), "{args:?}: {}", stderr(&output));
+    }
+    assert_eq!(files(home.path()), Vec::<String>::new());
+}
+
+#[test]
+fn a_dry_run_says_what_would_be_done_and_does_nothing() {
+    let home = tempfile::tempdir().unwrap();
+    let program = program();
+    for args in [&["--dry-run"][..], &["--dry-run", "--from", program.to_str().unwrap(), "--sha256", &sha256(&program)]] {
+        let output = install(home.path(), args);
+        assert_exit(&output, 0);
+        let said = stdout(&output);
+        assert!(said.contains(".local/share/man/man1/aimux.1") && said.lines().all(|line| line.starts_with("would ")), "{said}");
+    }
+    assert_eq!(files(home.path()), Vec::<String>::new());
+}
+
+#[test]
+fn wrong_usage_of_the_installer_is_said() {
+    let home = tempfile::tempdir().unwrap();
+    for args in [&["--nonsense"][..], &["--prefix"], &["--prefix", "relative"], &["--sha256", "x"]] {
+        assert_exit(&install(home.path(), args), 64);
+    }
+    assert_exit(&install(home.path(), &["--from", "absent", "--sha256", "x"]), 66);
+    let help = install(home.path(), &["--help"]);
+    assert_exit(&help, 0);
+    assert!(stdout(&help).contains("--dry-run"));
+}
+
+#[test]
+fn the_scripts_are_sound() {
+    for (shell, script) in
+        [("sh", "install.sh"), ("bash", "install.sh"), ("bash", "tests/run"), ("bash", ".ci/run"), ("bash", "completions/aimux.bash")]
+    {
+        assert_exit(&Command::new(shell).arg("-n").arg(root().join(script)).output().unwrap(), 0);
+    }
+    // An extra pair of eyes where it is installed; that the scripts work is shown above.
+    if let Ok(output) =
+        Command::new("shellcheck").args(["--severity=warning", "install.sh", "tests/run", ".ci/run"]).current_dir(root()).output()
+    {
+        assert_exit(&output, 0);
+    }
+}
+
+/// What bash offers after `words`, the last of which is being typed.
+fn offered(words: &[&str]) -> Vec<String> {
+    let quoted: Vec<String> = words.iter().map(|word| format!("'{word}'")).collect();
+    let script = format!(
+        "source completions/aimux.bash; COMP_WORDS=({}); COMP_CWORD={}; _aimux aimux '{}' '{}'; printf '%s\\n' \"${{COMPREPLY[@]}}\"",
+        quoted.join(" "),
+        words.len() - 1,
+        words[words.len() - 1],
+        words[words.len() - 2],
+    );
+    let output = Command::new("bash").args(["--norc", "-c", &script]).current_dir(root()).output().unwrap();
+    assert!(output.stderr.is_empty(), "{}", stderr(&output));
+    stdout(&output).lines().map(str::to_owned).collect()
+}
+
+#[test]
+fn bash_completes_commands_options_and_values() {
+    let commands = offered(&["aimux", ""]);
+    for command in ["serve", "run", "keys", "config", "env", "status", "stop"] {
+        assert!(commands.iter().any(|offer| offer == command), "{command}: {commands:?}");
+    }
+    assert_eq!(offered(&["aimux", "stat"]), ["status"]);
+    assert_eq!(offered(&["aimux", "env", "--shell", "po"]), ["powershell"]);
+    assert!(offered(&["aimux", "keys", ""]).contains(&"add".to_owned()));
+    assert!(offered(&["aimux", "config", "validate", "--s"]).contains(&"--strict".to_owned()));
+}
+
+#[test]
+fn the_man_pages_and_other_completions_know_every_command() {
+    let read = |name: &str| std::fs::read_to_string(root().join(name)).unwrap();
+    let (zsh, fish, page) = (read("completions/_aimux"), read("completions/aimux.fish"), read("man/aimux.1"));
+    assert!(zsh.starts_with("#compdef aimux"));
+    for command in ["serve", "run", "keys", "config", "env", "status", "stop"] {
+        assert!(zsh.contains(&format!("'{command}:")), "{command}");
+        assert!(fish.contains(&format!("-a \"{command}\"")), "{command}");
+        assert!(page.contains(&format!("aimux\\-{command}(1)")), "{command}");
+        assert!(read(&format!("man/aimux-{command}.1")).starts_with(".ie \\n(.g .ds Aq"), "{command}");
+    }
+}

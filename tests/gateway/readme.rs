@@ -1,0 +1,118 @@
+//! Every command of the README's shell blocks, in the order in which it stands there, in a home of its own.
+//!
+//! A line that is not in the table below fails the test: it is run, or the reason why not is written here.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use crate::gateway::{Gateway, until};
+
+/// What is done about a command.
+enum How {
+    /// It runs to its end and says this.
+    Says(&'static str),
+    /// It runs until the test is over, and is ready when it says this.
+    Stays(&'static str),
+    /// It is not run, and why.
+    Not(&'static str),
+}
+
+/// The commands, without their comments.
+const COMMANDS: &[(&str, How)] = &[
+    (
+        "cargo run --release -- serve --demo",
+        How::Not("it builds the release program for minutes; `aimux serve --demo` is what the next commands talk to"),
+    ),
+    ("./tests/run", How::Not("it runs this test")),
+    (
+        "curl -s \"$ANTHROPIC_BASE_URL/v1/messages\" -H \"authorization: Bearer $ANTHROPIC_AUTH_TOKEN\" -H 'content-type: application/json' -d '{\"model\":\"claude-demo\",\"max_tokens\":100,\"messages\":[{\"role\":\"user\",\"content\":\"hello\"}]}'",
+        How::Says("\"type\":\"message\""),
+    ),
+    ("aimux keys add anthropic", How::Says("added key \"anthropic\"")),
+    ("aimux serve", How::Stays("aimux is ready on http://")),
+    ("aimux run claude", How::Says("claude was started with http://127.0.0.1:")),
+    ("aimux status", How::Says(" runs on http://127.0.0.1:")),
+    ("aimux keys add zai", How::Says("added key \"zai\"")),
+    ("aimux keys list", How::Says("anthropic")),
+    ("aimux keys add zai --force", How::Says("the former one is")),
+];
+
+/// The commands of a page's `sh` blocks: continued lines joined, comments and blank lines left out.
+fn commands(page: &str) -> Vec<String> {
+    let blocks = page.split("```sh\n").skip(1).filter_map(|rest| rest.split("```").next());
+    let joined: Vec<String> = blocks.map(|block| block.replace("\\\n", " ")).collect();
+    let lines = joined.iter().flat_map(|block| block.lines());
+    lines
+        .map(|line| line.split("  #").next().unwrap_or_default().split_whitespace().collect::<Vec<_>>().join(" "))
+        .filter(|line| !line.is_empty() && !line.starts_with('#'))
+        .collect()
+}
+
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// A home with `aimux` and a `claude` in its path.
+fn sandbox() -> tempfile::TempDir {
+    let home = tempfile::tempdir().unwrap();
+    let bin = home.path().join("bin");
+    fs::create_dir(&bin).unwrap();
+    std::os::unix::fs::symlink(assert_cmd::cargo::cargo_bin("aimux"), bin.join("aimux")).unwrap();
+    fs::write(bin.join("claude"), "#!/bin/sh\necho \"claude was started with $ANTHROPIC_BASE_URL\"\n").unwrap();
+    fs::set_permissions(bin.join("claude"), fs::Permissions::from_mode(0o755)).unwrap();
+    // What would be typed when a key is asked for.
+    fs::write(home.path().join("typed"), "sk-0123456789abcdef\n").unwrap();
+    home
+}
+
+fn bash(home: &Path, command: &str, env: &[(String, String)]) -> Command {
+    let path = format!("{}:{}", home.join("bin").display(), std::env::var("PATH").unwrap());
+    let mut bash = Command::new("bash");
+    bash.env_clear().env("HOME", home).env("PATH", path).env("AIMUX_SERVER__LISTEN", "127.0.0.1:0").current_dir(home);
+    bash.envs(env.iter().cloned()).args(["--norc", "-c", command]).stdin(fs::File::open(home.join("typed")).unwrap());
+    bash
+}
+
+#[test]
+fn every_command_of_the_readme_does_what_is_said_there() {
+    let readme = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).unwrap();
+    let found = commands(&readme);
+    let known: Vec<&str> = COMMANDS.iter().map(|(command, _)| *command).collect();
+    assert_eq!(found, known, "the README's commands and the table here");
+    let demo = Gateway::demo();
+    let exports: Vec<(String, String)> = demo
+        .greeting
+        .iter()
+        .filter_map(|line| line.strip_prefix("export ")?.split_once('='))
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .collect();
+    assert_eq!(exports.len(), 2, "{:?}", demo.greeting);
+    let home = sandbox();
+    let mut running = Vec::new();
+    for (command, how) in COMMANDS {
+        match how {
+            How::Not(reason) => assert!(!reason.is_empty()),
+            How::Says(words) => {
+                let output = bash(home.path(), command, &exports).output().unwrap();
+                let said = String::from_utf8_lossy(&output.stdout);
+                assert!(output.status.success() && said.contains(words), "{command}: {said}{}", String::from_utf8_lossy(&output.stderr));
+            }
+            How::Stays(words) => {
+                let out = home.path().join("out");
+                let file = fs::File::create(&out).unwrap();
+                running.push(Running(
+                    bash(home.path(), &format!("exec {command}"), &exports).stdout(file).stderr(Stdio::null()).spawn().unwrap(),
+                ));
+                until(command, Duration::from_secs(20), || fs::read_to_string(&out).unwrap().contains(words));
+            }
+        }
+    }
+}
