@@ -7,13 +7,13 @@
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 
-use crate::chat::Loss;
 use crate::chat::request::{Block, BlockKind, Role, ToolCall, ToolResult, Turn};
+use crate::chat::{Loss, lose};
 
 /// What stands before a result whose call is gone.
-pub(crate) const ORPHAN: &str = "[result of an earlier tool call] ";
+const ORPHAN: &str = "[result of an earlier tool call] ";
 /// What a call gets that was never answered.
-pub(crate) const UNANSWERED: &str = "[no result: interrupted]";
+const UNANSWERED: &str = "[no result: interrupted]";
 
 /// The turns with every call answered once, and the answers where they belong. Borrowed where all was in order.
 pub(crate) fn repair<'t, 'a>(turns: &'t [Turn<'a>], losses: &mut Vec<Loss>) -> Cow<'t, [Turn<'a>]> {
@@ -111,7 +111,7 @@ fn unused_id(id: &str, used: &mut HashSet<String>, losses: &mut Vec<Loss>) -> St
     let first = (!id.is_empty()).then(|| id.to_owned()).into_iter();
     let unused = first.chain(numbered).find(|id| !used.contains(id)).unwrap_or_default();
     if unused != id {
-        losses.push(Loss::normalised("messages[].tool_call.id"));
+        lose(losses, Loss::normalised("messages[].tool_call.id"));
     }
     used.insert(unused.clone());
     unused
@@ -157,13 +157,13 @@ fn answer<'a>(pair: &Pair<'_, 'a>, losses: &mut Vec<Loss>) -> Block<'a> {
     if let Some((result, block)) = pair.result {
         return Block { kind: BlockKind::ToolResult(ToolResult { call_id, ..result.clone() }), cache: block.cache };
     }
-    losses.push(Loss::emulated("messages[].tool_result"));
+    lose(losses, Loss::emulated("messages[].tool_result"));
     let content = vec![BlockKind::Text(UNANSWERED.into()).into()];
     BlockKind::ToolResult(ToolResult { call_id, content, is_error: true }).into()
 }
 
 fn orphaned<'a>(orphan: &ToolResult<'a>, blocks: &mut Vec<Block<'a>>, losses: &mut Vec<Loss>) {
-    losses.push(Loss::emulated("messages[].tool_result"));
+    lose(losses, Loss::emulated("messages[].tool_result"));
     let mut text = ORPHAN.to_owned();
     let mut others = Vec::new();
     for block in &orphan.content {
@@ -253,7 +253,7 @@ mod tests {
         ];
         let expected = "User: '[result of an earlier tool call] 42', 'go on'\nAssistant: call a, call b\n\
                         User: a=1, b=[no result: interrupted], 'stop'";
-        assert_eq!(repaired(&turns), (expected.to_owned(), 2));
+        assert_eq!(repaired(&turns), (expected.to_owned(), 1));
     }
 
     #[test]
@@ -265,6 +265,6 @@ mod tests {
             turn(Role::User, vec![result_of("x", "4")]),
         ];
         let expected = "Assistant: call x, call x_2, call call_2\nUser: x=1, x_2=2, call_2=3\nAssistant: call x_3\nUser: x_3=4";
-        assert_eq!(repaired(&turns), (expected.to_owned(), 3));
+        assert_eq!(repaired(&turns), (expected.to_owned(), 1));
     }
 }

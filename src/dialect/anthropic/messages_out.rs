@@ -10,8 +10,7 @@ use super::response::object_arguments;
 use crate::chat::request::{Arguments, Block, BlockKind, ToolCall, ToolResult};
 use crate::chat::{Loss, lose};
 use crate::dialect::TranslateError;
-use crate::dialect::history::UNANSWERED;
-use crate::dialect::names::tool_name;
+use crate::dialect::names::{call_id, tool_name};
 use crate::wire::object::{Object, list};
 
 impl Writer<'_> {
@@ -57,8 +56,8 @@ impl Writer<'_> {
             PieceKind::Thinking { text, state, .. } => {
                 object.str("type", "thinking").text("thinking", text).str("signature", &state.state);
             }
-            PieceKind::Call { id, call } => self.call(&mut object, id, call),
-            PieceKind::Result { id, result } => self.result(&mut object, id, *result)?,
+            PieceKind::Call(call) => self.call(&mut object, call),
+            PieceKind::Result(result) => self.result(&mut object, result)?,
             PieceKind::Media(_) => {}
         }
         if piece.takes_mark() {
@@ -68,10 +67,11 @@ impl Writer<'_> {
         Ok(())
     }
 
-    fn call(&mut self, object: &mut Object<'_>, id: &str, call: &ToolCall<'_>) {
+    fn call(&mut self, object: &mut Object<'_>, call: &ToolCall<'_>) {
         let declared = self.names.iter().find(|(_, original)| *original == call.name).map(|(short, _)| Cow::Borrowed(short.as_str()));
-        let name = declared.unwrap_or_else(|| tool_name(&call.name, self.upstream.quirks.tool_name_max));
-        object.str("type", "tool_use").str("id", id).str("name", &name);
+        let quirks = self.upstream.quirks;
+        let name = declared.unwrap_or_else(|| tool_name(&call.name, quirks.tool_name_max));
+        object.str("type", "tool_use").str("id", &call_id(&call.id, quirks.tool_ids)).str("name", &name);
         match &call.arguments {
             Arguments::Object(raw) if raw.get().starts_with('{') => {
                 object.raw("input", raw.get());
@@ -91,12 +91,8 @@ impl Writer<'_> {
         }
     }
 
-    fn result(&mut self, object: &mut Object<'_>, id: &str, result: Option<&ToolResult<'_>>) -> Result<(), TranslateError> {
-        object.str("type", "tool_result").str("tool_use_id", id);
-        let Some(result) = result else {
-            object.str("content", UNANSWERED).json("is_error", true);
-            return Ok(());
-        };
+    fn result(&mut self, object: &mut Object<'_>, result: &ToolResult<'_>) -> Result<(), TranslateError> {
+        object.str("type", "tool_result").str("tool_use_id", &call_id(&result.call_id, self.upstream.quirks.tool_ids));
         let says = |block: &&Block<'_>| !matches!(&block.kind, BlockKind::Text(text) if text.is_blank());
         let content: Vec<&Block<'_>> = result.content.iter().filter(says).collect();
         match content.as_slice() {

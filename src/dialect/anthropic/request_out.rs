@@ -14,6 +14,7 @@ use super::schema::output_schema;
 use super::thinking::{self, Thought};
 use crate::chat::request::{BlockKind, ChatRequest, OutputFormat, ToolChoice, ToolKind};
 use crate::chat::{Loss, lose};
+use crate::dialect::history;
 use crate::dialect::names::{hash, tool_name};
 use crate::dialect::quirks::Structured;
 use crate::dialect::{Dialect, ReplyMap, TranslateError, Upstream};
@@ -36,7 +37,8 @@ pub(super) fn encode(
 ) -> Result<(Bytes, ReplyMap), TranslateError> {
     refuse(request, upstream)?;
     let mut plan = Plan::new(request, upstream, losses)?;
-    let history = messages(request, upstream, losses);
+    let turns = history::repair(&request.turns, losses);
+    let history = messages(&turns, upstream, losses);
     plan.thought = thinking::plan(request, upstream, &history, plan.schema_tool.is_some(), losses);
     let mut writer = Writer { upstream, names: &plan.names, marks_to_skip: 0, base64_bytes: 0, images: 0, losses };
     writer.marks_to_skip = cache_marks(request, &history, upstream).saturating_sub(CACHE_MARKS_MAX);

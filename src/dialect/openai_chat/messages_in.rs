@@ -29,7 +29,7 @@ pub(super) fn decode(raw: &RawValue) -> Result<(Vec<Block<'_>>, Vec<Turn<'_>>)> 
             "system" | "developer" if turns.is_empty() => system.extend(at.content(&members)?),
             "system" | "developer" => turns.push(Turn { role: Role::System, name, blocks: at.content(&members)? }),
             "user" => turns.push(Turn { role: Role::User, name, blocks: at.content(&members)? }),
-            "assistant" => turns.push(Turn { role: Role::Assistant, name, blocks: at.assistant(&members)? }),
+            "assistant" => push_answer(&mut turns, Turn { role: Role::Assistant, name, blocks: at.assistant(&members)? }),
             "tool" | "function" => push_result(&mut turns, at.result(&members)?),
             other => return Err(at.fault(".role", &format!("unknown role {other:?}"))),
         }
@@ -43,6 +43,14 @@ fn push_result<'a>(turns: &mut Vec<Turn<'a>>, result: Block<'a>) {
     match turns.last_mut() {
         Some(turn) if turn.role == Role::User && !turn.blocks.is_empty() && turn.blocks.iter().all(is_result) => turn.blocks.push(result),
         _ => turns.push(Turn { role: Role::User, name: None, blocks: vec![result] }),
+    }
+}
+
+/// Neighbouring answers are one turn: a call's result may come only after the text that follows the call.
+fn push_answer<'a>(turns: &mut Vec<Turn<'a>>, mut answer: Turn<'a>) {
+    match turns.last_mut().filter(|turn| turn.role == Role::Assistant) {
+        Some(turn) => turn.blocks.append(&mut answer.blocks),
+        None => turns.push(answer),
     }
 }
 

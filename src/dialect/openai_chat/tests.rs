@@ -559,3 +559,11 @@ proptest::proptest! {
         let _ = (CODEC.decode_request)(&stream);
     }
 }
+
+#[test]
+fn neighbouring_answers_are_one_turn() {
+    let body = r#"{"model":"m","messages":[{"role":"user","content":"q"},{"role":"assistant","tool_calls":[{"id":"a","type":"function","function":{"name":"f","arguments":"{}"}}]},{"role":"assistant","content":"wait"},{"role":"tool","tool_call_id":"a","content":"1"}]}"#;
+    let request = (CODEC.decode_request)(body.as_bytes()).expect("a request");
+    let sizes: Vec<usize> = request.turns.iter().map(|turn| turn.blocks.len()).collect();
+    assert_eq!(sizes, [1, 2, 1]);
+}
