@@ -177,6 +177,7 @@ fn demo_config(demo: &demo::Demo, listen: Option<SocketAddr>) -> Ready {
         headers: Vec::new(),
         concurrent_max: None,
         requests_per_minute: None,
+        tokens_per_minute: None,
         http2: false,
     };
     let entry = |name: &str| ModelEntry { name: Glob::new(name), targets: vec![TargetRef { provider: 0, model: "demo".to_owned() }] };

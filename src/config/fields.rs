@@ -142,7 +142,13 @@ pub(crate) static PROVIDER: &[Field] = &[
 /// `providers.NAME.limits`.
 pub(crate) static PROVIDER_LIMITS: &[Field] = &[
     integer("requests_per_minute", 1, 1_000_000, "no limit", "Requests started in a minute."),
-    integer("tokens_per_minute", 1, 10_000_000_000, "no limit", "Tokens in a minute. Not in effect yet."),
+    integer(
+        "tokens_per_minute",
+        1,
+        10_000_000_000,
+        "no limit",
+        "Tokens in a minute, input and output, cached ones included. Estimated when a request is sent, settled by its usage.",
+    ),
     integer("concurrent", 1, 100_000, "no limit", "Requests at a time."),
 ];
 

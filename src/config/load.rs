@@ -216,6 +216,7 @@ impl Opener<'_> {
             headers: provider.headers,
             concurrent_max: provider.concurrent_max,
             requests_per_minute: provider.requests_per_minute,
+            tokens_per_minute: provider.tokens_per_minute,
             http2: provider.http2,
         })
     }

@@ -33,6 +33,8 @@ pub(crate) struct Provider {
     pub(crate) concurrent_max: Option<u32>,
     /// Requests per minute.
     pub(crate) requests_per_minute: Option<u32>,
+    /// Tokens per minute.
+    pub(crate) tokens_per_minute: Option<u64>,
     /// Offers HTTP/2.
     pub(crate) http2: bool,
 }
@@ -80,12 +82,10 @@ fn provider(reader: &mut Reader<'_>, key: &Key, node: &Node, store: &Store) -> P
         reader.found(Finding::NotEnforced, node.span, &path, message, "without effect");
     }
     let limits = reader.inner(&section, "limits");
-    not_enforced(reader, limits.as_ref());
-    let mut limit = |name: &str| -> Option<u32> {
-        let limits = limits.as_ref()?;
-        reader.integer(limits, name).and_then(|value| u32::try_from(value).ok())
-    };
-    let (concurrent_max, requests_per_minute) = (limit("concurrent"), limit("requests_per_minute"));
+    let mut limit = |name: &str| reader.integer(limits.as_ref()?, name);
+    let small = |limit: Option<u64>| limit.and_then(|limit| u32::try_from(limit).ok());
+    let (concurrent_max, requests_per_minute) = (small(limit("concurrent")), small(limit("requests_per_minute")));
+    let tokens_per_minute = limit("tokens_per_minute");
     Provider {
         name: Text { text: key.text.clone(), span: key.span },
         keys,
@@ -95,18 +95,8 @@ fn provider(reader: &mut Reader<'_>, key: &Key, node: &Node, store: &Store) -> P
         headers: headers(reader, &section),
         concurrent_max,
         requests_per_minute,
+        tokens_per_minute,
         http2: reader.flag(&section, "http2").unwrap_or(false),
-    }
-}
-
-/// Says which of the fields given have no effect in this version.
-fn not_enforced(reader: &mut Reader<'_>, limits: Option<&Section<'_>>) {
-    let tokens = limits.and_then(|limits| Some((limits.at("tokens_per_minute"), limits.get("tokens_per_minute")?)));
-    if let Some((path, node)) = tokens {
-        reader.found(Finding::NotEnforced, node.span, &path, format!("{path} is not in effect yet"), "without effect");
-    }
-    if let Some(limits) = limits {
-        reader.integer(limits, "tokens_per_minute");
     }
 }
 

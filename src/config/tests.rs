@@ -244,7 +244,6 @@ fn each_mistake_has_its_code() {
         (&provider("preset: ollama, headers: { \"x y\": a }"), BadHeader),
         (&provider("preset: ollama, headers: { host: a }"), BadHeader),
         (&provider("preset: ollama, headers: { x-a: \"b\\nc: d\" }"), BadHeader),
-        (&provider("preset: ollama, limits: { tokens_per_minute: 5 }"), NotEnforced),
         (&provider("preset: ollama, base_url: \"http://10.0.0.1/v1\", plain_http: true, http2: true"), NotEnforced),
         ("version: 1\nproviders: { \"O P\": { preset: ollama } }", BadName),
         (&with("server: { listen: \"0.0.0.0:1\" }"), Exposed),
@@ -429,7 +428,7 @@ fn a_preset_takes_its_usual_variable_and_brings_all_its_dialects() {
 
 #[test]
 fn warnings_become_notes() {
-    let text = "version: 1\nproviders: { anthropic: { limits: { tokens_per_minute: 9 } } }";
+    let text = "version: 1\nproviders: { anthropic: {}, far: { dialect: openai-chat, base_url: \"http://10.0.0.1/v1\", plain_http: true, http2: true } }";
     let ready = ready_of(text, &[("ANTHROPIC_API_KEY", "k")]).unwrap();
     assert_eq!(ready.notes.len(), 1);
     assert!(ready.notes[0].contains("warning[AIMUX-E0140]"), "{:?}", ready.notes);

@@ -12,12 +12,15 @@ use super::judge::{Judgement, judge};
 use super::plan::Plan;
 use super::step::{Happened, Step, Verdict};
 use super::table::{Breaker, Provider, Retry};
+use super::tokens::Reserved;
 
 /// The state of one request's attempts.
 #[derive(Debug)]
 pub struct Attempts {
     /// Attempts made so far.
     pub made: u32,
+    /// What the request takes of a provider's tokens per minute, by estimate.
+    tokens: u64,
     slots: Vec<Slot>,
     retry: Retry,
     breaker: Option<Breaker>,
@@ -52,6 +55,7 @@ struct Live {
     slot: usize,
     key: usize,
     is_probe: bool,
+    reserved: Option<Reserved>,
 }
 
 /// Attempts of one request in all, whatever the numbers of targets and keys.
@@ -82,6 +86,7 @@ impl Attempts {
         });
         Self {
             made: 0,
+            tokens: 0,
             slots: slots.collect(),
             retry: retry.clone(),
             breaker: breaker.cloned(),
@@ -100,6 +105,12 @@ impl Attempts {
     #[must_use]
     pub fn attempts(&self) -> u32 {
         self.made
+    }
+
+    /// The same for a request of about so many tokens, input and output.
+    #[must_use]
+    pub fn of_tokens(self, tokens: u64) -> Self {
+        Self { tokens, ..self }
     }
 
     /// What to do next. After [`Step::Commit`] and [`Step::Fail`] the answer stays the same.
@@ -135,6 +146,15 @@ impl Attempts {
             self.ended = Some(step.clone());
         }
         step
+    }
+
+    /// The tokens that the answer reports, input and output. Without a report the estimate stands.
+    pub fn took(&mut self, now: Instant, health: &mut Health, tokens: u64) {
+        if let Some(live) = &mut self.live
+            && let Some(slot) = self.slots.get(live.slot)
+        {
+            health.took(&slot.provider.name, live.reserved.take(), tokens, now);
+        }
     }
 
     /// The answer's body has ended, or the driver lets go of the request. `ok`: with its terminal, or because the client
@@ -179,6 +199,8 @@ impl Attempts {
         let Some((live, provider, model)) = self.take_live() else { return };
         let (name, key) = (provider.name.as_str(), live.key);
         health.ended(name, key);
+        // Who gave no answer has counted nothing, as a rule.
+        health.took(name, live.reserved, 0, now);
         self.last_was_limit = judgement == Judgement::KeyLimited;
         match judgement {
             Judgement::KeyRefused => health.key_refused(name, key, &model, now, self.retry.key_rest),
@@ -247,7 +269,7 @@ impl Attempts {
 
     fn give_up(&self, now: Instant, health: &mut Health) -> Step {
         let rest = self.shortest_rest(now, u32::MAX, health);
-        if self.made == 0 && !self.slots.is_empty() && self.slots.iter().all(|slot| health.is_full(&slot.provider, now)) {
+        if self.made == 0 && !self.slots.is_empty() && self.slots.iter().all(|slot| health.is_full(&slot.provider, self.tokens, now)) {
             return Step::Fail(Verdict::Full(whole_seconds(rest.unwrap_or_default()).clamp(REST_MIN, RESTING_MAX)));
         }
         let all_are_limited = self.last_was_limit && self.slots.len() > 1 && self.slots.iter().all(|slot| !slot.is_out);
@@ -265,7 +287,7 @@ impl Attempts {
         let round = self.round;
         self.slots.iter().enumerate().filter(|(_, slot)| slot.is_due(round, now)).find_map(|(index, slot)| {
             let overlook = if slot.tries == 0 { overlook } else { overlook.min(Overlook::Breaker) };
-            match health.admit(&slot.provider, &slot.model, now, overlook) {
+            match health.admit(&slot.provider, &slot.model, self.tokens, now, overlook) {
                 Admission::Key(key) => Some((index, key)),
                 _ => None,
             }
@@ -278,8 +300,8 @@ impl Attempts {
             return Step::Fail(Verdict::LastFailure);
         }
         slot.tries += 1;
-        let is_probe = health.started(&slot.provider, key, &slot.model, now);
-        self.live = Some(Live { slot: target, key, is_probe });
+        let (is_probe, reserved) = health.started(&slot.provider, key, &slot.model, self.tokens, now);
+        self.live = Some(Live { slot: target, key, is_probe, reserved });
         self.made += 1;
         Step::Send { target, key }
     }
@@ -293,7 +315,7 @@ impl Attempts {
         let repeatable = self.slots.iter().filter(|slot| slot.tries == next && !slot.is_out);
         let mut ready: Option<Duration> = None;
         for slot in repeatable {
-            let rest = match health.admit(&slot.provider, &slot.model, now, Overlook::Breaker) {
+            let rest = match health.admit(&slot.provider, &slot.model, self.tokens, now, Overlook::Breaker) {
                 Admission::Key(_) => slot.not_before.map_or(Duration::ZERO, |then| then.saturating_duration_since(now)),
                 Admission::Wait(rest) => rest,
                 Admission::Refused(_) | Admission::Open(_) => continue,
@@ -317,7 +339,7 @@ impl Attempts {
         let due = self.slots.iter().filter(|slot| !slot.is_out && slot.tries <= tries);
         let rests = due.filter_map(|slot| {
             let own = slot.not_before.map(|then| then.saturating_duration_since(now)).filter(|rest| !rest.is_zero());
-            match health.admit(&slot.provider, &slot.model, now, Overlook::Breaker) {
+            match health.admit(&slot.provider, &slot.model, self.tokens, now, Overlook::Breaker) {
                 Admission::Wait(rest) => Some(own.map_or(rest, |own| own.max(rest))),
                 Admission::Key(_) => own,
                 Admission::Refused(_) | Admission::Open(_) => None,

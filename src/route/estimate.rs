@@ -1,9 +1,26 @@
 //! How many tokens a request has, guessed from its size. There is no tokenizer on the request path.
 
+use serde::Deserialize;
+
 /// Bytes of JSON per token: prose, code and tool schemas of coding agents lie between 3 and 4.5, escapes included.
 const BYTES_PER_TOKEN: f64 = 3.6;
 /// What an image costs at about a megapixel (width × height ÷ 750, as Anthropic's documentation of vision counts it).
 const TOKENS_PER_IMAGE: u64 = 1600;
+
+/// The most output that is reserved for a request: agents ask for 32,000 and more, and get some hundreds.
+const OUTPUT_MAX: u64 = 4096;
+
+/// What to reserve for the output of a JSON body: what it asks for, within reason.
+#[must_use]
+pub fn output_tokens(body: &[u8]) -> u64 {
+    #[derive(Deserialize)]
+    struct Asked {
+        max_tokens: Option<u64>,
+        max_completion_tokens: Option<u64>,
+    }
+    let asked = serde_json::from_slice::<Asked>(body).ok().and_then(|asked| asked.max_completion_tokens.or(asked.max_tokens));
+    asked.unwrap_or(OUTPUT_MAX).min(OUTPUT_MAX)
+}
 
 /// An estimate of the input tokens of a JSON body of so many bytes, of which so many are base64, with so many images.
 /// Within some 15 % for the requests of coding agents, further off for other languages than English; never an exact count.
@@ -17,7 +34,21 @@ pub fn input_tokens(body_bytes: usize, base64_bytes: usize, images: usize) -> u6
 
 #[cfg(test)]
 mod tests {
-    use super::input_tokens;
+    use super::{OUTPUT_MAX, input_tokens, output_tokens};
+
+    #[test]
+    fn the_output_that_is_reserved_is_what_was_asked_for_within_reason() {
+        for (body, tokens) in [
+            (r#"{"messages":[{"max_tokens":1}],"max_tokens":100}"#, 100),
+            (r#"{"max_tokens":7,"max_completion_tokens":9}"#, 9),
+            (r#"{"max_tokens":32000}"#, OUTPUT_MAX),
+            (r#"{"max_tokens":-1}"#, OUTPUT_MAX),
+            ("{}", OUTPUT_MAX),
+            ("", OUTPUT_MAX),
+        ] {
+            assert_eq!(output_tokens(body.as_bytes()), tokens, "{body}");
+        }
+    }
 
     #[test]
     fn base64_counts_by_the_image_and_text_by_the_byte() {

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use super::breaker::Circuit;
 use super::budget::Budget;
 use super::table::{Breaker, Provider};
+use super::tokens::{Reserved, Tokens};
 
 /// The memory that all requests share. A driver keeps it behind a lock that is held for one step.
 #[derive(Debug, Default)]
@@ -33,6 +34,7 @@ struct ProviderHealth {
     keys: Vec<KeyHealth>,
     /// When the requests of the last minute were sent; kept only where there is a limit, and no longer than it.
     minute: VecDeque<Instant>,
+    tokens: Tokens,
     circuits: HashMap<String, Circuit>,
 }
 
@@ -133,10 +135,10 @@ impl Health {
         }
     }
 
-    /// Whether and with which key a request for `model` may go to the provider.
-    pub(super) fn admit(&mut self, provider: &Provider, model: &str, now: Instant, overlook: Overlook) -> Admission {
+    /// Whether and with which key a request for `model` that takes so many tokens may go to the provider.
+    pub(super) fn admit(&mut self, provider: &Provider, model: &str, tokens: u64, now: Instant, overlook: Overlook) -> Admission {
         let health = self.provider(provider);
-        if let Some(wait) = health.is_full(provider, now) {
+        if let Some(wait) = health.is_full(provider, tokens, now) {
             return Admission::Wait(wait);
         }
         if let Some(circuit) = health.circuits.get(model).filter(|circuit| overlook < Overlook::Breaker && !circuit.admits(now)) {
@@ -156,12 +158,12 @@ impl Health {
     }
 
     /// Whether the provider's own limits in the config leave no room now.
-    pub(super) fn is_full(&mut self, provider: &Provider, now: Instant) -> bool {
-        self.provider(provider).is_full(provider, now).is_some()
+    pub(super) fn is_full(&mut self, provider: &Provider, tokens: u64, now: Instant) -> bool {
+        self.provider(provider).is_full(provider, tokens, now).is_some()
     }
 
-    /// A request is sent. Gives whether it probes a half-open breaker.
-    pub(super) fn started(&mut self, provider: &Provider, key: usize, model: &str, now: Instant) -> bool {
+    /// A request is sent. Gives whether it probes a half-open breaker, and what it reserves of the provider's tokens.
+    pub(super) fn started(&mut self, provider: &Provider, key: usize, model: &str, tokens: u64, now: Instant) -> (bool, Option<Reserved>) {
         let health = self.provider(provider);
         if let Some(key) = health.keys.get_mut(key) {
             key.in_flight = key.in_flight.saturating_add(1);
@@ -169,7 +171,15 @@ impl Health {
         if provider.requests_per_minute.is_some() {
             health.minute.push_back(now);
         }
-        health.circuits.get_mut(model).is_some_and(|circuit| circuit.started(now))
+        let reserved = provider.tokens_per_minute.map(|_| health.tokens.reserve(tokens, now));
+        (health.circuits.get_mut(model).is_some_and(|circuit| circuit.started(now)), reserved)
+    }
+
+    /// What a request took of the tokens that were reserved for it.
+    pub(super) fn took(&mut self, provider: &str, reserved: Option<Reserved>, tokens: u64, now: Instant) {
+        if let (Some(health), Some(reserved)) = (self.providers.get_mut(provider), reserved) {
+            health.tokens.settle(reserved, tokens, now);
+        }
     }
 
     /// A request is no longer in flight.
@@ -275,10 +285,15 @@ impl ProviderHealth {
     }
 
     /// How long to wait for a place, if there is none.
-    fn is_full(&mut self, provider: &Provider, now: Instant) -> Option<Duration> {
+    fn is_full(&mut self, provider: &Provider, tokens: u64, now: Instant) -> Option<Duration> {
         if provider.concurrent_max.is_some_and(|max| self.in_flight() >= max) {
             return Some(FULL_WAIT);
         }
+        let for_tokens = provider.tokens_per_minute.and_then(|limit| self.tokens.wait(limit, tokens, now));
+        self.requests_wait(provider, now).max(for_tokens)
+    }
+
+    fn requests_wait(&mut self, provider: &Provider, now: Instant) -> Option<Duration> {
         let limit = provider.requests_per_minute? as usize;
         while self.minute.front().is_some_and(|sent| now.saturating_duration_since(*sent) >= MINUTE) {
             self.minute.pop_front();

@@ -15,6 +15,7 @@ pub mod step;
 pub mod table;
 #[cfg(test)]
 mod tests;
+mod tokens;
 
 pub use attempts::Attempts;
 pub use health::Health;

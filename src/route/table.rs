@@ -58,6 +58,8 @@ pub struct Provider {
     pub concurrent_max: Option<u32>,
     /// Requests per minute.
     pub requests_per_minute: Option<u32>,
+    /// Tokens per minute, input and output.
+    pub tokens_per_minute: Option<u64>,
     /// Whether HTTP/2 is offered to it.
     pub http2: bool,
 }

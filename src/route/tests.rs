@@ -31,6 +31,7 @@ pub(super) fn provider(name: &str, keys: usize) -> Provider {
         headers: Vec::new(),
         concurrent_max: None,
         requests_per_minute: None,
+        tokens_per_minute: None,
         http2: false,
     }
 }
@@ -365,6 +366,40 @@ fn requests_per_minute_are_kept() {
     assert!((59 * S..=60 * S).contains(&rest));
     world.now += rest;
     assert_eq!(world.request(&plan, |_, _| Good).end, Step::Commit);
+}
+
+#[test]
+fn tokens_per_minute_are_kept_and_settled() {
+    let mut world = World::new();
+    let limited = |name| Provider { tokens_per_minute: Some(1000), ..provider(name, 1) };
+    let plan = plan_of(vec![limited("one"), limited("two")]);
+    let sent = |world: &mut World, estimate: u64, used: Option<u64>| {
+        let mut attempts = world.attempts(&plan).of_tokens(estimate);
+        let step = attempts.next(world.now, &Happened::Begin, &mut world.health);
+        if let Step::Send { .. } = step {
+            attempts.next(world.now, &Happened::Content, &mut world.health);
+            used.into_iter().for_each(|used| attempts.took(world.now, &mut world.health, used));
+            attempts.finish(world.now, &mut world.health, true);
+        }
+        step
+    };
+    let to = |target| Step::Send { target, key: 0 };
+    assert_eq!(sent(&mut world, 700, Some(100)), to(0));
+    assert_eq!(sent(&mut world, 700, None), to(0), "what was not used is given back");
+    assert_eq!(sent(&mut world, 700, Some(5000)), to(1), "the next target has room");
+    let Step::Fail(Verdict::Full(rest)) = sent(&mut world, 300, None) else { panic!("both are over their limit") };
+    assert_eq!(rest, 60 * S);
+    assert_eq!(sent(&mut world, 200, None), to(0), "a smaller one still fits");
+    world.now += rest;
+    assert_eq!(sent(&mut world, 300, None), to(0));
+    // What a provider did not answer does not count.
+    let alone = Plan { targets: vec![plan.targets[1].clone()], ..plan.clone() };
+    for answer in [E529, Breaks] {
+        let mut attempts = world.attempts(&alone).of_tokens(1000);
+        assert_eq!(attempts.next(world.now, &Happened::Begin, &mut world.health), to(0));
+        attempts.next(world.now, &answer.happened(), &mut world.health);
+        attempts.finish(world.now, &mut world.health, false);
+    }
 }
 
 #[test]

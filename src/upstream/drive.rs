@@ -17,6 +17,7 @@ use super::relay::Relay;
 use super::settle::{Ending, Settlement};
 use crate::chat::{Failure, FailureKind, Loss, Usage};
 use crate::error::Code;
+use crate::route::estimate::output_tokens;
 use crate::route::{Attempts, Happened, Step, Target, Verdict};
 
 const X_AIMUX_PROVIDER: HeaderName = HeaderName::from_static("x-aimux-provider");
@@ -51,7 +52,7 @@ pub async fn drive(mut job: Job) -> Answer {
     // Jitter wants to differ, not to be a secret: a map's seed does, and costs no call of the system.
     let seed = RandomState::new().build_hasher().finish();
     let attempts = Attempts::new(&job.plan, &job.table.retry, job.table.breaker.as_ref(), started, seed);
-    let mut settlement = job.settlement(attempts);
+    let mut settlement = job.settlement(attempts.of_tokens(job.tokens()));
     let mut happened = Happened::Begin;
     let mut last: Option<Refusal> = None;
     loop {
@@ -126,6 +127,12 @@ pub async fn drive(mut job: Job) -> Answer {
 }
 
 impl Job {
+    /// What the request may take of a limit of tokens per minute; looked up only where one of its targets has such a limit.
+    fn tokens(&self) -> u64 {
+        let is_limited = self.plan.targets.iter().any(|target| target.provider.tokens_per_minute.is_some());
+        if is_limited { self.input_estimate.saturating_add(output_tokens(&self.body)) } else { 0 }
+    }
+
     fn settlement(&mut self, attempts: Attempts) -> Settlement {
         Settlement {
             upstreams: Arc::clone(&self.upstreams),

@@ -45,6 +45,10 @@ impl Drop for Settlement {
         let now = Instant::now();
         // An answer that the client left is no fault of the target's.
         let is_well = self.ending != Ending::Failed;
+        if self.usage.input.is_some() && self.usage.output.is_some() {
+            let tokens = self.usage.input_total().saturating_add(self.usage.output.unwrap_or(0));
+            self.attempts.took(now, &mut self.upstreams.health(), tokens);
+        }
         self.attempts.finish(now, &mut self.upstreams.health(), is_well);
         tracing::info!(
             target: "aimux::access",

@@ -19,6 +19,7 @@ mod gateway;
 mod http;
 mod http2;
 mod lifecycle;
+mod limits;
 mod pitfalls;
 mod readme;
 mod real_clients;
