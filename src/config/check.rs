@@ -149,8 +149,10 @@ fn limits(reader: &mut Reader<'_>, root: &Section<'_>) -> Limits {
     take!(reader, section, "frame_mb" => limits.frame_bytes, mb);
     take!(reader, section, "answer_mb" => limits.answer_bytes, mb);
     take!(reader, section, "requests_in_flight" => limits.requests_in_flight, count);
+    take!(reader, section, "queue_wait_s" => limits.queue_wait_s, same);
     take!(reader, section, "connections" => limits.connections, count);
     take!(reader, section, "drain_s" => limits.drain_s, same);
+    take!(reader, section, "drain_stream_s" => limits.drain_stream_s, same);
     match reader.integer(&section, "buffered_mb") {
         Some(value) => limits.buffered_bytes = at_least(reader, &section, "buffered_mb", mb(value), limits.body_bytes, "limits.body_mb"),
         None => limits.buffered_bytes = limits.buffered_bytes.max(limits.body_bytes),

@@ -174,8 +174,10 @@ pub(crate) static LIMITS: &[Field] = &[
     integer("answer_mb", 1, 1024, "64", "MiB of an answer that is not streamed."),
     integer("buffered_mb", 1, 65536, "256", "MiB of request bodies held at a time; at least `body_mb`."),
     integer("requests_in_flight", 1, 100_000, "2048", "Requests at a time."),
+    integer("queue_wait_s", 0, 60, "1", "Seconds that a request waits for a place among them."),
     integer("connections", 1, 100_000, "4096", "Open client connections."),
     integer("drain_s", 0, 3600, "30", "Seconds that requests in flight get when the server stops."),
+    integer("drain_stream_s", 0, 86_400, "600", "The same for streams; at least `drain_s` in effect."),
 ];
 
 /// `retry`.
@@ -226,7 +228,9 @@ mod tests {
             ("buffered_mb", limits.buffered_bytes as u64 / mb),
             ("requests_in_flight", limits.requests_in_flight as u64),
             ("connections", limits.connections as u64),
+            ("queue_wait_s", limits.queue_wait_s),
             ("drain_s", limits.drain_s),
+            ("drain_stream_s", limits.drain_stream_s),
         ] {
             assert_eq!(default(LIMITS, name), value, "{name}");
         }

@@ -96,10 +96,14 @@ pub struct Limits {
     pub buffered_bytes: usize,
     /// Requests in flight, in all.
     pub requests_in_flight: usize,
+    /// Seconds that a request waits for a place among those in flight.
+    pub queue_wait_s: u64,
     /// Open client connections.
     pub connections: usize,
     /// Seconds that requests in flight get when the server stops.
     pub drain_s: u64,
+    /// The same for streams; never less than `drain_s` in effect.
+    pub drain_stream_s: u64,
 }
 
 impl Default for Limits {
@@ -119,8 +123,10 @@ impl Default for Limits {
             answer_bytes: 64 << 20,
             buffered_bytes: 256 << 20,
             requests_in_flight: 2048,
+            queue_wait_s: 1,
             connections: 4096,
             drain_s: 30,
+            drain_stream_s: 600,
         }
     }
 }

@@ -200,9 +200,11 @@ async fn respond(shared: Arc<Shared>, request: Request<Incoming>, request_id: St
             Ok(answer)
         }
         Route::Chat(dialect) => {
-            let slot = Arc::clone(&shared.in_flight).try_acquire_owned().map_err(|_| overloaded())?;
+            let place = place(&shared).await?;
             let (mut job, held) = receive(&shared, request, request_id, dialect, received).await?;
-            job.slot = Some(slot);
+            // There are as many as places.
+            let stream = if job.peek.stream { Arc::clone(&shared.streams).try_acquire_owned().ok() } else { None };
+            job.places = [Some(place), stream];
             Ok(answer(job, held).await)
         }
     }
@@ -218,8 +220,20 @@ fn check_size(request: &Request<Incoming>, limit: usize) -> Result<(), Error> {
     Err(Error::new(Code::HeadersTooLarge, format!("the request's headers are longer than {limit} bytes")))
 }
 
-fn overloaded() -> Error {
-    Error::new(Code::Overloaded, "as many requests are in flight as the limit allows")
+/// A place among the requests in flight, for which is waited a little.
+async fn place(shared: &Shared) -> Result<OwnedSemaphorePermit, Error> {
+    let places = Arc::clone(&shared.in_flight);
+    if let Ok(place) = Arc::clone(&places).try_acquire_owned() {
+        return Ok(place);
+    }
+    match tokio::time::timeout(Duration::from_secs(shared.limits.queue_wait_s), places.acquire_owned()).await {
+        Ok(Ok(place)) => Ok(place),
+        _ => Err(Error::new(Code::Overloaded, "as many requests are in flight as limits.requests_in_flight allows")),
+    }
+}
+
+fn out_of_memory() -> Error {
+    Error::new(Code::Overloaded, "the bodies of the requests in flight take as much memory as limits.buffered_mb allows")
 }
 
 /// Reads the body, looks into it and plans.
@@ -259,7 +273,7 @@ async fn receive(
         request_id,
         received,
         preamble: Arc::new(Preamble::default()),
-        slot: None,
+        places: [None, None],
     };
     Ok((job, held))
 }
@@ -278,7 +292,7 @@ async fn read_body(shared: &Arc<Shared>, mut body: Incoming) -> Result<(Bytes, O
         return Err(too_large());
     }
     let permits = |bytes: usize| u32::try_from(bytes.div_ceil(1024)).unwrap_or(u32::MAX);
-    let mut permit = Arc::clone(&shared.buffered).try_acquire_many_owned(permits(announced)).map_err(|_| overloaded())?;
+    let mut permit = Arc::clone(&shared.buffered).try_acquire_many_owned(permits(announced)).map_err(|_| out_of_memory())?;
     let mut first = Bytes::new();
     let mut joined = BytesMut::new();
     let read = async {
@@ -291,7 +305,7 @@ async fn read_body(shared: &Arc<Shared>, mut body: Incoming) -> Result<(Bytes, O
             }
             let missing = permits(length).saturating_sub(u32::try_from(permit.num_permits()).unwrap_or(u32::MAX));
             if missing > 0 {
-                permit.merge(Arc::clone(&shared.buffered).try_acquire_many_owned(missing).map_err(|_| overloaded())?);
+                permit.merge(Arc::clone(&shared.buffered).try_acquire_many_owned(missing).map_err(|_| out_of_memory())?);
             }
             if first.is_empty() && joined.is_empty() {
                 first = data;

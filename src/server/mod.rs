@@ -32,6 +32,9 @@ use crate::upstream::client::{Client, ClientSettings};
 /// Bytes of headers that are read beyond the limit, so that the refusal can be in the client's dialect.
 const HEADER_SLACK: usize = 16 << 10;
 
+/// What the last stream's connection gets to write its end.
+const FAREWELL: Duration = Duration::from_secs(1);
+
 /// What every request reads.
 pub(crate) struct Shared {
     table: Arc<Table>,
@@ -40,6 +43,8 @@ pub(crate) struct Shared {
     token: Secret,
     hosts: Vec<String>,
     in_flight: Arc<Semaphore>,
+    /// As many, for the streams among them: a drain waits for these longer.
+    streams: Arc<Semaphore>,
     /// Bytes of bodies that may be held, in KiB.
     buffered: Arc<Semaphore>,
     draining: watch::Receiver<bool>,
@@ -69,6 +74,7 @@ impl Server {
             token,
             hosts: ready.server.hosts,
             in_flight: Arc::new(Semaphore::new(limits.requests_in_flight)),
+            streams: Arc::new(Semaphore::new(limits.requests_in_flight)),
             buffered: Arc::new(Semaphore::new((limits.buffered_bytes / 1024).min(Semaphore::MAX_PERMITS))),
             draining,
             limits,
@@ -124,9 +130,30 @@ impl Server {
         tracing::info!("draining");
         // A receiver that is gone has nothing to drain.
         let _ = drain.send(true);
-        let all = u32::try_from(shared.limits.connections).unwrap_or(u32::MAX);
-        let deadline = Duration::from_secs(shared.limits.drain_s);
-        tokio::time::timeout(deadline, open.acquire_many(all)).await.is_ok()
+        drained(&open, &shared).await
+    }
+}
+
+/// Waits for the open connections to end: for `drain_s`, and longer while streams are under way. Whether all did.
+async fn drained(open: &Semaphore, shared: &Shared) -> bool {
+    let limits = &shared.limits;
+    let permits = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
+    let mut all_ended = std::pin::pin!(open.acquire_many(permits(limits.connections)));
+    if tokio::time::timeout(Duration::from_secs(limits.drain_s), all_ended.as_mut()).await.is_ok() {
+        return true;
+    }
+    if shared.streams.available_permits() == limits.requests_in_flight {
+        return false;
+    }
+    let streams_ended = async {
+        // A semaphore that is never closed.
+        let _ = shared.streams.acquire_many(permits(limits.requests_in_flight)).await;
+        tokio::time::sleep(FAREWELL).await;
+    };
+    tokio::select! {
+        _ = all_ended => true,
+        () = streams_ended => false,
+        () = tokio::time::sleep(Duration::from_secs(limits.drain_stream_s.saturating_sub(limits.drain_s))) => false,
     }
 }
 

@@ -12,11 +12,10 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::attempt::{Attempted, Told};
 use super::job::Job;
-use super::refusal::{Refusal, all_resting, bug, full};
+use super::refusal::{Refusal, all_resting, bug, full, too_late};
 use super::relay::Relay;
 use super::settle::{Ending, Settlement};
-use crate::chat::{Failure, FailureKind, Loss, Usage};
-use crate::error::Code;
+use crate::chat::{Loss, Usage};
 use crate::route::estimate::output_tokens;
 use crate::route::{Attempts, Happened, Step, Target, Verdict};
 
@@ -48,10 +47,9 @@ pub enum Answer {
 
 /// Tries the plan's targets until one answers.
 pub async fn drive(mut job: Job) -> Answer {
-    let started = Instant::now();
     // Jitter wants to differ, not to be a secret: a map's seed does, and costs no call of the system.
     let seed = RandomState::new().build_hasher().finish();
-    let attempts = Attempts::new(&job.plan, &job.table.retry, job.table.breaker.as_ref(), started, seed);
+    let attempts = Attempts::new(&job.plan, &job.table.retry, job.table.breaker.as_ref(), job.received, seed);
     let mut settlement = job.settlement(attempts.of_tokens(job.tokens()));
     let mut happened = Happened::Begin;
     let mut last: Option<Refusal> = None;
@@ -63,7 +61,11 @@ pub async fn drive(mut job: Job) -> Answer {
                 settlement.provider.clone_from(&target.provider.name);
                 settlement.model.clone_from(&target.model);
                 let mut told = Told::default();
-                let attempted = job.attempt(target, target.provider.keys.get(key), &mut told).await;
+                let attempt = job.attempt(target, target.provider.keys.get(key), &mut told);
+                let attempted = match job.patience().until {
+                    Some(until) => tokio::time::timeout_at(until, attempt).await.unwrap_or_else(|_| Attempted::Broken(too_late())),
+                    None => attempt.await,
+                };
                 let Told { losses, is_reused } = told;
                 (settlement.losses, settlement.is_reused) = (losses.len(), is_reused);
                 match attempted {
@@ -115,10 +117,7 @@ pub async fn drive(mut job: Job) -> Answer {
                     Verdict::LastFailure => last.unwrap_or_else(bug),
                     Verdict::AllResting(rest) => all_resting(rest),
                     Verdict::Full(rest) => full(rest),
-                    Verdict::Deadline | Verdict::ClientGone => Refusal::new(
-                        Code::UpstreamTimeout,
-                        Failure::new(FailureKind::Timeout, "no provider answered within the request's deadline"),
-                    ),
+                    Verdict::Deadline | Verdict::ClientGone => too_late(),
                 };
                 return job.refuse(settlement, refusal);
             }
@@ -136,7 +135,7 @@ impl Job {
     fn settlement(&mut self, attempts: Attempts) -> Settlement {
         Settlement {
             upstreams: Arc::clone(&self.upstreams),
-            _slot: self.slot.take(),
+            _places: std::mem::take(&mut self.places),
             attempts,
             request_id: self.request_id.clone(),
             client: self.client.name(),

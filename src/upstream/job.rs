@@ -65,8 +65,8 @@ pub struct Job {
     pub input_estimate: u64,
     /// What may be said before the first content.
     pub preamble: Arc<Preamble>,
-    /// The request's place among those in flight, given back when the answer has ended.
-    pub slot: Option<OwnedSemaphorePermit>,
+    /// The request's places among those in flight and, if it is one, among the streams; given back when the answer has ended.
+    pub places: [Option<OwnedSemaphorePermit>; 2],
 }
 
 /// How long silence is borne.
@@ -76,11 +76,17 @@ pub(super) struct Patience {
     pub(super) idle: Duration,
     /// The silence towards the client after which it gets an empty delta.
     pub(super) keep_alive: Duration,
+    /// When the whole request is given up; `None`: never.
+    pub(super) until: Option<tokio::time::Instant>,
 }
 
 impl Job {
     pub(super) fn patience(&self) -> Patience {
-        Patience { idle: Duration::from_secs(self.limits.stream_idle_s), keep_alive: Duration::from_secs(self.limits.keep_alive_s) }
+        Patience {
+            idle: Duration::from_secs(self.limits.stream_idle_s),
+            keep_alive: Duration::from_secs(self.limits.keep_alive_s),
+            until: self.received.checked_add(self.table.retry.deadline).map(tokio::time::Instant::from_std),
+        }
     }
 
     /// What the reply of a translated request must undo, or an early start must say.

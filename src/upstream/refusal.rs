@@ -50,6 +50,11 @@ pub(super) fn full(rest: Duration) -> Refusal {
     Refusal::new(Code::TooManyInFlight, failure)
 }
 
+pub(super) fn too_late() -> Refusal {
+    let message = "no provider answered within retry.deadline_s";
+    Refusal::new(Code::UpstreamTimeout, Failure::new(FailureKind::Timeout, message))
+}
+
 pub(super) fn broken(provider: &str, what: &str) -> Refusal {
     let message = format!("provider \"{provider}\": {what}");
     Refusal::new(Code::UpstreamBroken, Failure::new(FailureKind::Server, message))

@@ -50,6 +50,9 @@ impl Relay {
     /// Takes a chunk; gives what the client gets.
     fn take(&mut self, chunk: Bytes) -> Bytes {
         self.heard = Instant::now();
+        if self.patience.until.is_some_and(|until| self.heard >= until) {
+            return self.too_long();
+        }
         let out = self.reply.push(chunk);
         if self.reply.progress().failure.is_some() {
             self.close(Ending::Failed, Some(Code::UpstreamFailed));
@@ -70,6 +73,14 @@ impl Relay {
         let out = self.reply.fail(failure);
         self.close(Ending::Failed, Some(code));
         out
+    }
+
+    /// The whole request has taken as long as it may.
+    fn too_long(&mut self) -> Bytes {
+        if self.reply.progress().finished {
+            return self.finish();
+        }
+        self.fail(Code::UpstreamTimeout, &Failure::new(FailureKind::Timeout, "the answer took longer than retry.deadline_s"))
     }
 
     fn close(&mut self, ending: Ending, code: Option<Code>) {
@@ -109,7 +120,8 @@ impl Relay {
     fn poll_silence(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
         let is_finished = self.reply.progress().finished;
         let idle_at = self.heard + if is_finished { AFTER_FINISH } else { self.patience.idle };
-        let due = idle_at.min(self.said + self.patience.keep_alive);
+        let over_at = self.patience.until.map_or(idle_at, |until| until.min(idle_at));
+        let due = over_at.min(self.said + self.patience.keep_alive);
         let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(due)));
         if timer.deadline() > due {
             timer.as_mut().reset(due);
@@ -122,9 +134,11 @@ impl Relay {
             return Poll::Ready(None);
         }
         timer.as_mut().reset(now + self.patience.keep_alive.min(Duration::from_secs(1)));
-        Poll::Ready(Some(if now < idle_at {
+        Poll::Ready(Some(if now < over_at {
             self.said = now;
             self.reply.keep_alive()
+        } else if now < idle_at {
+            self.too_long()
         } else if is_finished {
             self.finish()
         } else {

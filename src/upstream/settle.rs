@@ -22,7 +22,7 @@ pub(super) enum Ending {
 /// Settles when dropped.
 pub(super) struct Settlement {
     pub(super) upstreams: Arc<Upstreams>,
-    pub(super) _slot: Option<tokio::sync::OwnedSemaphorePermit>,
+    pub(super) _places: [Option<tokio::sync::OwnedSemaphorePermit>; 2],
     pub(super) attempts: Attempts,
     pub(super) request_id: String,
     pub(super) client: &'static str,

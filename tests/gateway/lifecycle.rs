@@ -69,7 +69,8 @@ fn a_stop_lets_running_streams_end() {
     let upstream = Upstream::start(|seen, _| {
         Speaks::Anthropic.answer(seen, &[text("before the stop, and after the stop")]).pause(4, Duration::from_secs(2))
     });
-    let mut gateway = Gateway::before(Speaks::Anthropic, &upstream);
+    // Streams get longer than `drain_s`.
+    let mut gateway = Gateway::start(&config(&[(Speaks::Anthropic, &upstream)], "\"*\": [up0/m]", "limits: { drain_s: 1 }"));
     let body = json!({"model": "claude-x", "max_tokens": 9, "stream": true, "messages": []}).to_string();
     let mut reply = gateway.send("POST", "/v1/messages", body.as_bytes());
     assert!(reply.piece().is_some());

@@ -26,6 +26,7 @@ mod real_clients;
 mod replies;
 mod run;
 mod same_dialect;
+mod server_limits;
 mod tls;
 mod translated;
 mod upstream;
