@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde::de::{MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-use super::Text;
+use super::{Text, read};
 
 /// The members of an object in order, values unread.
 pub(crate) struct Members<'a>(pub(crate) Vec<(Cow<'a, str>, &'a RawValue)>);
@@ -17,7 +17,7 @@ pub(crate) struct Members<'a>(pub(crate) Vec<(Cow<'a, str>, &'a RawValue)>);
 impl<'a> Members<'a> {
     /// The members of `raw`; `None` when it is no object.
     pub(crate) fn of(raw: &'a RawValue) -> Option<Self> {
-        serde_json::from_str(raw.get()).ok()
+        read::from_str(raw.get()).ok()
     }
 
     /// The value of the member `name`, unless it is absent or null.
@@ -62,7 +62,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
 
 /// The items of an array; `None` when `raw` is none.
 pub(crate) fn items(raw: &RawValue) -> Option<Vec<&RawValue>> {
-    serde_json::from_str(raw.get()).ok()
+    read::from_str(raw.get()).ok()
 }
 
 /// A whole number that is not negative, whatever its spelling.

@@ -6,6 +6,7 @@ use serde_json::Value;
 use super::stream_out::write_event;
 use super::wire::{WireBlock, WireEvent, read};
 use crate::chat::Usage;
+use crate::wire::read;
 use crate::wire::sse;
 
 /// The empty delta of a block's kind.
@@ -21,8 +22,7 @@ pub(super) enum Nothing {
 impl Nothing {
     /// That of the block which `event` starts.
     pub(super) fn of(event: &WireEvent<'_>) -> Self {
-        let kind =
-            event.content_block.and_then(|raw| serde_json::from_str::<WireBlock<'_>>(raw.get()).ok()).and_then(|block| read(block.kind));
+        let kind = event.content_block.and_then(|raw| read::from_str::<WireBlock<'_>>(raw.get()).ok()).and_then(|block| read(block.kind));
         match kind.as_deref() {
             Some("text") => Self::Text,
             Some("thinking") => Self::Thinking,

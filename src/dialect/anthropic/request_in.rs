@@ -17,6 +17,7 @@ use crate::chat::request::{
 use crate::dialect::TranslateError;
 use crate::wire::Text;
 use crate::wire::json::Members;
+use crate::wire::read;
 
 /// The family whose signatures come without an envelope of ours.
 pub(super) const FAMILY: &str = "anthropic";
@@ -27,7 +28,7 @@ pub(super) const FAMILY: &str = "anthropic";
 /// With the path of the field that breaks the dialect's rules.
 pub(super) fn decode(body: &[u8]) -> Result<ChatRequest<'_>, TranslateError> {
     let members: Members<'_> =
-        serde_json::from_slice(body).map_err(|error| TranslateError::new("", format!("the body is no JSON object: {error}")))?;
+        read::from_slice(body).map_err(|error| TranslateError::new("", format!("the body is no JSON object: {error}")))?;
     let mut request = ChatRequest::default();
     let mut effort = None;
     let mut has_messages = false;

@@ -15,6 +15,7 @@ use crate::dialect::{Quirks, ReplyMap};
 use crate::wire::Text;
 use crate::wire::object::{Object, list};
 use crate::wire::peek::splice;
+use crate::wire::read;
 
 /// A whole answer, as far as it is read.
 #[derive(Deserialize)]
@@ -42,13 +43,13 @@ pub(super) fn decode_response(body: &[u8], reply: &ReplyMap, quirks: &Quirks) ->
         return Err(failure);
     }
     let nonsense = || Failure::new(FailureKind::Server, "the provider answered 200 with JSON that is no message");
-    let wire: WireResponse<'_> = serde_json::from_slice(body.trim_ascii()).map_err(|_| nonsense())?;
+    let wire: WireResponse<'_> = read::from_slice(body.trim_ascii()).map_err(|_| nonsense())?;
     let content = wire.content.ok_or_else(nonsense)?;
     let mut blocks = Vec::new();
     if let Some(text) = Text::from_raw(content) {
         blocks.push(ResponseBlock::Text(text.read().into_owned()));
     } else {
-        let wire_blocks: Vec<WireBlock<'_>> = serde_json::from_str(content.get()).map_err(|_| nonsense())?;
+        let wire_blocks: Vec<WireBlock<'_>> = read::from_str(content.get()).map_err(|_| nonsense())?;
         blocks.extend(wire_blocks.iter().filter_map(|wire| block(wire, quirks)));
     }
     finish_calls(&mut blocks, reply);
@@ -67,7 +68,7 @@ pub(super) fn decode_response(body: &[u8], reply: &ReplyMap, quirks: &Quirks) ->
 /// A whole answer under the model's name that the client knows. Claude Code sends thinking back only where an answer's
 /// model is the one that it asked for.
 pub(super) fn rename(body: Bytes, map: &ReplyMap) -> Bytes {
-    let wire = serde_json::from_slice::<WireResponse<'_>>(&body).ok().filter(|_| map.is_alias);
+    let wire = read::from_slice::<WireResponse<'_>>(&body).ok().filter(|_| map.is_alias);
     let named = wire.and_then(|wire| with_model(&body, wire.model?, &map.model));
     named.unwrap_or(body)
 }
@@ -200,7 +201,7 @@ pub(super) fn object_arguments(arguments: &str) -> (Cow<'_, str>, bool) {
     if text.is_empty() || text == "null" {
         return (Cow::Borrowed("{}"), false);
     }
-    if let Ok(raw) = serde_json::from_str::<&RawValue>(text) {
+    if let Ok(raw) = read::from_str::<&RawValue>(text) {
         if text.starts_with('{') {
             return (Cow::Borrowed(text), false);
         }
@@ -208,7 +209,7 @@ pub(super) fn object_arguments(arguments: &str) -> (Cow<'_, str>, bool) {
             if inner.is_empty() {
                 return (Cow::Borrowed("{}"), false);
             }
-            if inner.starts_with('{') && serde_json::from_str::<&RawValue>(&inner).is_ok() {
+            if inner.starts_with('{') && read::from_str::<&RawValue>(&inner).is_ok() {
                 return (Cow::Owned(inner), false);
             }
         }
@@ -293,9 +294,9 @@ pub(super) fn read_usage(raw: &RawValue) -> Usage {
         #[serde(borrow, default)]
         ephemeral_1h_input_tokens: Raw<'a>,
     }
-    let Ok(wire) = serde_json::from_str::<Wire<'_>>(raw.get()) else { return Usage::default() };
+    let Ok(wire) = read::from_str::<Wire<'_>>(raw.get()) else { return Usage::default() };
     let count = |raw: Raw<'_>| raw.and_then(|raw| raw.get().parse().ok());
-    let creation = wire.cache_creation.and_then(|raw| serde_json::from_str::<Creation<'_>>(raw.get()).ok());
+    let creation = wire.cache_creation.and_then(|raw| read::from_str::<Creation<'_>>(raw.get()).ok());
     Usage {
         input: count(wire.input_tokens),
         cache_read: count(wire.cache_read_input_tokens),

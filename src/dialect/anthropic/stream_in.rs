@@ -11,6 +11,7 @@ use crate::chat::{BlockStart, Delta, Event, Failure, FailureKind, Opaque, StopRe
 use crate::dialect::failure::{disguised_failure, read_failure};
 use crate::dialect::{Quirks, ReplyMap, StreamDecoder};
 use crate::wire::Text;
+use crate::wire::read;
 use crate::wire::sse::Frame;
 
 /// The failure of a stream that ends in the middle.
@@ -121,7 +122,7 @@ impl Decoder {
     }
 
     fn message_start(&mut self, event: &WireEvent<'_>, out: &mut Vec<Event>) {
-        let start: Option<WireStart<'_>> = event.message.and_then(|raw| serde_json::from_str(raw.get()).ok());
+        let start: Option<WireStart<'_>> = event.message.and_then(|raw| read::from_str(raw.get()).ok());
         let (id, model, usage) = start.map_or((None, None, None), |start| (read(start.id), read(start.model), start.usage));
         self.start(id.filter(|id| !id.is_empty()), model, out);
         self.take_usage(usage, out);
@@ -160,7 +161,7 @@ impl Decoder {
     }
 
     fn block_start(&mut self, event: &WireEvent<'_>, out: &mut Vec<Event>) {
-        let Some(block) = event.content_block.and_then(|raw| serde_json::from_str::<WireBlock<'_>>(raw.get()).ok()) else { return };
+        let Some(block) = event.content_block.and_then(|raw| read::from_str::<WireBlock<'_>>(raw.get()).ok()) else { return };
         match read(block.kind).as_deref() {
             Some("text") => {
                 let at = self.begin(event, Kind::Text, Some(BlockStart::Text), out);
@@ -204,7 +205,7 @@ impl Decoder {
     }
 
     fn block_delta(&mut self, event: &WireEvent<'_>, out: &mut Vec<Event>) {
-        let Some(delta) = event.delta.and_then(|raw| serde_json::from_str::<WireDelta<'_>>(raw.get()).ok()) else { return };
+        let Some(delta) = event.delta.and_then(|raw| read::from_str::<WireDelta<'_>>(raw.get()).ok()) else { return };
         let entry = self.entry(event).filter(|at| self.blocks.get(*at).is_some_and(|entry| !entry.is_stopped));
         let kind = entry.and_then(|at| self.blocks.get(at)).map(|entry| entry.kind);
         match (read(delta.kind).as_deref(), entry, kind) {
@@ -271,7 +272,7 @@ impl Decoder {
 
     fn message_delta(&mut self, event: &WireEvent<'_>, out: &mut Vec<Event>) {
         self.start(None, None, out);
-        let delta: Option<WireDelta<'_>> = event.delta.and_then(|raw| serde_json::from_str(raw.get()).ok());
+        let delta: Option<WireDelta<'_>> = event.delta.and_then(|raw| read::from_str(raw.get()).ok());
         self.take_usage(event.usage.or(delta.as_ref().and_then(|delta| delta.usage)), out);
         let Some(delta) = delta else { return };
         if let Some(word) = read(delta.stop_reason).filter(|word| !word.is_empty()) {

@@ -16,6 +16,7 @@ use crate::chat::{BlockStart, Failure, FailureKind};
 use crate::dialect::failure::{disguised_failure, read_failure};
 use crate::dialect::tap::Verdict;
 use crate::dialect::{Progress, Quirks, ReplyMap, ReplyStream, StreamEncoder};
+use crate::wire::read;
 use crate::wire::sse::{self, Frame, Splitter};
 
 /// The state of one relayed stream.
@@ -125,7 +126,7 @@ impl Tap {
     }
 
     fn message_start(&mut self, event: &WireEvent<'_>, data: &Bytes) -> Verdict {
-        let start = event.message.and_then(|raw| serde_json::from_str::<WireStart<'_>>(raw.get()).ok());
+        let start = event.message.and_then(|raw| read::from_str::<WireStart<'_>>(raw.get()).ok());
         let usage = start.as_ref().and_then(|start| start.usage).map(read_usage).unwrap_or_default();
         merge_usage(&mut self.progress.usage, usage);
         if std::mem::replace(&mut self.has_started, true) {
@@ -170,7 +171,7 @@ impl Tap {
     }
 
     fn message_delta(&mut self, event: &WireEvent<'_>, data: &Bytes) -> Verdict {
-        let delta: Option<WireDelta<'_>> = event.delta.and_then(|raw| serde_json::from_str(raw.get()).ok());
+        let delta: Option<WireDelta<'_>> = event.delta.and_then(|raw| read::from_str(raw.get()).ok());
         let stopped = delta.and_then(|delta| read(delta.stop_reason)).is_some_and(|word| !word.is_empty());
         self.progress.finished |= stopped;
         let usage = event.usage.map(read_usage).unwrap_or_default();
@@ -298,7 +299,7 @@ impl ReplyStream for Tap {
         if let Some(frame) = self.splitter.finish() {
             // A last frame without its blank line counts when it is whole.
             let is_body = !self.has_events && frame.is_foreign();
-            let is_whole = is_body || serde_json::from_slice::<&serde_json::value::RawValue>(&frame.data).is_ok();
+            let is_whole = is_body || read::from_slice::<&serde_json::value::RawValue>(&frame.data).is_ok();
             if is_whole {
                 match self.frame(&frame) {
                     Verdict::Pass => {

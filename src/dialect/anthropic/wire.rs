@@ -8,6 +8,7 @@ use serde_json::value::RawValue;
 
 use crate::dialect::TranslateError;
 use crate::wire::Text;
+use crate::wire::read;
 
 /// A member as it stands in the body; JSON null reads as absent.
 pub(super) type Raw<'a> = Option<&'a RawValue>;
@@ -169,12 +170,12 @@ pub(super) fn read(raw: Raw<'_>) -> Option<String> {
 
 /// Parses an event's data; `None` when it is no JSON object.
 pub(super) fn parse_event(data: &Bytes) -> Option<WireEvent<'_>> {
-    serde_json::from_slice(data).ok()
+    read::from_slice(data).ok()
 }
 
 /// Parses `raw` as `T`, an object or list of a known shape.
 pub(super) fn parse<'a, T: Deserialize<'a>>(raw: &'a RawValue, path: &'static str, expected: &str) -> Result<T, TranslateError> {
-    serde_json::from_str(raw.get()).map_err(|_| TranslateError::new(path, format!("expected {expected}")))
+    read::from_str(raw.get()).map_err(|_| TranslateError::new(path, format!("expected {expected}")))
 }
 
 /// A string member that must be there.

@@ -9,11 +9,12 @@ use serde_json::{Map, Value};
 use super::body::is_something;
 use super::read_failure;
 use crate::chat::Failure;
+use crate::wire::read;
 
 /// The failure that a body of status 200 really is: an error object of any shape, HTML, text, nothing at all. `None` for
 /// JSON that may be an answer; whether it is one is the dialect's to say.
 pub(crate) fn disguised_failure(body: &[u8]) -> Option<Failure> {
-    let Ok(shallow) = serde_json::from_slice::<Shallow<'_>>(body.trim_ascii()) else {
+    let Ok(shallow) = read::from_slice::<Shallow<'_>>(body.trim_ascii()) else {
         // Doubled members are no reason to refuse an answer; everything else that does not parse is.
         return match serde_json::from_slice::<Value>(body.trim_ascii()) {
             Ok(Value::Object(whole)) if !is_error(&whole) => None,

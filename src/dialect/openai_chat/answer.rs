@@ -15,6 +15,7 @@ use crate::dialect::quirks::ReasoningBack;
 use crate::dialect::{Quirks, ReplyMap, failure};
 use crate::wire::Text;
 use crate::wire::json::{Members, is_object, items};
+use crate::wire::read;
 
 /// Where a stream's thinking comes from: the first member that had any, since some send it under two names.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -82,7 +83,7 @@ impl Answer {
         if self.is_over {
             return;
         }
-        let Ok(chunk) = serde_json::from_slice::<Chunk<'_>>(data) else {
+        let Ok(chunk) = read::from_slice::<Chunk<'_>>(data) else {
             return self.fail(failure::read_failure(200, data), out);
         };
         if chunk.is_suspect()
@@ -161,7 +162,7 @@ impl Answer {
     }
 
     fn delta(&mut self, raw: &RawValue, out: &mut Vec<Event>) {
-        let Ok(delta) = serde_json::from_str::<chunk::Delta<'_>>(raw.get()) else { return };
+        let Ok(delta) = read::from_str::<chunk::Delta<'_>>(raw.get()) else { return };
         self.reasoning(&delta, out);
         self.content(delta.content, out);
         if let Some(text) = chunk::text(delta.refusal) {

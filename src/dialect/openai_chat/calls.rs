@@ -8,6 +8,7 @@ use serde_json::value::RawValue;
 
 use crate::wire::Text;
 use crate::wire::json::{Members, count, is_object};
+use crate::wire::read;
 
 /// A call under way.
 #[derive(Debug, Default)]
@@ -135,7 +136,7 @@ impl Calls {
 impl Call {
     /// Whether the arguments are a whole JSON value.
     fn is_complete(&self) -> bool {
-        !self.arguments.is_empty() && serde_json::from_str::<&RawValue>(&self.arguments).is_ok()
+        !self.arguments.is_empty() && read::from_str::<&RawValue>(&self.arguments).is_ok()
     }
 
     /// Whether it can be announced: id and name are known, or the id is not coming any more.

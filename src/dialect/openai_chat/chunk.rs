@@ -6,6 +6,7 @@ use serde_json::value::RawValue;
 use crate::chat::{StopReason, Usage};
 use crate::wire::Text;
 use crate::wire::json::{Members, count, items};
+use crate::wire::read;
 
 /// A chunk or a whole answer.
 #[derive(Deserialize, Default)]
@@ -30,7 +31,7 @@ impl<'a> Chunk<'a> {
     /// The choices, none where the member is missing, null or no list.
     pub(super) fn choices(&self) -> Vec<Choice<'a>> {
         let list = self.choices.and_then(items).unwrap_or_default();
-        list.into_iter().filter_map(|raw| serde_json::from_str(raw.get()).ok()).collect()
+        list.into_iter().filter_map(|raw| read::from_str(raw.get()).ok()).collect()
     }
 
     /// Whether something other than an answer may be in it.

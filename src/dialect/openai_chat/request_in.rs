@@ -14,6 +14,7 @@ use crate::chat::request::{Effort, Extra, OutputFormat, ThinkingMode, Tool, Tool
 use crate::dialect::TranslateError;
 use crate::wire::Text;
 use crate::wire::json::{Members, items};
+use crate::wire::read;
 
 type Result<T> = std::result::Result<T, TranslateError>;
 
@@ -24,7 +25,7 @@ type Result<T> = std::result::Result<T, TranslateError>;
 pub(super) fn decode(body: &[u8]) -> Result<ChatRequest<'_>> {
     let fault = |reason: String| TranslateError::new("", reason);
     let text = std::str::from_utf8(body).map_err(|error| fault(error.to_string()))?;
-    let members: Members<'_> = serde_json::from_str(text).map_err(|error| fault(format!("the body is not a JSON object: {error}")))?;
+    let members: Members<'_> = read::from_str(text).map_err(|error| fault(format!("the body is not a JSON object: {error}")))?;
     let mut request = ChatRequest::default();
     let mut late = Late::default();
     let mut has_messages = false;
@@ -110,7 +111,7 @@ fn member<'a>(request: &mut ChatRequest<'a>, late: &mut Late<'a>, name: &str, ra
 
 /// Reads a plain value.
 pub(super) fn read<'a, T: Deserialize<'a>>(path: &str, raw: &'a RawValue) -> Result<T> {
-    serde_json::from_str(raw.get()).map_err(|error| {
+    read::from_str(raw.get()).map_err(|error| {
         let reason = error.to_string();
         TranslateError::new(path.to_owned(), reason.split(" at line").next().unwrap_or_default())
     })

@@ -3,6 +3,7 @@
 use super::answer::Answer;
 use crate::chat::{ChatResponse, Event, Failure, FailureKind};
 use crate::dialect::{Quirks, ReplyMap, StreamDecoder, failure};
+use crate::wire::read;
 use crate::wire::sse::Frame;
 
 /// The most bytes of a body that is no event stream, as it is gathered.
@@ -46,7 +47,7 @@ impl StreamDecoder for Decoder {
             if self.body.len() + frame.raw.len() <= BODY_MAX {
                 self.body.extend_from_slice(&frame.raw);
             }
-            if !self.answer.is_started() && serde_json::from_slice::<&serde_json::value::RawValue>(&self.body).is_ok() {
+            if !self.answer.is_started() && read::from_slice::<&serde_json::value::RawValue>(&self.body).is_ok() {
                 self.body(out);
             }
         } else if is_done(data) {
@@ -79,7 +80,7 @@ pub(super) fn whole(body: &[u8], map: &ReplyMap, quirks: &Quirks) -> Result<Chat
     if let Some(failure) = failure::disguised_failure(body) {
         return Err(failure);
     }
-    let has_choices = serde_json::from_slice::<super::chunk::Chunk<'_>>(body).is_ok_and(|chunk| !chunk.choices().is_empty());
+    let has_choices = read::from_slice::<super::chunk::Chunk<'_>>(body).is_ok_and(|chunk| !chunk.choices().is_empty());
     if !has_choices {
         return Err(Failure::new(FailureKind::Server, "the provider's answer has no choices"));
     }

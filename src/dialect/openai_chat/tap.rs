@@ -17,6 +17,7 @@ use crate::chat::{Failure, FailureKind};
 use crate::dialect::tap::Verdict;
 use crate::dialect::{Progress, Quirks, ReplyMap, ReplyStream, StreamEncoder, failure};
 use crate::wire::json::Members;
+use crate::wire::read;
 use crate::wire::sse::{Frame, Splitter};
 
 /// The relay.
@@ -132,7 +133,7 @@ impl Tap {
 
     /// A close look at one chunk.
     fn look(&mut self, data: &[u8], raw: &Bytes) -> Verdict {
-        let Ok(chunk) = serde_json::from_slice::<Chunk<'_>>(data) else {
+        let Ok(chunk) = read::from_slice::<Chunk<'_>>(data) else {
             return self.failed(failure::read_failure(200, data));
         };
         if chunk.is_suspect()
@@ -279,7 +280,7 @@ fn may_have(data: &[u8], name: &str) -> bool {
 
 /// Whether a delta says something: any text, thinking or call.
 fn has_content(raw: &RawValue) -> bool {
-    let Ok(delta) = serde_json::from_str::<Delta<'_>>(raw.get()) else { return false };
+    let Ok(delta) = read::from_str::<Delta<'_>>(raw.get()) else { return false };
     let is_said = |raw: Option<&RawValue>| raw.is_some_and(|raw| !matches!(raw.get(), "null" | "\"\"" | "[]" | "{}"));
     [delta.content, delta.refusal, delta.reasoning_content, delta.reasoning, delta.reasoning_details, delta.tool_calls, delta.function_call]
         .into_iter()
