@@ -6,14 +6,15 @@ use bytes::Bytes;
 
 use super::{Codec, Dialect, Progress, Quirks, ReplyMap, ReplyStream, StreamDecoder, StreamEncoder, TranslateError, Upstream};
 use crate::chat::{BlockStart, Delta, Event, Failure, FailureKind, Loss};
-use crate::wire::peek::{Peek, splice};
+use crate::wire::peek::Peek;
+use crate::wire::splice::{Spliced, splice};
 use crate::wire::sse::Splitter;
 
 /// A request, ready for its target.
 #[derive(Debug)]
 pub enum Rendered {
     /// The client's own bytes, with spans replaced.
-    Passthrough(Bytes),
+    Passthrough(Spliced),
     /// Written anew in another dialect.
     Translated {
         /// The body.

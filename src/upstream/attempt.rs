@@ -17,6 +17,7 @@ use crate::dialect::{Progress, ReplyMap, ReplyStream};
 use crate::error::Code;
 use crate::route::Target;
 use crate::route::table::Key;
+use crate::wire::splice::Spliced;
 
 /// The most bytes of an error body that are read.
 pub(super) const ERROR_BODY_MAX: usize = 1 << 20;
@@ -61,7 +62,7 @@ impl Job {
             Ok(Rendered::Translated { body, losses: lost, reply }) => {
                 told.losses = lost;
                 let ours = self.reply_map();
-                (body, Some(ReplyMap { model: ours.model, id: ours.id, input_estimate: ours.input_estimate, ..reply }))
+                (body.into(), Some(ReplyMap { model: ours.model, id: ours.id, input_estimate: ours.input_estimate, ..reply }))
             }
             Err(error) => {
                 let mut failure = Failure::new(FailureKind::InvalidRequest, error.to_string());
@@ -102,8 +103,8 @@ impl Job {
         target: &Target,
         key: Option<&Key>,
         path: &str,
-        body: Bytes,
-    ) -> Result<Request<Full<Bytes>>, Box<Refusal>> {
+        body: Spliced,
+    ) -> Result<Request<Full<Spliced>>, Box<Refusal>> {
         let endpoint = target.endpoint();
         let is_same = self.client == endpoint.dialect;
         let query = self.query.as_deref().filter(|query| is_same && !query.is_empty());

@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::Poll;
 use std::time::Duration;
 
-use bytes::Bytes;
+use http::uri::PathAndQuery;
 use http::{HeaderValue, Request, Response, Uri, Version, header};
 use http_body_util::Full;
 use serde::{Deserialize, Serialize};
@@ -28,6 +28,7 @@ mod shared;
 mod stream;
 mod tls;
 
+use crate::wire::splice::Spliced;
 pub use body::UpstreamBody;
 use dial::Dialed;
 use pool::{Link, Pool};
@@ -179,7 +180,7 @@ impl Client {
     ///
     /// # Errors
     /// When there is no answer; an HTTP error status is one.
-    pub async fn send(&self, request: Request<Full<Bytes>>) -> Result<Response<UpstreamBody>, SendError> {
+    pub async fn send(&self, request: Request<Full<Spliced>>) -> Result<Response<UpstreamBody>, SendError> {
         let origin = Origin::of(request.uri(), request.version())?;
         if let Some(kept) = self.kept(&origin).await {
             self.shared.reused.fetch_add(1, Ordering::Relaxed);
@@ -216,7 +217,7 @@ impl Client {
         &self,
         over: Dialed,
         origin: &Origin,
-        mut request: Request<Full<Bytes>>,
+        mut request: Request<Full<Spliced>>,
     ) -> Result<Response<UpstreamBody>, Unanswered> {
         match over {
             Dialed::One(link) => {
@@ -232,7 +233,7 @@ impl Client {
         &self,
         lease: Lease,
         origin: &Origin,
-        mut request: Request<Full<Bytes>>,
+        mut request: Request<Full<Spliced>>,
     ) -> Result<Response<UpstreamBody>, Unanswered> {
         request.headers_mut().remove(header::HOST);
         let sending = lease.sender().send_request(request);
@@ -257,7 +258,7 @@ impl Client {
         &self,
         mut link: Box<Link>,
         origin: &Origin,
-        request: Request<Full<Bytes>>,
+        request: Request<Full<Spliced>>,
     ) -> Result<Response<UpstreamBody>, Unanswered> {
         let before = link.traffic();
         let mut answer = pin!(link.sender.send_request(request));
@@ -295,14 +296,14 @@ struct Unanswered {
 }
 
 /// Brings a request into the form that goes over the wire: the path alone, and a Host.
-fn prepare(request: &mut Request<Full<Bytes>>, origin: &Origin) -> Result<(), SendError> {
+fn prepare(request: &mut Request<Full<Spliced>>, origin: &Origin) -> Result<(), SendError> {
     let refuse = |error: &dyn std::fmt::Display| SendError::unsent(SendErrorKind::Connect, format!("{origin} cannot be asked: {error}"));
     if !request.headers().contains_key(header::HOST) {
         let host = HeaderValue::try_from(origin.host_header()).map_err(|error| refuse(&error))?;
         request.headers_mut().insert(header::HOST, host);
     }
-    let path = request.uri().path_and_query().map_or("/", |path| if path.as_str().is_empty() { "/" } else { path.as_str() });
-    *request.uri_mut() = Uri::try_from(path).map_err(|error| refuse(&error))?;
+    let path = request.uri().path_and_query().filter(|path| !path.as_str().is_empty()).cloned();
+    *request.uri_mut() = path.unwrap_or_else(|| PathAndQuery::from_static("/")).into();
     *request.version_mut() = Version::HTTP_11;
     Ok(())
 }

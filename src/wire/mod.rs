@@ -8,6 +8,7 @@ pub(crate) mod object;
 pub mod peek;
 pub(crate) mod read;
 pub(crate) mod scan;
+pub mod splice;
 pub mod sse;
 pub mod text;
 

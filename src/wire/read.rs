@@ -63,7 +63,7 @@ impl<'de> Reader<'de> {
     }
 
     /// Steps over `byte`, after white space.
-    fn expect(&mut self, byte: u8, reason: &str) -> Result<()> {
+    fn step_over(&mut self, byte: u8, reason: &str) -> Result<()> {
         if self.next_byte() != Some(byte) {
             return Err(self.fault(reason));
         }
@@ -121,7 +121,7 @@ impl<'de> Reader<'de> {
                         return Err(self.fault("a key is expected"));
                     }
                     self.pass_string()?;
-                    self.expect(b':', "a colon is expected")?;
+                    self.step_over(b':', "a colon is expected")?;
                     self.pass()?;
                 }
                 Ok(())
@@ -254,7 +254,7 @@ impl<'de> MapAccess<'de> for &mut Items<'_, 'de> {
     }
 
     fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value> {
-        self.reader.expect(b':', "a colon is expected")?;
+        self.reader.step_over(b':', "a colon is expected")?;
         seed.deserialize(&mut *self.reader)
     }
 }

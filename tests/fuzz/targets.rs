@@ -3,7 +3,8 @@
 use aimux::chat::{BlockStart, ChatResponse, Delta, Event};
 use aimux::config::{self, Environment, Options, Strict};
 use aimux::dialect::{Dialect, Quirks, ReplyMap, Upstream, transcode};
-use aimux::wire::peek::{PeekError, peek, splice};
+use aimux::wire::peek::{PeekError, peek};
+use aimux::wire::splice::splice;
 use aimux::wire::sse::Splitter;
 use bytes::Bytes;
 use serde::de::IgnoredAny;
@@ -40,7 +41,7 @@ pub(crate) fn fuzz_peek(input: &[u8]) {
             let mut edits: Vec<_> = found.cuts.into_iter().map(|span| (span, b"".as_slice())).collect();
             edits.push((found.model_at, b"\"other\""));
             edits.sort_by_key(|(span, _)| span.start);
-            let out = splice(&Bytes::copy_from_slice(input), &edits);
+            let out = splice(&Bytes::copy_from_slice(input), &edits).into_bytes();
             assert!(serde_json::from_slice::<IgnoredAny>(&out).is_ok(), "{}", String::from_utf8_lossy(&out));
             assert_eq!(peek(&out, 64).expect("as before").model, "other");
         }
@@ -73,7 +74,7 @@ fn request(from: Dialect, input: &[u8]) {
             client: from,
         };
         let out = match transcode::render(&body, &found, from, to, &upstream) {
-            Ok(transcode::Rendered::Passthrough(out)) => out,
+            Ok(transcode::Rendered::Passthrough(out)) => out.into_bytes(),
             Ok(transcode::Rendered::Translated { body, .. }) => body,
             Err(_) => continue,
         };

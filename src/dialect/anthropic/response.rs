@@ -14,8 +14,8 @@ use crate::dialect::failure::disguised_failure;
 use crate::dialect::{Quirks, ReplyMap};
 use crate::wire::Text;
 use crate::wire::object::{Object, list};
-use crate::wire::peek::splice;
 use crate::wire::read;
+use crate::wire::splice::splice;
 
 /// A whole answer, as far as it is read.
 #[derive(Deserialize)]
@@ -78,7 +78,7 @@ pub(super) fn with_model(json: &Bytes, token: &RawValue, model: &str) -> Option<
     let name = serde_json::to_vec(model).ok().filter(|name| name != token.get().as_bytes())?;
     let start = (token.get().as_ptr() as usize).checked_sub(json.as_ptr() as usize)?;
     let span = start..start + token.get().len();
-    (span.end <= json.len()).then(|| splice(json, &[(span, name.as_slice())]))
+    (span.end <= json.len()).then(|| splice(json, &[(span, name.as_slice())]).into_bytes())
 }
 
 /// The reason that fits what was said: calls with a plain end are calls; without any they are none.

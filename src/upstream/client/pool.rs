@@ -9,18 +9,18 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Context;
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
 use http_body_util::Full;
 use hyper::client::conn::http1::{Connection, SendRequest};
 use hyper_util::rt::TokioIo;
 
 use super::Origin;
 use super::stream::{Crossed, Traffic, Watched};
+use crate::wire::splice::Spliced;
 
 /// One connection: the half that takes requests and the half that must be polled.
 pub(super) struct Link {
-    pub(super) sender: SendRequest<Full<Bytes>>,
-    connection: Connection<TokioIo<Watched>, Full<Bytes>>,
+    pub(super) sender: SendRequest<Full<Spliced>>,
+    connection: Connection<TokioIo<Watched>, Full<Spliced>>,
     traffic: Arc<Traffic>,
     is_over: bool,
 }
@@ -28,8 +28,8 @@ pub(super) struct Link {
 impl Link {
     /// A fresh connection.
     pub(super) fn new(
-        sender: SendRequest<Full<Bytes>>,
-        connection: Connection<TokioIo<Watched>, Full<Bytes>>,
+        sender: SendRequest<Full<Spliced>>,
+        connection: Connection<TokioIo<Watched>, Full<Spliced>>,
         traffic: Arc<Traffic>,
     ) -> Self {
         Self { sender, connection, traffic, is_over: false }

@@ -7,13 +7,13 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
 use http_body_util::Full;
 use hyper::client::conn::http2::{Builder, Connection, SendRequest};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 
 use super::Origin;
 use super::stream::Watched;
+use crate::wire::splice::Spliced;
 
 /// Requests at a time on one connection, whatever its upstream allows; the next one opens another.
 const STREAMS_MAX: usize = 100;
@@ -28,13 +28,13 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 /// One connection.
 struct Line {
-    sender: SendRequest<Full<Bytes>>,
+    sender: SendRequest<Full<Spliced>>,
     load: Mutex<Load>,
     /// Driven by its task; here to be asked how many requests the upstream allows at a time.
     connection: Arc<Mutex<Driven>>,
 }
 
-type Driven = Connection<TokioIo<Watched>, Full<Bytes>, TokioExecutor>;
+type Driven = Connection<TokioIo<Watched>, Full<Spliced>, TokioExecutor>;
 
 struct Load {
     in_flight: usize,
@@ -70,7 +70,7 @@ impl Line {
 
 impl Lease {
     /// The half that takes requests.
-    pub(super) fn sender(&self) -> SendRequest<Full<Bytes>> {
+    pub(super) fn sender(&self) -> SendRequest<Full<Spliced>> {
         self.line.sender.clone()
     }
 }

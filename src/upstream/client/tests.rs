@@ -8,6 +8,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 
 use super::*;
+use crate::wire::splice::Spliced;
 
 mod http2;
 
@@ -24,7 +25,7 @@ async fn listen() -> (TcpListener, SocketAddr) {
     (listener, address)
 }
 
-fn post(address: SocketAddr, body: &'static [u8]) -> Request<Full<Bytes>> {
+fn post(address: SocketAddr, body: &'static [u8]) -> Request<Full<Spliced>> {
     Request::post(format!("http://{address}/v1/messages?beta=true")).body(Full::from(body)).expect("a request")
 }
 
@@ -52,7 +53,7 @@ async fn text(response: Response<UpstreamBody>) -> Result<String, SendError> {
     Ok(String::from_utf8_lossy(&body).into_owned())
 }
 
-async fn send(client: &Client, request: Request<Full<Bytes>>) -> Result<Response<UpstreamBody>, SendError> {
+async fn send(client: &Client, request: Request<Full<Spliced>>) -> Result<Response<UpstreamBody>, SendError> {
     tokio::time::timeout(PATIENCE, client.send(request)).await.expect("an answer in time")
 }
 

@@ -6,8 +6,6 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
-use bytes::Bytes;
-
 use super::Text;
 
 mod grammar;
@@ -250,19 +248,4 @@ impl<'a> Scanner<'a> {
             Kind::Image | Kind::Base64 | Kind::Other => false,
         })
     }
-}
-
-/// Copies `body` with each span replaced by its bytes. Spans are in order and do not overlap.
-#[must_use]
-pub fn splice(body: &Bytes, edits: &[(Range<usize>, &[u8])]) -> Bytes {
-    let added: usize = edits.iter().map(|(_, with)| with.len()).sum();
-    let mut out = Vec::with_capacity(body.len() + added);
-    let mut from = 0;
-    for (span, with) in edits {
-        out.extend_from_slice(&body[from..span.start]);
-        out.extend_from_slice(with);
-        from = span.end;
-    }
-    out.extend_from_slice(&body[from..]);
-    out.into()
 }

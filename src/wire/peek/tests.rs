@@ -3,7 +3,10 @@
 use proptest::prelude::*;
 use serde::de::IgnoredAny;
 
+use bytes::Bytes;
+
 use super::*;
+use crate::wire::splice::splice;
 
 fn look(body: &str) -> Peek {
     peek(body.as_bytes(), 64).unwrap_or_else(|error| panic!("{body}: {error}"))
@@ -17,7 +20,7 @@ fn fault(body: &str) -> String {
 fn after_cuts(body: &str) -> String {
     let found = look(body);
     let edits: Vec<_> = found.cuts.into_iter().map(|span| (span, b"".as_slice())).collect();
-    let out = splice(&Bytes::copy_from_slice(body.as_bytes()), &edits);
+    let out = splice(&Bytes::copy_from_slice(body.as_bytes()), &edits).into_bytes();
     let text = String::from_utf8(out.to_vec()).expect("UTF-8");
     serde_json::from_str::<IgnoredAny>(&text).unwrap_or_else(|error| panic!("{text}: {error}"));
     text

@@ -1,6 +1,7 @@
 //! HTTP/2: frames by hand, so that an upstream can refuse, reset and go away when it should not.
 
 use super::*;
+use crate::wire::splice::Spliced;
 
 /// A frame: type, flags, stream, payload.
 fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
@@ -77,7 +78,7 @@ impl Peer {
     }
 }
 
-fn offer(address: SocketAddr) -> Request<Full<Bytes>> {
+fn offer(address: SocketAddr) -> Request<Full<Spliced>> {
     let mut request = post(address, b"{}");
     *request.version_mut() = Version::HTTP_2;
     request
