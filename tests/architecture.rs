@@ -152,6 +152,34 @@ fn the_page_of_error_codes_is_the_table() {
     assert!(stored == page, "docs/error-codes.md is stale: run the test once with AIMUX_TEST_BLESS=1");
 }
 
+/// What a fuzz target lacks: a program for cargo-fuzz, its entry in the manifest, or the test that runs it on stable.
+fn fuzz_faults(targets: &str, manifest: &str, tests: &str, program: impl Fn(&str) -> String) -> Vec<String> {
+    let names = targets.lines().filter_map(|line| line.strip_prefix("pub(crate) fn fuzz_")?.split('(').next());
+    let mut faults = Vec::new();
+    for name in names {
+        if !program(name).contains(&format!("targets::fuzz_{name}(input)")) {
+            faults.push(format!("fuzz/targets/{name}.rs does not call fuzz_{name}"));
+        }
+        if !manifest.contains(&format!("name = \"{name}\"\npath = \"targets/{name}.rs\"\n")) {
+            faults.push(format!("fuzz/Cargo.toml has no program {name}"));
+        }
+        if !tests.contains(&format!("run(targets::fuzz_{name}, ")) {
+            faults.push(format!("tests/fuzz/main.rs does not run fuzz_{name}"));
+        }
+    }
+    faults
+}
+
+#[test]
+fn every_fuzz_target_is_run_by_a_test_and_by_cargo_fuzz() {
+    let read = |name: &str| std::fs::read_to_string(source::root().join(name)).unwrap_or_default();
+    let (targets, manifest, tests) = (read("tests/fuzz/targets.rs"), read("fuzz/Cargo.toml"), read("tests/fuzz/main.rs"));
+    report("a fuzz target has its wrappers", &fuzz_faults(&targets, &manifest, &tests, |name| read(&format!("fuzz/targets/{name}.rs"))));
+    let programs = std::fs::read_dir(source::root().join("fuzz/targets")).unwrap().count();
+    assert_eq!(programs, targets.matches("pub(crate) fn fuzz_").count(), "a program in fuzz/targets has lost its target");
+    assert_eq!(fuzz_faults("pub(crate) fn fuzz_new(input: &[u8]) {", &manifest, &tests, |_| String::new()).len(), 3);
+}
+
 #[test]
 fn the_rules_catch_what_they_forbid() {
     let bad = Source::new(
