@@ -162,7 +162,7 @@ _aimux() {
             return 0
             ;;
         aimux__subcmd__env)
-            opts="-h --shell --config --help"
+            opts="-h --shell --json --config --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

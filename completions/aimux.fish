@@ -24,7 +24,7 @@ function __fish_aimux_using_subcommand
     contains -- $cmd[1] $argv
 end
 
-complete -c aimux -n "__fish_aimux_needs_command" -l config -d 'The config file [default: config.yaml in aimux\'s config folder]' -r -F
+complete -c aimux -n "__fish_aimux_needs_command" -l config -d 'The config file [env: AIMUX_CONFIG] [default: config.yaml in aimux\'s config folder]' -r -F
 complete -c aimux -n "__fish_aimux_needs_command" -s h -l help -d 'Print help'
 complete -c aimux -n "__fish_aimux_needs_command" -s V -l version -d 'Print version'
 complete -c aimux -n "__fish_aimux_needs_command" -f -a "serve" -d 'Serve clients on one local address'
@@ -35,58 +35,59 @@ complete -c aimux -n "__fish_aimux_needs_command" -f -a "status" -d 'Tell whethe
 complete -c aimux -n "__fish_aimux_needs_command" -f -a "stop" -d 'Stop the config\'s server; requests in flight are answered first'
 complete -c aimux -n "__fish_aimux_needs_command" -f -a "env" -d 'Print the environment that makes clients of this shell use aimux'
 complete -c aimux -n "__fish_aimux_needs_command" -f -a "generate" -d 'Write completions or man pages'
-complete -c aimux -n "__fish_aimux_using_subcommand serve" -l listen -d 'The address to listen on, instead of the config\'s' -r
-complete -c aimux -n "__fish_aimux_using_subcommand serve" -l log -d 'What the log shows, as in `aimux=debug`' -r
-complete -c aimux -n "__fish_aimux_using_subcommand serve" -l log-format -d 'The log\'s form' -r -f -a "text\t'For people'
+complete -c aimux -n "__fish_aimux_using_subcommand serve" -l listen -d 'The address to listen on, instead of the config\'s: 127.0.0.1:8080, [::1]:8080; port 0 takes a free one' -r
+complete -c aimux -n "__fish_aimux_using_subcommand serve" -l log -d 'What the log on standard error shows: `warn`, `aimux=debug` [env: AIMUX_LOG] [default: info]' -r
+complete -c aimux -n "__fish_aimux_using_subcommand serve" -l log-format -d 'The log\'s form [env: AIMUX_LOG_FORMAT] [default: text]' -r -f -a "text\t'For people'
 json\t'One JSON object a line'"
-complete -c aimux -n "__fish_aimux_using_subcommand serve" -l config -d 'The config file [default: config.yaml in aimux\'s config folder]' -r -F
+complete -c aimux -n "__fish_aimux_using_subcommand serve" -l config -d 'The config file [env: AIMUX_CONFIG] [default: config.yaml in aimux\'s config folder]' -r -F
 complete -c aimux -n "__fish_aimux_using_subcommand serve" -l demo -d 'Serve a built-in demo model: needs no config, account or key'
 complete -c aimux -n "__fish_aimux_using_subcommand serve" -l passphrase-stdin -d 'Read the passphrase of the identity from standard input'
 complete -c aimux -n "__fish_aimux_using_subcommand serve" -l on-demand -d 'Leave the session of the command that starts it'
 complete -c aimux -n "__fish_aimux_using_subcommand serve" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c aimux -n "__fish_aimux_using_subcommand run" -l config -d 'The config file [default: config.yaml in aimux\'s config folder]' -r -F
+complete -c aimux -n "__fish_aimux_using_subcommand run" -l config -d 'The config file [env: AIMUX_CONFIG] [default: config.yaml in aimux\'s config folder]' -r -F
 complete -c aimux -n "__fish_aimux_using_subcommand run" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c aimux -n "__fish_aimux_using_subcommand keys; and not __fish_seen_subcommand_from init add list remove" -l config -d 'The config file [default: config.yaml in aimux\'s config folder]' -r -F
+complete -c aimux -n "__fish_aimux_using_subcommand keys; and not __fish_seen_subcommand_from init add list remove" -l config -d 'The config file [env: AIMUX_CONFIG] [default: config.yaml in aimux\'s config folder]' -r -F
 complete -c aimux -n "__fish_aimux_using_subcommand keys; and not __fish_seen_subcommand_from init add list remove" -s h -l help -d 'Print help'
 complete -c aimux -n "__fish_aimux_using_subcommand keys; and not __fish_seen_subcommand_from init add list remove" -f -a "init" -d 'Make the identity that opens the keys'
 complete -c aimux -n "__fish_aimux_using_subcommand keys; and not __fish_seen_subcommand_from init add list remove" -f -a "add" -d 'Add a provider\'s key: from a hidden prompt or standard input'
 complete -c aimux -n "__fish_aimux_using_subcommand keys; and not __fish_seen_subcommand_from init add list remove" -f -a "list" -d 'List the keys, masked'
 complete -c aimux -n "__fish_aimux_using_subcommand keys; and not __fish_seen_subcommand_from init add list remove" -f -a "remove" -d 'Delete a key for good'
-complete -c aimux -n "__fish_aimux_using_subcommand keys; and __fish_seen_subcommand_from init" -l config -d 'The config file [default: config.yaml in aimux\'s config folder]' -r -F
+complete -c aimux -n "__fish_aimux_using_subcommand keys; and __fish_seen_subcommand_from init" -l config -d 'The config file [env: AIMUX_CONFIG] [default: config.yaml in aimux\'s config folder]' -r -F
 complete -c aimux -n "__fish_aimux_using_subcommand keys; and __fish_seen_subcommand_from init" -l passphrase -d 'Protect the identity with a passphrase: asked for, or read from standard input'
 complete -c aimux -n "__fish_aimux_using_subcommand keys; and __fish_seen_subcommand_from init" -s h -l help -d 'Print help'
-complete -c aimux -n "__fish_aimux_using_subcommand keys; and __fish_seen_subcommand_from add" -l config -d 'The config file [default: config.yaml in aimux\'s config folder]' -r -F
+complete -c aimux -n "__fish_aimux_using_subcommand keys; and __fish_seen_subcommand_from add" -l config -d 'The config file [env: AIMUX_CONFIG] [default: config.yaml in aimux\'s config folder]' -r -F
 complete -c aimux -n "__fish_aimux_using_subcommand keys; and __fish_seen_subcommand_from add" -l force -d 'Replace a key of that name; the former one is kept in keys/.retired'
 complete -c aimux -n "__fish_aimux_using_subcommand keys; and __fish_seen_subcommand_from add" -s h -l help -d 'Print help'
-complete -c aimux -n "__fish_aimux_using_subcommand keys; and __fish_seen_subcommand_from list" -l config -d 'The config file [default: config.yaml in aimux\'s config folder]' -r -F
+complete -c aimux -n "__fish_aimux_using_subcommand keys; and __fish_seen_subcommand_from list" -l config -d 'The config file [env: AIMUX_CONFIG] [default: config.yaml in aimux\'s config folder]' -r -F
 complete -c aimux -n "__fish_aimux_using_subcommand keys; and __fish_seen_subcommand_from list" -l json -d 'Print JSON'
 complete -c aimux -n "__fish_aimux_using_subcommand keys; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help'
-complete -c aimux -n "__fish_aimux_using_subcommand keys; and __fish_seen_subcommand_from remove" -l config -d 'The config file [default: config.yaml in aimux\'s config folder]' -r -F
+complete -c aimux -n "__fish_aimux_using_subcommand keys; and __fish_seen_subcommand_from remove" -l config -d 'The config file [env: AIMUX_CONFIG] [default: config.yaml in aimux\'s config folder]' -r -F
 complete -c aimux -n "__fish_aimux_using_subcommand keys; and __fish_seen_subcommand_from remove" -s h -l help -d 'Print help'
-complete -c aimux -n "__fish_aimux_using_subcommand config; and not __fish_seen_subcommand_from validate schema reference" -l config -d 'The config file [default: config.yaml in aimux\'s config folder]' -r -F
+complete -c aimux -n "__fish_aimux_using_subcommand config; and not __fish_seen_subcommand_from validate schema reference" -l config -d 'The config file [env: AIMUX_CONFIG] [default: config.yaml in aimux\'s config folder]' -r -F
 complete -c aimux -n "__fish_aimux_using_subcommand config; and not __fish_seen_subcommand_from validate schema reference" -s h -l help -d 'Print help'
 complete -c aimux -n "__fish_aimux_using_subcommand config; and not __fish_seen_subcommand_from validate schema reference" -f -a "validate" -d 'Find every mistake in a config; exit 78 when there is one'
 complete -c aimux -n "__fish_aimux_using_subcommand config; and not __fish_seen_subcommand_from validate schema reference" -f -a "schema" -d 'Print the JSON Schema of the config, for editors'
 complete -c aimux -n "__fish_aimux_using_subcommand config; and not __fish_seen_subcommand_from validate schema reference" -f -a "reference" -d 'Print the reference of all fields, in Markdown'
 complete -c aimux -n "__fish_aimux_using_subcommand config; and __fish_seen_subcommand_from validate" -l explain -d 'Explain a code, `E0114` say, and do nothing else' -r
-complete -c aimux -n "__fish_aimux_using_subcommand config; and __fish_seen_subcommand_from validate" -l config -d 'The config file [default: config.yaml in aimux\'s config folder]' -r -F
+complete -c aimux -n "__fish_aimux_using_subcommand config; and __fish_seen_subcommand_from validate" -l config -d 'The config file [env: AIMUX_CONFIG] [default: config.yaml in aimux\'s config folder]' -r -F
 complete -c aimux -n "__fish_aimux_using_subcommand config; and __fish_seen_subcommand_from validate" -l strict -d 'Take a key file or variable that is not there as an error, as `serve` does'
 complete -c aimux -n "__fish_aimux_using_subcommand config; and __fish_seen_subcommand_from validate" -l json -d 'Print the findings as JSON'
 complete -c aimux -n "__fish_aimux_using_subcommand config; and __fish_seen_subcommand_from validate" -s h -l help -d 'Print help'
-complete -c aimux -n "__fish_aimux_using_subcommand config; and __fish_seen_subcommand_from schema" -l config -d 'The config file [default: config.yaml in aimux\'s config folder]' -r -F
+complete -c aimux -n "__fish_aimux_using_subcommand config; and __fish_seen_subcommand_from schema" -l config -d 'The config file [env: AIMUX_CONFIG] [default: config.yaml in aimux\'s config folder]' -r -F
 complete -c aimux -n "__fish_aimux_using_subcommand config; and __fish_seen_subcommand_from schema" -s h -l help -d 'Print help'
-complete -c aimux -n "__fish_aimux_using_subcommand config; and __fish_seen_subcommand_from reference" -l config -d 'The config file [default: config.yaml in aimux\'s config folder]' -r -F
+complete -c aimux -n "__fish_aimux_using_subcommand config; and __fish_seen_subcommand_from reference" -l config -d 'The config file [env: AIMUX_CONFIG] [default: config.yaml in aimux\'s config folder]' -r -F
 complete -c aimux -n "__fish_aimux_using_subcommand config; and __fish_seen_subcommand_from reference" -s h -l help -d 'Print help'
-complete -c aimux -n "__fish_aimux_using_subcommand status" -l config -d 'The config file [default: config.yaml in aimux\'s config folder]' -r -F
+complete -c aimux -n "__fish_aimux_using_subcommand status" -l config -d 'The config file [env: AIMUX_CONFIG] [default: config.yaml in aimux\'s config folder]' -r -F
 complete -c aimux -n "__fish_aimux_using_subcommand status" -l json -d 'Print JSON'
 complete -c aimux -n "__fish_aimux_using_subcommand status" -s h -l help -d 'Print help'
-complete -c aimux -n "__fish_aimux_using_subcommand stop" -l config -d 'The config file [default: config.yaml in aimux\'s config folder]' -r -F
+complete -c aimux -n "__fish_aimux_using_subcommand stop" -l config -d 'The config file [env: AIMUX_CONFIG] [default: config.yaml in aimux\'s config folder]' -r -F
 complete -c aimux -n "__fish_aimux_using_subcommand stop" -s h -l help -d 'Print help'
 complete -c aimux -n "__fish_aimux_using_subcommand env" -l shell -d 'The shell whose syntax is printed' -r -f -a "bash\t'bash, and any POSIX shell'
 zsh\t'zsh'
 fish\t'fish'
 powershell\t'PowerShell'"
-complete -c aimux -n "__fish_aimux_using_subcommand env" -l config -d 'The config file [default: config.yaml in aimux\'s config folder]' -r -F
+complete -c aimux -n "__fish_aimux_using_subcommand env" -l config -d 'The config file [env: AIMUX_CONFIG] [default: config.yaml in aimux\'s config folder]' -r -F
+complete -c aimux -n "__fish_aimux_using_subcommand env" -l json -d 'Print JSON'
 complete -c aimux -n "__fish_aimux_using_subcommand env" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c aimux -n "__fish_aimux_using_subcommand generate" -l config -d 'The config file [default: config.yaml in aimux\'s config folder]' -r -F
+complete -c aimux -n "__fish_aimux_using_subcommand generate" -l config -d 'The config file [env: AIMUX_CONFIG] [default: config.yaml in aimux\'s config folder]' -r -F
 complete -c aimux -n "__fish_aimux_using_subcommand generate" -s h -l help -d 'Print help (see more with \'--help\')'

@@ -169,6 +169,15 @@ impl Error {
         Self { hint: Some(hint.into()), ..self }
     }
 
+    /// What to do: the hint, else the table's action, as a message begins and ends.
+    #[must_use]
+    pub fn advice(&self) -> String {
+        self.hint.clone().unwrap_or_else(|| {
+            let mut chars = self.code.row().action.trim_end_matches('.').chars();
+            chars.next().map(|first| first.to_lowercase().chain(chars).collect()).unwrap_or_default()
+        })
+    }
+
     /// The same with its cause.
     #[must_use]
     pub fn caused_by(self, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {

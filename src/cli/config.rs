@@ -13,6 +13,7 @@ const EX_CONFIG: u8 = 78;
 
 /// Check the config
 #[derive(Debug, clap::Args)]
+#[command(disable_help_subcommand = true)]
 pub(crate) struct ConfigArgs {
     #[command(subcommand)]
     command: Command,
@@ -188,7 +189,7 @@ mod tests {
         let home = folder.path().to_str().unwrap();
         let error = failure(&["validate"], &[("HOME", home), ("XDG_CONFIG_HOME", home)]);
         assert_eq!((error.code, error.code.row().exit), (Code::ConfigMissing, 78));
-        assert!(error.hint.unwrap().contains("aimux keys add"));
+        assert!(error.advice().contains("aimux keys add"));
     }
 
     #[test]

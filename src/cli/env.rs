@@ -15,6 +15,9 @@ pub(crate) struct EnvArgs {
     /// The shell whose syntax is printed
     #[arg(long, value_enum, default_value_t = Shell::Bash)]
     shell: Shell,
+    /// Print JSON
+    #[arg(long, conflicts_with = "shell")]
+    json: bool,
 }
 
 /// The shells that `aimux env` speaks.
@@ -34,7 +37,13 @@ pub(crate) enum Shell {
 /// Prints the lines for the running server, else for the address of the config.
 pub(crate) fn run(args: &EnvArgs, path: Option<PathBuf>, environment: &Environment) -> Result<ExitCode, CliError> {
     let server = super::known::find(path, environment)?;
-    output::print(&shell_lines(args.shell, &server.base_url()?, &server.token));
+    let base_url = server.base_url()?;
+    output::print(&if args.json {
+        let pairs = serde_json::json!({ "ANTHROPIC_BASE_URL": base_url, "ANTHROPIC_AUTH_TOKEN": server.token.expose() });
+        format!("{pairs:#}\n")
+    } else {
+        shell_lines(args.shell, &base_url, &server.token)
+    });
     Ok(ExitCode::SUCCESS)
 }
 

@@ -39,9 +39,9 @@ pub(crate) fn run(args: &GenerateArgs) -> Result<ExitCode, CliError> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// The command without what only this machine knows: defaults from its environment.
+/// The command without `help`, whose tree would repeat every other.
 fn command() -> clap::Command {
-    Cli::command().mut_args(|arg| arg.hide_env_values(true))
+    Cli::command().disable_help_subcommand(true)
 }
 
 fn completions(folder: &Path) -> std::io::Result<()> {

@@ -6,6 +6,7 @@ use clap::ValueEnum;
 use tracing_subscriber::field::MakeExt;
 use tracing_subscriber::fmt::format::{Writer, debug_fn};
 
+use crate::config::Environment;
 use crate::error::{Code, Error};
 
 /// The form of a line.
@@ -17,11 +18,17 @@ pub(crate) enum LogFormat {
     Json,
 }
 
-/// Starts the log. `filter` says what it shows.
+/// Starts the log. `filter` says what it shows; what is not given is taken from the environment.
 ///
 /// # Errors
-/// When the filter is none.
-pub(crate) fn start(filter: &str, format: LogFormat) -> Result<(), Error> {
+/// When the filter is none, or a variable names no form.
+pub(crate) fn start(filter: Option<&str>, format: Option<LogFormat>, environment: &Environment) -> Result<(), Error> {
+    let filter = filter.or_else(|| environment.get("AIMUX_LOG")).unwrap_or("info");
+    let named = environment.get("AIMUX_LOG_FORMAT").map(|name| {
+        let unknown = |_| Error::new(Code::Usage, format!("AIMUX_LOG_FORMAT is {name:?}, expected `text` or `json`"));
+        LogFormat::from_str(name, true).map_err(unknown)
+    });
+    let format = format.map(Ok).or(named).transpose()?.unwrap_or(LogFormat::Text);
     let filter = tracing_subscriber::EnvFilter::try_new(filter)
         .map_err(|error| Error::new(Code::Usage, format!("the log filter {filter:?} is not one: {error}")))?;
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);

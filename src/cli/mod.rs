@@ -24,10 +24,10 @@ use crate::error::{Code, Error};
 
 /// One local address between coding agents and every language model.
 #[derive(Debug, Parser)]
-#[command(name = "aimux", version, about, disable_help_subcommand = true)]
+#[command(name = "aimux", version, about)]
 pub struct Cli {
-    /// The config file [default: config.yaml in aimux's config folder]
-    #[arg(long, global = true, value_name = "FILE", env = "AIMUX_CONFIG")]
+    /// The config file [env: AIMUX_CONFIG] [default: config.yaml in aimux's config folder]
+    #[arg(long, global = true, value_name = "FILE")]
     config: Option<PathBuf>,
     #[command(subcommand)]
     command: Command,
@@ -68,6 +68,8 @@ pub fn main() -> ExitCode {
             return ExitCode::from(code);
         }
     };
+    // clap's own reading of variables takes an empty one for a value.
+    let cli = Cli { config: cli.config.or_else(|| environment.get("AIMUX_CONFIG").map(PathBuf::from)), ..cli };
     let outcome = match cli.command {
         Command::Serve(args) => serve::run(args, cli.config, &environment),
         Command::Run(args) => run::run(args, cli.config, &environment),
@@ -116,9 +118,7 @@ impl CliError {
             }
             Self::Coded(error) => {
                 output::error(&format!("error[{}]: {}\n", error.code, output::printable(&error.message)));
-                if let Some(hint) = &error.hint {
-                    output::error(&format!("  = help: {}\n", output::printable(hint)));
-                }
+                output::error(&format!("  = help: {}\n", output::printable(&error.advice())));
                 ExitCode::from(error.code.row().exit)
             }
         }

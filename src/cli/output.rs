@@ -2,13 +2,18 @@
 
 use std::io::{ErrorKind, Write};
 
+/// Exit code of output that could not be written: `EX_IOERR`.
+const EX_IOERR: i32 = 74;
+
 /// Writes to standard output at once.
 pub(crate) fn print(text: &str) {
     let mut out = anstream::stdout().lock();
-    if let Err(error) = out.write_all(text.as_bytes()).and_then(|()| out.flush())
-        && error.kind() == ErrorKind::BrokenPipe
-    {
-        std::process::exit(0);
+    if let Err(failure) = out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        if failure.kind() == ErrorKind::BrokenPipe {
+            std::process::exit(0);
+        }
+        error(&format!("error: standard output cannot be written: {failure}\n"));
+        std::process::exit(EX_IOERR);
     }
 }
 

@@ -25,8 +25,8 @@ use crate::{config, demo};
 /// Arguments of `aimux serve`.
 #[derive(Debug, Args)]
 pub(crate) struct ServeArgs {
-    /// The address to listen on, instead of the config's
-    #[arg(long, value_name = "ADDR")]
+    /// The address to listen on, instead of the config's: 127.0.0.1:8080, [::1]:8080; port 0 takes a free one
+    #[arg(long, value_name = "ADDR", value_parser = config::listen_address)]
     listen: Option<SocketAddr>,
     /// Serve a built-in demo model: needs no config, account or key
     #[arg(long)]
@@ -37,17 +37,17 @@ pub(crate) struct ServeArgs {
     /// Leave the session of the command that starts it
     #[arg(long, hide = true)]
     on_demand: bool,
-    /// What the log shows, as in `aimux=debug`
-    #[arg(long, value_name = "FILTER", env = "AIMUX_LOG", default_value = "info")]
-    log: String,
-    /// The log's form
-    #[arg(long, value_enum, env = "AIMUX_LOG_FORMAT", default_value_t = LogFormat::Text)]
-    log_format: LogFormat,
+    /// What the log on standard error shows: `warn`, `aimux=debug` [env: AIMUX_LOG] [default: info]
+    #[arg(long, value_name = "FILTER")]
+    log: Option<String>,
+    /// The log's form [env: AIMUX_LOG_FORMAT] [default: text]
+    #[arg(long, value_name = "FORM", value_enum)]
+    log_format: Option<LogFormat>,
 }
 
 /// Serves until a signal ends it.
 pub(crate) fn run(args: ServeArgs, path: Option<PathBuf>, environment: &Environment) -> Result<ExitCode, CliError> {
-    log::start(&args.log, args.log_format)?;
+    log::start(args.log.as_deref(), args.log_format, environment)?;
     if args.on_demand {
         // The leader of a session already is one: nothing to leave.
         let _ = rustix::process::setsid();

@@ -103,15 +103,33 @@ fn server(reader: &mut Reader<'_>, root: &Section<'_>) -> (SocketAddr, Option<St
     (address, token, hosts)
 }
 
+/// An address with a port; `localhost` is IPv4's.
+///
+/// # Errors
+/// With what is wrong, in a few words.
+pub(crate) fn listen_address(text: &str) -> Result<SocketAddr, &'static str> {
+    let numeric = text.strip_prefix("localhost:").map(|port| format!("127.0.0.1:{port}"));
+    let numeric = numeric.as_deref().unwrap_or(text);
+    let is_port = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    numeric.parse().map_err(|_| match numeric {
+        _ if numeric.parse::<IpAddr>().is_ok() || numeric == "localhost" => "it has no port",
+        _ if is_port(numeric) || numeric.strip_prefix(':').is_some_and(is_port) => "it has no address",
+        _ if numeric.starts_with('/') || numeric.starts_with("unix:") => "a Unix socket cannot be listened on",
+        _ if numeric.contains("://") => "it is a URL",
+        _ => "it is not an IP address with a port",
+    })
+}
+
 fn listen(reader: &mut Reader<'_>, section: &Section<'_>, tls: bool) -> Option<SocketAddr> {
     let given = reader.text(section, "listen")?;
     let path = section.at("listen");
     let shown = reader.written(given.span);
-    let text = given.text.strip_prefix("localhost:").map_or_else(|| given.text.clone(), |port| format!("127.0.0.1:{port}"));
-    let Ok(address) = text.parse::<SocketAddr>() else {
-        let label = if text.parse::<IpAddr>().is_ok() { "has no port" } else { "not an address with a port" };
-        reader.found(Finding::BadAddress, given.span, &path, format!("{path} is \"{shown}\", expected an address with a port"), label);
-        return None;
+    let address = match listen_address(&given.text) {
+        Ok(address) => address,
+        Err(label) => {
+            reader.found(Finding::BadAddress, given.span, &path, format!("{path} is \"{shown}\", expected an address with a port"), label);
+            return None;
+        }
     };
     if !address.ip().is_loopback() {
         let (finding, label) = if tls { (Finding::ExposedBehindProxy, "behind a proxy") } else { (Finding::Exposed, "not on loopback") };

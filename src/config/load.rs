@@ -46,7 +46,7 @@ pub(crate) fn load(options: &Options, environment: &Environment, store: &Store) 
             let Some(made) = made::make(environment, store) else {
                 let folder = environment.config_folder();
                 let message = format!("there is no config at {} and no provider's key at hand", folder.join("config.yaml").display());
-                return Err(Error::new(Code::ConfigMissing, message).hint(Code::ConfigMissing.row().action));
+                return Err(Error::new(Code::ConfigMissing, message));
             };
             (None, made.text.into_bytes(), vec![made.note])
         }
@@ -66,8 +66,7 @@ pub(crate) fn locate(options: &Options, environment: &Environment) -> Option<Pat
 
 fn read(path: &Path) -> Result<Vec<u8>, Error> {
     let unreadable = |what: String| Error::new(Code::ConfigUnreadable, format!("config {}: {what}", path.display()));
-    let file =
-        File::open(path).map_err(|error| unreadable(format!("cannot be opened: {error}")).hint(Code::ConfigUnreadable.row().action))?;
+    let file = File::open(path).map_err(|error| unreadable(format!("cannot be opened: {error}")))?;
     let about = file.metadata().map_err(|error| unreadable(format!("cannot be read: {error}")))?;
     if about.is_dir() {
         return Err(unreadable("is a folder".to_owned()).hint("name the file in it"));
@@ -85,6 +84,19 @@ fn read(path: &Path) -> Result<Vec<u8>, Error> {
         return Err(unreadable(format!("is larger than {FILE_MAX} bytes")).hint("is it the right file?"));
     }
     Ok(bytes)
+}
+
+/// Whose file it is, when it is neither ours nor the system's: they decide where our keys are sent. Containers often
+/// mount one so; it is said, not refused.
+fn foreign_owner(path: &Path) -> Option<String> {
+    use std::os::unix::fs::MetadataExt as _;
+    let about = path.metadata().ok().filter(std::fs::Metadata::is_file)?;
+    is_foreign(about.uid(), rustix::process::geteuid().as_raw())
+        .then(|| format!("{} belongs to another user (uid {}), who decides where your keys are sent", path.display(), about.uid()))
+}
+
+fn is_foreign(owner: u32, own: u32) -> bool {
+    owner != own && owner != 0
 }
 
 /// Checks the bytes of a config: the one validator.
@@ -143,6 +155,7 @@ pub(crate) fn ready(
 ) -> Result<Ready, LoadError> {
     let mut loaded = load(options, environment, store).map_err(LoadError::Other)?;
     strict(&mut loaded.report);
+    loaded.notes.extend(loaded.path.as_deref().and_then(foreign_owner));
     compiled(loaded, environment, Opener { environment, store, passphrase: Some(passphrase), identity: None })
 }
 
@@ -246,5 +259,14 @@ impl Opener<'_> {
             Some(identity) => Ok(identity.read(name)?.secret),
             None => Err(Error::new(Code::KeyUnavailable, format!("key \"{name}\" could not be opened"))),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn only_root_and_oneself_are_no_strangers() {
+        assert!(super::is_foreign(1000, 0) && super::is_foreign(1001, 1000));
+        assert!(!super::is_foreign(0, 1000) && !super::is_foreign(1000, 1000) && !super::is_foreign(0, 0));
     }
 }

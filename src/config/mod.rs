@@ -173,6 +173,14 @@ pub fn locate(options: &Options, environment: &Environment) -> Option<PathBuf> {
     load::locate(options, environment)
 }
 
+/// The value of `--listen`: `127.0.0.1:24689`, `[::1]:0`, `localhost:8080`.
+///
+/// # Errors
+/// With what is wrong, in a few words.
+pub fn listen_address(text: &str) -> Result<std::net::SocketAddr, &'static str> {
+    check::listen_address(text)
+}
+
 /// [`ready`] without the keys: what those need to know who steer a server, and no passphrase.
 ///
 /// # Errors

@@ -9,6 +9,7 @@ mod generate;
 mod install;
 mod key_mistakes;
 mod keys;
+mod operator;
 mod usage;
 
 use std::io::Write;

@@ -18,6 +18,7 @@ pub(crate) use console::{ask_passphrase, piped_passphrase};
 
 /// What follows `aimux keys`.
 #[derive(Debug, clap::Args)]
+#[command(disable_help_subcommand = true)]
 pub(crate) struct KeysArgs {
     #[command(subcommand)]
     command: Command,
