@@ -113,15 +113,18 @@ pub struct Upstream<'a> {
     pub client: Dialect,
 }
 
-/// What must be undone in the reply to a translated request. Owned, since it outlives the request.
+/// What must be undone in the reply to a translated request. Owned, since it outlives the request. A request's encoder
+/// leaves the first four to its caller, who knows them for every target.
 #[derive(Debug, Clone, Default)]
 pub struct ReplyMap {
     /// The model as the client named it.
     pub model: String,
     /// The upstream knows the model by another name, which its answer will say.
     pub is_alias: bool,
-    /// The id of a reply whose upstream gives none.
+    /// The id of the reply, without its dialect's prefix; empty: the upstream's, or a fresh one.
     pub id: String,
+    /// An estimate of the input, for the start of a stream.
+    pub input_estimate: u64,
     /// Shortened tool names, each with the client's own.
     pub names: Vec<(String, String)>,
     /// All declared tool names, in the client's words.
@@ -130,8 +133,6 @@ pub struct ReplyMap {
     pub schema_tool: Option<String>,
     /// Usage was asked for by aimux, not by the client.
     pub hide_usage: bool,
-    /// An estimate of the input, for the start of a stream.
-    pub input_estimate: u64,
     /// Only the first tool call is wanted (`disable_parallel_tool_use` where the upstream has no such switch).
     pub single_tool_call: bool,
 }

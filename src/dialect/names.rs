@@ -4,7 +4,9 @@
 //! changed is remembered in [`super::ReplyMap`], not here.
 
 use std::borrow::Cow;
+use std::collections::hash_map::RandomState;
 use std::fmt::Write;
+use std::hash::{BuildHasher, Hasher};
 
 use sha2::{Digest, Sha256};
 
@@ -25,6 +27,27 @@ pub(crate) fn call_id(id: &str, rule: ToolIds) -> Cow<'_, str> {
         ToolIds::UpTo(max) => Cow::Owned(shortened(id, max)),
         ToolIds::Nine if id.len() == 9 && id.bytes().all(|byte| byte.is_ascii_alphanumeric()) => Cow::Borrowed(id),
         ToolIds::Nine => Cow::Owned(hash(id, 9)),
+    }
+}
+
+/// An id like no other, behind `prefix`: 24 hex digits.
+pub(crate) fn fresh_id(prefix: &str) -> String {
+    // It wants to be unlike any other, not to be a secret: the seeds of the standard library's maps are random once a
+    // thread and differ ever after, and cost no call of the system.
+    let word = || RandomState::new().build_hasher().finish();
+    let mut id = format!("{prefix}{:016x}{:016x}", word(), word());
+    id.truncate(prefix.len() + 24);
+    id
+}
+
+/// The id of an answer, in the manner of the dialect whose ids begin with `prefix`: ours, else the upstream's, else a fresh
+/// one. Ours comes first because some servers give every answer the same id, and clients join what has one id.
+pub(crate) fn answer_id(prefix: &str, ours: &str, upstream: Option<&str>) -> String {
+    match upstream {
+        _ if ours.starts_with(prefix) => ours.to_owned(),
+        _ if !ours.is_empty() => format!("{prefix}{ours}"),
+        Some(id) if !id.is_empty() => id.to_owned(),
+        _ => fresh_id(prefix),
     }
 }
 
@@ -59,6 +82,12 @@ fn shortened(name: &str, max: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn fresh_ids_differ() {
+        let ids: std::collections::HashSet<String> = (0..1000).map(|_| fresh_id("x_")).collect();
+        assert!(ids.len() == 1000 && ids.iter().all(|id| id.len() == 26));
+    }
 
     #[test]
     fn names_that_fit_are_left_alone() {

@@ -1,6 +1,5 @@
 //! One request, top-down: authenticate, peek, plan, drive, answer.
 
-use std::hash::{BuildHasher, Hasher, RandomState};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::task::Poll;
@@ -15,6 +14,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use super::reply::{self, EarlyBody, ReplyBody};
 use super::{Shared, auth, count_tokens, models};
 use crate::dialect::Dialect;
+use crate::dialect::names::fresh_id;
 use crate::error::{Code, Error};
 use crate::route::{estimate, plan};
 use crate::upstream::drive::drive;
@@ -146,18 +146,7 @@ fn request_id(request: &Request<Incoming>) -> String {
     let theirs = request.headers().get(X_REQUEST_ID).and_then(|value| value.to_str().ok());
     let is_sane =
         |id: &&str| (1..=128).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte));
-    theirs.filter(is_sane).map_or_else(new_request_id, str::to_owned)
-}
-
-fn new_request_id() -> String {
-    // An id wants to be unlike any other, not to be a secret: the seeds of the standard library's maps are random once a
-    // thread and differ ever after, and cost no call of the system.
-    let word = || RandomState::new().build_hasher().finish();
-    let mut id = String::with_capacity(28);
-    id.push_str("req_");
-    let digits = word().to_be_bytes().into_iter().chain(word().to_be_bytes()).take(12);
-    id.extend(digits.flat_map(|byte| [byte >> 4, byte & 15]).filter_map(|digit| char::from_digit(digit.into(), 16)));
-    id
+    theirs.filter(is_sane).map_or_else(|| fresh_id("req_"), str::to_owned)
 }
 
 async fn respond(shared: Arc<Shared>, request: Request<Incoming>, request_id: String) -> Result<Response<ReplyBody>, Error> {
@@ -271,6 +260,7 @@ async fn receive(
         headers: head.headers,
         query: head.uri.query().map(str::to_owned),
         request_id,
+        reply_id: fresh_id(""),
         received,
         preamble: Arc::new(Preamble::default()),
         places: [None, None],

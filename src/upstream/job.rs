@@ -57,8 +57,10 @@ pub struct Job {
     pub headers: HeaderMap,
     /// The client's query, without the question mark.
     pub query: Option<String>,
-    /// The request's id.
+    /// The request's id, which may be the client's.
     pub request_id: String,
+    /// What the id of the reply is made of, where it is ours to give.
+    pub reply_id: String,
     /// When it came.
     pub received: Instant,
     /// The input in tokens, estimated.
@@ -92,11 +94,6 @@ impl Job {
     /// What the reply of a translated request must undo, or an early start must say.
     #[must_use]
     pub fn reply_map(&self) -> ReplyMap {
-        ReplyMap {
-            model: self.peek.model.clone(),
-            id: self.request_id.trim_start_matches("req_").to_owned(),
-            input_estimate: self.input_estimate,
-            ..ReplyMap::default()
-        }
+        ReplyMap { model: self.peek.model.clone(), id: self.reply_id.clone(), input_estimate: self.input_estimate, ..ReplyMap::default() }
     }
 }

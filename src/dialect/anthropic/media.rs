@@ -22,7 +22,6 @@ impl Writer<'_> {
                 if image.detail.is_some() {
                     lose(self.losses, Loss::dropped("messages[].content[].image_url.detail"));
                 }
-                self.images += 1;
                 let mut object = Object::open(out);
                 object.str("type", "image");
                 self.image_source(object.key("source"), &image.source)?;
@@ -40,7 +39,7 @@ impl Writer<'_> {
         TranslateError::new("messages", format!("{}/{} takes no {what}", self.upstream.provider, self.upstream.model))
     }
 
-    fn image_source(&mut self, out: &mut Vec<u8>, source: &Source<'_>) -> Result<(), TranslateError> {
+    fn image_source(&self, out: &mut Vec<u8>, source: &Source<'_>) -> Result<(), TranslateError> {
         match source {
             Source::Base64 { media_type, data } => {
                 let media_type = match media_type.to_ascii_lowercase().as_str() {
@@ -50,7 +49,7 @@ impl Writer<'_> {
                     "image/webp" => "image/webp",
                     other => return Err(self.lacks(&format!("images of type {other:?}; PNG, JPEG, GIF and WebP are known"))),
                 };
-                self.base64(out, media_type, data);
+                base64_source(out, media_type, data);
                 Ok(())
             }
             Source::Url(url) => {
@@ -61,14 +60,6 @@ impl Writer<'_> {
             }
             Source::FileId(_) | Source::PlainText(_) => Err(self.lacks("files of another provider")),
         }
-    }
-
-    fn base64(&mut self, out: &mut Vec<u8>, media_type: &str, data: &Text<'_>) {
-        let before = out.len();
-        let mut object = Object::open(out);
-        object.str("type", "base64").str("media_type", media_type).text("data", data);
-        object.close();
-        self.base64_bytes += out.len() - before;
     }
 
     fn document(&mut self, out: &mut Vec<u8>, document: &Document<'_>, cache: Option<&RawValue>) -> Result<(), TranslateError> {
@@ -98,7 +89,7 @@ impl Writer<'_> {
             }
             Source::Base64 { media_type, data } if media_type.eq_ignore_ascii_case("application/pdf") => {
                 object.str("type", "document");
-                self.base64(object.key("source"), "application/pdf", data);
+                base64_source(object.key("source"), "application/pdf", data);
             }
             Source::Base64 { media_type, data } if media_type.to_ascii_lowercase().starts_with("text/") => {
                 let text = base64::decode_text(&data.read());
@@ -119,4 +110,10 @@ impl Writer<'_> {
         object.close();
         Ok(())
     }
+}
+
+fn base64_source(out: &mut Vec<u8>, media_type: &str, data: &Text<'_>) {
+    let mut object = Object::open(out);
+    object.str("type", "base64").str("media_type", media_type).text("data", data);
+    object.close();
 }

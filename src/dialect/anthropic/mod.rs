@@ -27,6 +27,9 @@ mod wire;
 #[cfg(test)]
 mod tests;
 
+/// What the ids of this dialect's answers begin with.
+const ID: &str = "msg_";
+
 /// The codec.
 pub static CODEC: Codec = Codec {
     decode_request: request_in::decode,

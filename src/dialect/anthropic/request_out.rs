@@ -40,7 +40,7 @@ pub(super) fn encode(
     let turns = history::repair(&request.turns, losses);
     let history = messages(&turns, upstream, losses);
     plan.thought = thinking::plan(request, upstream, &history, plan.schema_tool.is_some(), losses);
-    let mut writer = Writer { upstream, names: &plan.names, marks_to_skip: 0, base64_bytes: 0, images: 0, losses };
+    let mut writer = Writer { upstream, names: &plan.names, marks_to_skip: 0, losses };
     writer.marks_to_skip = cache_marks(request, &history, upstream).saturating_sub(CACHE_MARKS_MAX);
     if writer.marks_to_skip > 0 {
         lose(writer.losses, Loss::normalised("cache_control"));
@@ -55,27 +55,15 @@ pub(super) fn encode(
     writer.options(&mut body, request, &plan);
     thinking::write(&mut body, &plan.thought, plan.native_schema.as_deref());
     body.close();
-    let (base64_bytes, images) = (writer.base64_bytes, writer.images);
-    let input_estimate = (out.len().saturating_sub(base64_bytes) / 4 + images * 1500) as u64;
     let reply = ReplyMap {
-        model: request.model.clone().into_owned(),
-        is_alias: false,
-        id: reply_id(&out),
         tools: declared(request).map(|name| name.clone().into_owned()).collect(),
         names: plan.names.into_iter().filter(|(short, original)| short != original).collect(),
         schema_tool: plan.schema_tool,
         // Anthropic always tells the usage; a Chat client gets it only where it asked.
         hide_usage: upstream.client == Dialect::OpenAiChat && !request.stream_usage,
-        input_estimate,
-        single_tool_call: false,
+        ..ReplyMap::default()
     };
     Ok((out.into(), reply))
-}
-
-/// An id for a reply whose upstream gives none, from the request's last words: they differ in every turn.
-fn reply_id(body: &[u8]) -> String {
-    let tail = body.get(body.len().saturating_sub(4096)..).unwrap_or_default();
-    hash(&String::from_utf8_lossy(tail), 24)
 }
 
 /// What no Messages server can do and no client can miss.
@@ -176,14 +164,12 @@ fn cache_marks(request: &ChatRequest<'_>, history: &[Message<'_>], upstream: &Up
     tools + system + pieces
 }
 
-/// Writes the parts, counting what the estimate needs.
+/// Writes the parts.
 pub(super) struct Writer<'w> {
     pub(super) upstream: &'w Upstream<'w>,
     /// Every declared tool: the name that the upstream sees, and the client's.
     pub(super) names: &'w [(String, String)],
     marks_to_skip: usize,
-    pub(super) base64_bytes: usize,
-    pub(super) images: usize,
     pub(super) losses: &'w mut Vec<Loss>,
 }
 

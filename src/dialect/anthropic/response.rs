@@ -11,6 +11,7 @@ use super::wire::{Raw, WireBlock};
 use crate::chat::response::ResponseBlock;
 use crate::chat::{ChatResponse, Failure, FailureKind, Opaque, StopReason, Usage};
 use crate::dialect::failure::disguised_failure;
+use crate::dialect::names::answer_id;
 use crate::dialect::{Quirks, ReplyMap};
 use crate::wire::Text;
 use crate::wire::object::{Object, list};
@@ -151,7 +152,7 @@ pub(super) fn encode_response(response: &ChatResponse, reply: &ReplyMap) -> Byte
     let mut out = Vec::with_capacity(1024);
     let mut message = Object::open(&mut out);
     message
-        .str("id", &message_id(response.id.as_deref(), reply))
+        .str("id", &answer_id(super::ID, &reply.id, response.id.as_deref()))
         .str("type", "message")
         .str("role", "assistant")
         .str("model", &reply.model);
@@ -219,16 +220,6 @@ pub(super) fn object_arguments(arguments: &str) -> (Cow<'_, str>, bool) {
     object.str("_raw", arguments);
     object.close();
     (Cow::Owned(String::from_utf8(out).unwrap_or_default()), true)
-}
-
-/// The id of the answer: the upstream's, or the map's in the dialect's manner.
-pub(super) fn message_id(upstream: Option<&str>, reply: &ReplyMap) -> String {
-    match upstream {
-        Some(id) if !id.is_empty() => id.to_owned(),
-        _ if reply.id.starts_with("msg_") => reply.id.clone(),
-        _ if reply.id.is_empty() => "msg_aimux".to_owned(),
-        _ => format!("msg_{}", reply.id),
-    }
 }
 
 /// What a client gets as signature: Anthropic's own as it is, any other state in our envelope.

@@ -8,6 +8,7 @@ use std::borrow::Cow;
 use super::error::write_error_event;
 use super::response::{self, write_usage};
 use crate::chat::{BlockStart, Delta, Event, Opaque, StopReason, Usage};
+use crate::dialect::names::answer_id;
 use crate::dialect::{ReplyMap, StreamEncoder};
 use crate::wire::object::Object;
 
@@ -70,7 +71,7 @@ fn says_something(delta: &Delta) -> bool {
 impl Encoder {
     pub(super) fn new(reply: &ReplyMap) -> Self {
         Self {
-            id: response::message_id(None, reply),
+            id: reply.id.clone(),
             model: reply.model.clone(),
             input_estimate: reply.input_estimate,
             usage: Usage::default(),
@@ -93,6 +94,7 @@ impl Encoder {
     fn start(&mut self, out: &mut Vec<u8>) {
         if !self.has_started {
             self.has_started = true;
+            self.id = answer_id(super::ID, &self.id, None);
             write_message_start(out, &self.id, &self.model, &self.usage, self.input_estimate);
         }
     }
@@ -210,8 +212,8 @@ impl StreamEncoder for Encoder {
         }
         match event {
             Event::Start { id, .. } => {
-                if let (Some(id), false) = (id.filter(|id| !id.is_empty()), self.has_started) {
-                    self.id = id;
+                if !self.has_started {
+                    self.id = answer_id(super::ID, &self.id, id.as_deref());
                 }
                 self.start(out);
             }

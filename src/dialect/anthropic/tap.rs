@@ -14,6 +14,7 @@ use super::stream_out::{Encoder, write_block_start, write_event, write_message_s
 use super::wire::{WireDelta, WireEvent, WireStart, parse_event, read};
 use crate::chat::{BlockStart, Failure, FailureKind};
 use crate::dialect::failure::{disguised_failure, read_failure};
+use crate::dialect::names::answer_id;
 use crate::dialect::tap::Verdict;
 use crate::dialect::{Progress, Quirks, ReplyMap, ReplyStream, StreamEncoder};
 use crate::wire::read;
@@ -22,8 +23,7 @@ use crate::wire::sse::{self, Frame, Splitter};
 /// The state of one relayed stream.
 pub(super) struct Tap {
     splitter: Splitter,
-    /// What the answer calls its model, where the client knows it by another name than the upstream.
-    model: Option<String>,
+    map: ReplyMap,
     quirks: Quirks,
     progress: Progress,
     /// An event has come: what carries no data after it is no body.
@@ -44,7 +44,7 @@ impl Tap {
     pub(super) fn new(map: &ReplyMap, quirks: &Quirks, frame_max: usize) -> Self {
         Self {
             splitter: Splitter::new(frame_max),
-            model: map.is_alias.then(|| map.model.clone()),
+            map: map.clone(),
             quirks: quirks.clone(),
             progress: Progress::default(),
             has_events: false,
@@ -132,7 +132,7 @@ impl Tap {
         if std::mem::replace(&mut self.has_started, true) {
             return Verdict::Drop;
         }
-        let named = self.model.as_ref().and_then(|model| with_model(data, start?.model?, model));
+        let named = if self.map.is_alias { start.and_then(|start| with_model(data, start.model?, &self.map.model)) } else { None };
         if usage.input.is_none() || usage.output.is_none() {
             return Verdict::Replace(with_usage("message_start", named.as_ref().unwrap_or(data), &["message", "usage"], usage));
         }
@@ -203,7 +203,8 @@ impl Tap {
 
     fn start(&mut self, out: &mut Vec<u8>) {
         if !std::mem::replace(&mut self.has_started, true) {
-            write_message_start(out, "msg_aimux", self.model.as_deref().unwrap_or("aimux"), &self.progress.usage, 0);
+            let id = answer_id(super::ID, &self.map.id, None);
+            write_message_start(out, &id, &self.map.model, &self.progress.usage, self.map.input_estimate);
         }
     }
 
@@ -220,16 +221,13 @@ impl Tap {
 
     /// A provider that answers a stream request with a whole body: an error, or the message at once.
     fn whole_body(&mut self, body: &[u8]) -> Verdict {
-        let reply = ReplyMap::default();
-        let response = match decode_response(body, &reply, &self.quirks) {
+        let response = match decode_response(body, &self.map, &self.quirks) {
             Ok(response) => response,
             Err(failure) => return Verdict::Replace(self.broken(failure)),
         };
         self.is_over = true;
         (self.progress.content, self.progress.finished, self.progress.usage) = (true, true, response.usage);
-        let model = self.model.clone().or_else(|| response.model.clone()).unwrap_or_default();
-        let reply = ReplyMap { model, ..reply };
-        let mut encoder = Encoder::new(&reply);
+        let mut encoder = Encoder::new(&self.map);
         let mut out = Vec::new();
         if self.has_started {
             self.close_ours(&mut out);

@@ -4,10 +4,10 @@
 //! more than one choice. Start with [`CODEC`]; requests are read by `request_in`, written by `request_out`; every answer,
 //! streamed or whole, is read by `answer`.
 
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use super::{Codec, failure, names};
+use super::names::fresh_id;
+use super::{Codec, failure};
 
 mod answer;
 mod calls;
@@ -32,6 +32,9 @@ mod thinking_out;
 mod thinking_state;
 mod tools_out;
 
+/// What the ids of this dialect's answers begin with.
+const ID: &str = "chatcmpl-";
+
 /// The codec.
 pub static CODEC: Codec = Codec {
     decode_request: request_in::decode,
@@ -42,7 +45,7 @@ pub static CODEC: Codec = Codec {
     encode_response: response_out::encode,
     decode_error: failure::read_failure,
     encode_error: |failure, _| error::encode(failure),
-    tap: |_, quirks, frame_max| Box::new(tap::Tap::new(quirks, frame_max)),
+    tap: |map, quirks, frame_max| Box::new(tap::Tap::new(map, quirks, frame_max)),
     // No Chat client minds, and every chunk would have to be touched.
     rename: |body, _| body,
 };
@@ -50,12 +53,4 @@ pub static CODEC: Codec = Codec {
 /// Seconds since 1970.
 fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
-}
-
-/// An id that this process has not given before.
-fn fresh_id(prefix: &str) -> String {
-    static GIVEN: AtomicU64 = AtomicU64::new(0);
-    let nanos = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos());
-    let unique = format!("{nanos}.{}.{}", std::process::id(), GIVEN.fetch_add(1, Ordering::Relaxed));
-    format!("{prefix}{}", names::hash(&unique, 20))
 }

@@ -9,7 +9,7 @@ use bytes::Bytes;
 
 use super::messages_out::messages;
 use super::record::{Body, StreamOptions};
-use crate::chat::request::{BlockKind, Document, Extra, Media, Source, Turn};
+use crate::chat::request::Extra;
 use crate::chat::{ChatRequest, Loss, lose};
 use crate::dialect::{Dialect, Quirks, ReplyMap, TranslateError, Upstream, history, names};
 
@@ -21,8 +21,7 @@ pub(super) type Result<T> = std::result::Result<T, TranslateError>;
 /// When the client asks for what the target cannot do and would miss it.
 pub(super) fn encode(request: &ChatRequest<'_>, upstream: &Upstream<'_>, losses: &mut Vec<Loss>) -> Result<(Bytes, ReplyMap)> {
     let turns = history::repair(&request.turns, losses);
-    let id = super::fresh_id(if upstream.client == Dialect::OpenAiChat { "chatcmpl-" } else { "msg_" });
-    let mut reply = ReplyMap { model: request.model.clone().into_owned(), id, ..ReplyMap::default() };
+    let mut reply = ReplyMap::default();
     let mut body = Body { model: upstream.model, messages: messages(request, &turns, upstream, losses)?, ..Body::default() };
     let mut writer = Writer { request, upstream, quirks: upstream.quirks, losses, reply: &mut reply };
     writer.tools(&mut body)?;
@@ -33,23 +32,7 @@ pub(super) fn encode(request: &ChatRequest<'_>, upstream: &Upstream<'_>, losses:
     let extras = writer.extras()?;
     let mut out = serde_json::to_vec(&body).map_err(|error| TranslateError::new("", error.to_string()))?;
     append(&mut out, extras)?;
-    reply.input_estimate = estimate(out.len(), &turns);
     Ok((out.into(), reply))
-}
-
-/// Tokens, from bytes; what is base64 counts as a picture, whatever its size.
-fn estimate(bytes: usize, turns: &[Turn<'_>]) -> u64 {
-    let attached = turns.iter().flat_map(|turn| &turn.blocks).flat_map(|block| match &block.kind {
-        BlockKind::ToolResult(result) => result.content.as_slice(),
-        _ => std::slice::from_ref(block),
-    });
-    let sizes = attached.filter_map(|block| match &block.kind {
-        BlockKind::Image(Media { source: Source::Base64 { data, .. }, .. })
-        | BlockKind::Document(Document { source: Source::Base64 { data, .. }, .. }) => Some(data.read().len()),
-        _ => None,
-    });
-    let (count, encoded) = sizes.fold((0, 0), |(count, sum), size| (count + 1, sum + size));
-    u64::try_from(bytes.saturating_sub(encoded) / 4 + count * 1500).unwrap_or(u64::MAX).max(1)
 }
 
 /// Adds members to a written object.

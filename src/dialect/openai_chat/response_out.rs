@@ -8,6 +8,7 @@ use super::thinking_state::Detail;
 use crate::chat::response::ResponseBlock;
 use crate::chat::{ChatResponse, StopReason, Usage};
 use crate::dialect::ReplyMap;
+use crate::dialect::names::answer_id;
 
 #[derive(Serialize)]
 struct Completion<'a> {
@@ -98,10 +99,9 @@ pub(super) fn usage_json(usage: &Usage) -> String {
 
 /// The whole answer as JSON.
 pub(super) fn encode(response: &ChatResponse, map: &ReplyMap) -> Bytes {
-    let own_id = || if map.id.is_empty() { super::fresh_id("chatcmpl-") } else { map.id.clone() };
     let model = if map.model.is_empty() { response.model.as_deref().unwrap_or_default() } else { &map.model };
     let completion = Completion {
-        id: response.id.clone().filter(|id| !id.is_empty()).unwrap_or_else(own_id),
+        id: answer_id(super::ID, &map.id, response.id.as_deref()),
         object: "chat.completion",
         created: super::now(),
         model,

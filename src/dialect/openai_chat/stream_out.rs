@@ -7,6 +7,7 @@ use super::error;
 use super::response_out::usage_json;
 use super::thinking_state::Detail;
 use crate::chat::{BlockStart, Delta, Event, StopReason, Usage};
+use crate::dialect::names::answer_id;
 use crate::dialect::{ReplyMap, StreamEncoder};
 
 /// The encoder.
@@ -65,8 +66,7 @@ impl Encoder {
         if !self.head.is_empty() {
             return;
         }
-        let id = id.filter(|id| !id.is_empty()).or_else(|| Some(std::mem::take(&mut self.id)).filter(|id| !id.is_empty()));
-        let id = id.unwrap_or_else(|| super::fresh_id("chatcmpl-"));
+        let id = answer_id(super::ID, &self.id, id.as_deref());
         let model = if self.model.is_empty() { model.unwrap_or_default() } else { std::mem::take(&mut self.model) };
         let head = Head { id: &id, object: "chat.completion.chunk", created: self.created, model: &model };
         self.head = serde_json::to_string(&head).unwrap_or_default();

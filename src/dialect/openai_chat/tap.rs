@@ -14,6 +14,7 @@ use super::renumber::{Edits, Renumber};
 use super::stream_in::{self, is_done};
 use super::stream_out::Encoder;
 use crate::chat::{Failure, FailureKind};
+use crate::dialect::names::answer_id;
 use crate::dialect::tap::Verdict;
 use crate::dialect::{Progress, Quirks, ReplyMap, ReplyStream, StreamEncoder, failure};
 use crate::wire::json::Members;
@@ -31,6 +32,7 @@ pub(super) struct Tap {
     /// Id and model tokens of the stream, for chunks of our own.
     id: String,
     model: String,
+    map: ReplyMap,
     /// The stream was begun by us: its chunks get our id, its role chunk is dropped.
     is_ours: bool,
     calls: Renumber,
@@ -42,7 +44,7 @@ pub(super) struct Tap {
 }
 
 impl Tap {
-    pub(super) fn new(quirks: &Quirks, frame_max: usize) -> Self {
+    pub(super) fn new(map: &ReplyMap, quirks: &Quirks, frame_max: usize) -> Self {
         Self {
             splitter: Splitter::new(frame_max),
             frame_max,
@@ -50,7 +52,8 @@ impl Tap {
             progress: Progress::default(),
             is_over: false,
             id: String::new(),
-            model: "\"\"".to_owned(),
+            model: serde_json::to_string(&map.model).unwrap_or_default(),
+            map: map.clone(),
             is_ours: false,
             calls: Renumber::default(),
             has_reason: false,
@@ -188,7 +191,9 @@ impl Tap {
     fn remember(&mut self, chunk: &Chunk<'_>) {
         if let (true, Some(id)) = (self.id.is_empty(), chunk.id.filter(|id| id.get().len() > 2)) {
             self.id = id.get().to_owned();
-            self.model = chunk.model.map_or_else(|| "\"\"".to_owned(), |model| model.get().to_owned());
+            if let Some(model) = chunk.model {
+                model.get().clone_into(&mut self.model);
+            }
         }
     }
 
@@ -231,12 +236,11 @@ impl Tap {
 
     /// A whole answer in place of a stream becomes one.
     fn whole(&mut self, out: &mut Vec<u8>) {
-        let map = ReplyMap::default();
-        match stream_in::whole(&self.body, &map, &self.quirks) {
+        match stream_in::whole(&self.body, &self.map, &self.quirks) {
             Ok(response) => {
                 self.progress.usage.merge(&response.usage);
                 (self.progress.content, self.progress.finished) = (true, true);
-                let mut encoder = Encoder::new(&map);
+                let mut encoder = Encoder::new(&self.map);
                 for event in response.into_events() {
                     encoder.event(event, out);
                 }
@@ -391,7 +395,7 @@ impl ReplyStream for Tap {
         if self.is_over || !self.id.is_empty() {
             return Bytes::new();
         }
-        self.id = format!("\"{}\"", super::fresh_id("chatcmpl-"));
+        self.id = format!("\"{}\"", answer_id(super::ID, &self.map.id, None));
         self.is_ours = true;
         self.own_chunk(r#"{"role":"assistant","content":""}"#)
     }

@@ -567,3 +567,23 @@ fn neighbouring_answers_are_one_turn() {
     let sizes: Vec<usize> = request.turns.iter().map(|turn| turn.blocks.len()).collect();
     assert_eq!(sizes, [1, 2, 1]);
 }
+
+#[test]
+fn a_chunk_of_our_own_names_the_model_that_was_asked_for_and_the_replys_id() {
+    let map = ReplyMap { model: "gpt \"asked\"".to_owned(), id: "abc".to_owned(), ..ReplyMap::default() };
+    let mut tap = (CODEC.tap)(&map, &Quirks::CHAT, 1 << 20);
+    let start = text(&tap.early_start());
+    assert!(start.contains(r#""id":"chatcmpl-abc""#) && start.contains(r#""model":"gpt \"asked\"""#), "{start}");
+}
+
+#[test]
+fn a_translated_reply_has_our_id_whatever_the_upstream_calls_it() {
+    // Some servers give every answer the same id, and clients join what has one id.
+    let map = ReplyMap { model: "m".to_owned(), id: "abc".to_owned(), ..ReplyMap::default() };
+    let start = Event::Start { id: Some("msg_1".to_owned()), model: None };
+    assert!(written(vec![start], &map).contains(r#""id":"chatcmpl-abc""#));
+    let response = ChatResponse { id: Some("msg_1".to_owned()), ..ChatResponse::default() };
+    assert!(text(&(CODEC.encode_response)(&response, &map)).contains(r#""id":"chatcmpl-abc""#));
+    let whole = (crate::dialect::anthropic::CODEC.encode_response)(&response, &map);
+    assert!(text(&whole).contains(r#""id":"msg_abc""#));
+}

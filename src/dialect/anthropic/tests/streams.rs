@@ -51,7 +51,8 @@ fn what_was_decoded_encodes_to_the_clients_grammar() {
     let stream = encode(decode(&[HEALTHY.as_bytes()], &reply()));
     assert_eq!(assert_grammar(&stream), "message_stop");
     let again = ChatResponse::from_events(decode(&[stream.as_bytes()], &reply())).expect("whole");
-    assert_eq!(ChatResponse { model: None, ..again }, ChatResponse { model: None, ..fold(HEALTHY) });
+    assert_eq!(again.id.as_deref(), Some("msg_abc"));
+    assert_eq!(ChatResponse { id: None, model: None, ..again }, ChatResponse { id: None, model: None, ..fold(HEALTHY) });
 }
 
 #[test]

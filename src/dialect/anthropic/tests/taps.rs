@@ -138,3 +138,19 @@ fn an_early_start_swallows_the_upstreams_and_keep_alive_blocks_shift_the_rest() 
     assert_eq!(assert_grammar(&stream), "message_stop");
     assert!(stream.contains(r#""name":"get_weather""#) && stream.contains("9007199254740993"), "{stream}");
 }
+
+#[test]
+fn a_start_of_our_own_names_the_model_that_was_asked_for_and_an_id_like_no_other() {
+    let start = |map: &ReplyMap| {
+        let mut tap = (super::super::CODEC.tap)(map, &Quirks::ANTHROPIC, 1 << 20);
+        let start = String::from_utf8(tap.early_start().to_vec()).unwrap();
+        super::events_of(&start)[0]["message"].clone()
+    };
+    let map = ReplyMap { model: "claude-asked".to_owned(), id: "abc".to_owned(), input_estimate: 7, ..ReplyMap::default() };
+    let message = start(&map);
+    assert_eq!((&message["model"], &message["id"]), (&"claude-asked".into(), &"msg_abc".into()));
+    assert_eq!(message["usage"]["input_tokens"], 7);
+    let (one, other) = (start(&ReplyMap::default()), start(&ReplyMap::default()));
+    assert!(one["id"].as_str().is_some_and(|id| id.starts_with("msg_")));
+    assert_ne!(one["id"], other["id"]);
+}
