@@ -26,6 +26,8 @@ pub struct Quirks {
     pub tool_choice_object: bool,
     /// The word for "some tool" (Chat): `required`, `any`, or `auto` where that is the only word.
     pub tool_choice_any: &'static str,
+    /// Whether the model may think while a tool is forced upon it (Chat).
+    pub forced_tool_thinks: bool,
     /// What call ids may look like.
     pub tool_ids: ToolIds,
     /// The most characters of a tool's name.
@@ -134,6 +136,7 @@ impl Quirks {
         top_k: false,
         tool_choice_object: true,
         tool_choice_any: "required",
+        forced_tool_thinks: true,
         tool_ids: ToolIds::UpTo(40),
         tool_name_max: 64,
         tool_description_max: None,

@@ -110,8 +110,10 @@ const SYNTHETIC_ANTHROPIC: Quirks = Quirks { family: "synthetic", documents: fal
 
 const XAI: Quirks = Quirks {
     family: "xai",
-    // docs.x.ai, reasoning, 2026-07: reasoning models refuse penalties; `reasoning_effort` is refused by most, so none is sent.
+    // docs.x.ai, reasoning, 2026-07: reasoning models refuse penalties and `stop`, Grok 4.3 too (mnfst/modelparams.dev#20,
+    // 2026-05); `reasoning_effort` is refused by most, so none is sent.
     penalties: false,
+    stop_max: Some(0),
     documents: false,
     ..Quirks::CHAT
 };
@@ -183,7 +185,11 @@ const MOONSHOT: Quirks = Quirks {
     // platform.moonshot.ai, chat API and thinking models, 2026-07: `reasoning_content` must come back within a tool loop.
     reasoning_back: ReasoningBack::ReasoningContent,
     thinking_switch: ThinkingSwitch::ThinkingType,
-    thinking_always: &["kimi-k2-thinking"],
+    // `disabled` is an error for K2.7: platform.kimi.ai, thinking models, 2026-09.
+    thinking_always: &["kimi-k2-thinking", "kimi-k2.7"],
+    // "tool_choice specified is incompatible with thinking enabled", and it is enabled where nothing is said:
+    // can1357/oh-my-pi#1077 (2026-05), simstudioai/sim#5716 (2026-07).
+    forced_tool_thinks: false,
     temperature: (0.0, 1.0),
     stop_max: Some(5),
     logprobs: false,
@@ -417,6 +423,16 @@ pub static PRESETS: &[Preset] = &[
 mod tests {
     use super::*;
     use crate::provider::models::model;
+
+    #[test]
+    fn a_provider_is_a_row_and_a_constant_of_a_few_lines() {
+        let source = include_str!("table.rs");
+        let longest = |begin: &str, end: &str| {
+            source.split(begin).skip(1).filter_map(|text| text.find(end).map(|at| text[..at].lines().count())).max()
+        };
+        let (row, quirks) = (longest("\n    Preset {\n", "\n    },\n"), longest(": Quirks = Quirks {\n", "};\n"));
+        assert!(row < Some(20) && quirks < Some(40), "{row:?} {quirks:?}");
+    }
 
     #[test]
     fn names_are_unique_and_usable_as_key_files() {

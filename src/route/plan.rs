@@ -122,7 +122,9 @@ fn direct(table: &Table, name: &str, client: Dialect) -> Option<Plan> {
 
 /// The first provider only: the next one may be another account, whose money nobody has offered for this name.
 fn bare(table: &Table, id: &str, client: Dialect) -> Option<Plan> {
-    let provider = table.providers.iter().find(|provider| serves(provider, id))?;
+    let exact = table.providers.iter().find(|provider| serves(provider, id));
+    let is_foreign = |provider: &&Arc<Provider>| id.starts_with(HUB) && own_id(provider, id) != id;
+    let provider = exact.or_else(|| table.providers.iter().find(is_foreign))?;
     Some(Plan { targets: vec![target(provider, id, client)?], route: DIRECT.to_owned() })
 }
 
@@ -130,7 +132,21 @@ fn serves(provider: &Provider, id: &str) -> bool {
     if provider.models.is_empty() { model(provider.catalog, id).is_some() } else { provider.models.iter().any(|served| served == id) }
 }
 
+/// What begins a model's name in the manner of Hugging Face, `hf:zai-org/GLM-5.2` say, which Synthetic uses.
+const HUB: &str = "hf:";
+
+/// The provider's own id of a model that another provider names in the manner of Hugging Face, or the other way round.
+fn own_id<'a>(provider: &Provider, id: &'a str) -> &'a str {
+    if serves(provider, id) || !provider.models.is_empty() {
+        return id;
+    }
+    let last = |id: &'a str| id.rsplit('/').next().unwrap_or_default();
+    let is_same = |own: &'static str| own.starts_with(HUB) != id.starts_with(HUB) && last(own).eq_ignore_ascii_case(last(id));
+    models_of(provider.catalog).map(|model| model.id).find(|own| is_same(own)).unwrap_or(id)
+}
+
 fn target(provider: &Arc<Provider>, id: &str, client: Dialect) -> Option<Target> {
+    let id = own_id(provider, id);
     let own = provider.endpoints.iter().position(|endpoint| endpoint.dialect == client);
     let endpoint = own.or_else(|| (!provider.endpoints.is_empty()).then_some(0))?;
     Some(Target { provider: Arc::clone(provider), endpoint, model: id.to_owned(), info: model(provider.catalog, id) })
@@ -314,6 +330,18 @@ mod tests {
         for odd in ["", "/", "//", "[1m]", "é/é", "*"] {
             assert!(plan(&table, odd, CLIENT).is_err(), "{odd}");
         }
+    }
+
+    #[test]
+    fn a_name_in_the_manner_of_hugging_face_becomes_the_providers_own() {
+        let mut table = table(&[]);
+        table.providers.push(Arc::new(provider("synthetic", 1)));
+        assert_eq!(places(&table, "zai/hf:zai-org/GLM-5.2"), "direct: zai/glm-5.2");
+        assert_eq!(places(&table, "synthetic/glm-5.2"), "direct: synthetic/hf:zai-org/GLM-5.2");
+        assert_eq!(places(&table, "hf:zai-org/GLM-5.2"), "direct: synthetic/hf:zai-org/GLM-5.2");
+        assert_eq!(places(&table, "zai/hf:nobody/unheard-of"), "direct: zai/hf:nobody/unheard-of");
+        table.providers.pop();
+        assert_eq!(places(&table, "hf:zai-org/GLM-5.2"), "direct: zai/glm-5.2");
     }
 
     #[test]

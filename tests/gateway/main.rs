@@ -21,6 +21,8 @@ mod http2;
 mod lifecycle;
 mod limits;
 mod pitfalls;
+mod providers;
+mod providers_messages;
 mod readme;
 mod real_clients;
 mod replies;

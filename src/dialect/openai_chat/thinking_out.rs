@@ -2,16 +2,19 @@
 //!
 //! Start with [`Writer::thinking`].
 
-use super::record::{Body, Reasoning, TemplateArguments, Typed};
+use super::record::{Body, Choice, Reasoning, TemplateArguments, Typed};
 use super::request_out::{Writer, is_one_of};
 use crate::chat::Loss;
-use crate::chat::request::{Effort, ThinkingMode};
+use crate::chat::request::{Effort, ThinkingMode, ToolChoice};
 use crate::dialect::quirks::ThinkingSwitch;
 
 impl Writer<'_, '_> {
     pub(super) fn thinking(&mut self, body: &mut Body<'_>) {
         if self.quirks.thinking_switch == ThinkingSwitch::ReasoningSplit {
             body.reasoning_split = Some(true);
+        }
+        if self.is_kept_from_thinking(body) {
+            return;
         }
         let Some(mode) = &self.request.thinking else { return };
         let is_off = matches!(mode, ThinkingMode::Disabled | ThinkingMode::Effort(Effort::None));
@@ -41,6 +44,25 @@ impl Writer<'_, '_> {
             ThinkingSwitch::Effort(_) | ThinkingSwitch::None if is_off => {}
             ThinkingSwitch::Effort(_) | ThinkingSwitch::None => self.lose(Loss::dropped("thinking")),
         }
+    }
+
+    /// Where a tool cannot be forced upon a model that thinks: it does not think this once, or, where it always does, the
+    /// tool is not forced.
+    fn is_kept_from_thinking(&mut self, body: &mut Body<'_>) -> bool {
+        let is_forced = matches!(self.request.tool_choice, Some(ToolChoice::Any | ToolChoice::Named(_))) && body.tool_choice.is_some();
+        if self.quirks.forced_tool_thinks || !is_forced || self.upstream.thinks == Some(false) {
+            return false;
+        }
+        if is_one_of(self.upstream.model, self.quirks.thinking_always) {
+            self.lose(Loss::normalised("tool_choice"));
+            body.tool_choice = Some(Choice::Word("auto"));
+            return false;
+        }
+        if self.request.thinking.as_ref().is_some_and(|mode| !matches!(mode, ThinkingMode::Disabled | ThinkingMode::Effort(Effort::None))) {
+            self.lose(Loss::dropped("thinking"));
+        }
+        body.thinking = Some(Typed { kind: "disabled" });
+        true
     }
 }
 
