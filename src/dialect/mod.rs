@@ -135,6 +135,17 @@ pub struct ReplyMap {
     pub hide_usage: bool,
     /// Only the first tool call is wanted (`disable_parallel_tool_use` where the upstream has no such switch).
     pub single_tool_call: bool,
+    /// The tools whose calls are looked for in the answer's text; empty where the server reads them itself.
+    pub text_tools: Vec<TextTool>,
+}
+
+/// A tool as a model writes of it when its server does not read its calls.
+#[derive(Debug, Clone)]
+pub struct TextTool {
+    /// Its name, as the upstream knows it.
+    pub name: String,
+    /// The parameters that are no strings.
+    pub typed: Vec<String>,
 }
 
 impl ReplyMap {

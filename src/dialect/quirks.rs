@@ -14,6 +14,8 @@ pub struct Quirks {
     pub thinking_switch: ThinkingSwitch,
     /// Model prefixes whose thinking cannot be switched off.
     pub thinking_always: &'static [&'static str],
+    /// Calls of tools may stand in the text, unread by the server (Chat); looked for only in translated answers.
+    pub text_calls: bool,
     /// Answers may begin with `<think>…</think>` in their text.
     pub inline_think: bool,
     /// The lowest and highest temperature; values outside are brought in.
@@ -130,6 +132,7 @@ impl Quirks {
         reasoning_back: ReasoningBack::Never,
         thinking_switch: ThinkingSwitch::None,
         thinking_always: &[],
+        text_calls: false,
         inline_think: false,
         temperature: (0.0, 2.0),
         stop_max: None,

@@ -13,7 +13,8 @@ const HEAD: &str = "<!-- Generated from src/provider; `AIMUX_TEST_BLESS=1 cargo 
 
 A provider of this list needs only its name and a key: `providers: { anthropic: { key: anthropic } }`. `preset:` gives an
 entry of another name the same settings; `base_url` and `dialect` replace them. Any other server of a known dialect needs
-`dialect` and `base_url`.
+`dialect` and `base_url`; a local one is better named by its preset (`preset: vllm`), whose answers are searched for tool calls
+that the server left in the text.
 
 A provider with two addresses is asked in the client's own dialect. Its base URL is what its own SDK takes; aimux appends
 `/v1/messages` for Anthropic and `/chat/completions` for OpenAI. With no config at all, the variable makes an entry.

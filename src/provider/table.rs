@@ -212,7 +212,14 @@ const OPENROUTER: Quirks = Quirks {
 
 const OPENROUTER_ANTHROPIC: Quirks = Quirks { family: "openrouter", ..Quirks::ANTHROPIC };
 
-const LOCAL: Quirks = Quirks { documents: false, strict_tools: false, ..Quirks::CHAT };
+const LOCAL: Quirks = Quirks {
+    // Templates and parsers that do not fit the model: ollama/ollama#16686 (2026-06), lmstudio-ai/lmstudio-bug-tracker#2115,
+    // waybarrios/vllm-mlx#163.
+    text_calls: true,
+    documents: false,
+    strict_tools: false,
+    ..Quirks::CHAT
+};
 
 const LMSTUDIO: Quirks = Quirks {
     // An object is refused: can1357/llm-git#13. Thinking stays in the text unless a setting of the program separates it.

@@ -3,18 +3,19 @@
 //!
 //! Text and thinking have at most one open block; calls may be open side by side. Start with [`Answer::chunk`].
 
+mod content;
+
 use serde_json::value::RawValue;
 
 use super::calls::{Calls, Piece};
 use super::chunk::{self, Choice, Chunk, Finish};
 use super::details::Details;
-use super::inline_think::{self, InlineThink};
-use super::messages_in::nested_text;
+use super::inline_think::InlineThink;
+use super::text_calls::TextCalls;
 use crate::chat::{BlockStart, Delta, Event, Failure, FailureKind, Opaque, StopReason};
 use crate::dialect::quirks::ReasoningBack;
 use crate::dialect::{Quirks, ReplyMap, failure};
-use crate::wire::Text;
-use crate::wire::json::{Members, is_object, items};
+use crate::wire::json::{is_object, items};
 use crate::wire::read;
 
 /// Where a stream's thinking comes from: the first member that had any, since some send it under two names.
@@ -31,6 +32,7 @@ pub(super) struct Answer {
     family: &'static str,
     keeps_details: bool,
     inline: Option<InlineThink>,
+    text_calls: Option<TextCalls>,
     details: Details,
     origin: Option<Origin>,
     calls: Calls,
@@ -54,6 +56,7 @@ impl Answer {
             family: quirks.family,
             keeps_details: quirks.reasoning_back == ReasoningBack::ReasoningDetails,
             inline: quirks.inline_think.then(InlineThink::new),
+            text_calls: (!map.text_tools.is_empty()).then(|| TextCalls::new(&map.text_tools)),
             details: Details::default(),
             origin: None,
             calls: Calls::default(),
@@ -176,6 +179,9 @@ impl Answer {
             pieces.extend(list.into_iter().filter_map(Piece::read));
         }
         pieces.extend(delta.function_call.and_then(Piece::read));
+        if !pieces.is_empty() {
+            self.flush_text_calls(out);
+        }
         let mut touched = Vec::new();
         for piece in pieces {
             if let Some(at) = self.calls.piece(piece, &mut touched) {
@@ -196,46 +202,6 @@ impl Answer {
         if *self.origin.get_or_insert(origin) == origin {
             self.inline = None;
             self.thinking(&text, out);
-        }
-    }
-
-    /// Content is a string, or a list of parts (Mistral); an empty list is nothing (Groq).
-    fn content(&mut self, raw: Option<&RawValue>, out: &mut Vec<Event>) {
-        let Some(raw) = raw else { return };
-        if let Some(text) = Text::from_raw(raw) {
-            self.plain(&text.read(), out);
-            return;
-        }
-        for part in items(raw).unwrap_or_default() {
-            let Some(members) = Members::of(part) else { continue };
-            match members.str("type").as_deref() {
-                Some("thinking") => {
-                    let thought = members.get("thinking").map(nested_text).unwrap_or_default();
-                    self.thinking(&thought, out);
-                }
-                _ => {
-                    if let Some(text) = members.str("text") {
-                        self.plain(&text, out);
-                    }
-                }
-            }
-        }
-    }
-
-    /// Text that may have thinking at its beginning.
-    fn plain(&mut self, text: &str, out: &mut Vec<Event>) {
-        let Some(inline) = &mut self.inline else { return self.text(text, out) };
-        let mut pieces = Vec::new();
-        inline.push(text, &mut pieces);
-        self.pieces(pieces, out);
-    }
-
-    fn pieces(&mut self, pieces: Vec<inline_think::Piece>, out: &mut Vec<Event>) {
-        for piece in pieces {
-            match piece {
-                inline_think::Piece::Text(text) => self.text(&text, out),
-                inline_think::Piece::Thinking(text) => self.thinking(&text, out),
-            }
         }
     }
 
@@ -347,14 +313,6 @@ impl Answer {
         out.push(Event::BlockStop { index });
     }
 
-    fn flush_inline(&mut self, out: &mut Vec<Event>) {
-        if let Some(mut inline) = self.inline.take() {
-            let mut pieces = Vec::new();
-            inline.end(&mut pieces);
-            self.pieces(pieces, out);
-        }
-    }
-
     /// The upstream says that it is done.
     pub(super) fn done(&mut self, out: &mut Vec<Event>) {
         if self.is_over {
@@ -363,6 +321,7 @@ impl Answer {
         self.is_over = true;
         self.start_anyway(out);
         self.flush_inline(out);
+        self.flush_text_calls(out);
         for at in 0..self.calls.list.len() {
             if self.calls.list.get(at).is_some_and(|call| call.block.is_none() && !call.is_ignored && !call.name.is_empty()) {
                 self.announce(at, out);

@@ -39,6 +39,11 @@ pub(super) struct Piece {
 }
 
 impl Piece {
+    /// A whole call, found in text.
+    pub(super) fn whole(name: String, arguments: String) -> Self {
+        Self { index: None, id: String::new(), name, arguments }
+    }
+
     /// Reads a member of `tool_calls`, or a legacy `function_call`.
     pub(super) fn read(raw: &RawValue) -> Option<Self> {
         let members = Members::of(raw)?;

@@ -28,6 +28,7 @@ mod stream_out;
 mod tap;
 #[cfg(test)]
 mod tests;
+mod text_calls;
 mod thinking_out;
 mod thinking_state;
 mod tools_out;

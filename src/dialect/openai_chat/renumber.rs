@@ -98,3 +98,24 @@ impl Renumber {
 fn token<'a>(members: &Members<'a>, name: &str) -> Option<&'a RawValue> {
     members.0.iter().find(|(known, _)| known == name).map(|(_, value)| *value)
 }
+
+/// A frame of `data` with tokens exchanged. `edits` point into `data`.
+pub(super) fn replaced(data: &[u8], mut edits: Edits<'_>) -> Vec<u8> {
+    let base = data.as_ptr() as usize;
+    edits.sort_by_key(|(token, _)| token.as_ptr() as usize);
+    let mut written = Vec::with_capacity(data.len() + 32);
+    let mut from = 0;
+    for (token, with) in edits {
+        let Some(start) = (token.as_ptr() as usize).checked_sub(base).filter(|start| *start >= from && start + token.len() <= data.len())
+        else {
+            continue;
+        };
+        written.extend_from_slice(data.get(from..start).unwrap_or_default());
+        written.extend_from_slice(with.as_bytes());
+        from = start + token.len();
+    }
+    written.extend_from_slice(data.get(from..).unwrap_or_default());
+    let mut frame = Vec::with_capacity(written.len() + 8);
+    crate::wire::sse::write(&mut frame, "", &written);
+    frame
+}

@@ -3,6 +3,8 @@
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
+use crate::wire::json::{Members, items};
+
 /// The schema of a tool without arguments.
 pub(super) fn empty() -> &'static RawValue {
     // A constant that is JSON; the fallback is there for the type alone.
@@ -12,6 +14,23 @@ pub(super) fn empty() -> &'static RawValue {
 /// Whether there is a schema to speak of.
 pub(super) fn is_declared(schema: &RawValue) -> bool {
     schema.get().starts_with('{') && schema.get().trim_start_matches('{').trim_start() != "}"
+}
+
+/// The properties that a string does not fit.
+pub(super) fn not_strings(schema: &RawValue) -> Vec<String> {
+    let properties = Members::of(schema).and_then(|members| members.get("properties")).and_then(Members::of);
+    let members = properties.map(|properties| properties.0).unwrap_or_default();
+    members.into_iter().filter(|(_, schema)| !fits_string(schema)).map(|(name, _)| name.into_owned()).collect()
+}
+
+/// Whether a string may stand there. Without a type it may be anything: what reads as JSON is then taken for that.
+fn fits_string(schema: &RawValue) -> bool {
+    let Some(members) = Members::of(schema) else { return false };
+    let variants = members.get("anyOf").or_else(|| members.get("oneOf")).and_then(items).unwrap_or_default();
+    match members.get("type") {
+        Some(kind) => kind.get().contains("\"string\""),
+        None => variants.into_iter().any(fits_string),
+    }
 }
 
 /// Whether every object lists all its properties as required and admits no other (OpenAI, structured outputs).

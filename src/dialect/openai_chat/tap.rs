@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 
 use super::chunk::{self, Chunk, Delta, Finish};
 use super::error;
-use super::renumber::{Edits, Renumber};
+use super::renumber::{self, Edits, Renumber};
 use super::stream_in::{self, is_done};
 use super::stream_out::Encoder;
 use crate::chat::{Failure, FailureKind};
@@ -78,7 +78,7 @@ impl Tap {
             let end = memmem::find(&chunk[start..], b"\n\n").map_or(chunk.len(), |at| start + at + 2);
             let raw = chunk.slice(start..end);
             let verdict = match plain_data(&raw) {
-                Some(data) => self.judge(&raw.slice(data), &raw),
+                Some(data) => self.judge(&raw.slice(data)),
                 None => match reparse(&raw) {
                     Some(frame) => self.frame(&frame),
                     None => Verdict::Drop,
@@ -114,10 +114,10 @@ impl Tap {
         if &*frame.event == b"error" {
             return self.failed(failure::read_failure(200, &frame.data));
         }
-        self.judge(&frame.data, &frame.raw)
+        self.judge(&frame.data)
     }
 
-    fn judge(&mut self, data: &Bytes, raw: &Bytes) -> Verdict {
+    fn judge(&mut self, data: &Bytes) -> Verdict {
         if self.is_over || data.trim_ascii().is_empty() {
             return Verdict::Drop;
         }
@@ -131,11 +131,11 @@ impl Tap {
             && !self.is_ours
             && memmem::find(data, b"\"choices\"").is_some()
             && !["finish_reason", "usage", "error", "base_resp", "tool_calls"].iter().any(|name| may_have(data, name));
-        if is_dull { Verdict::Pass } else { self.look(data, raw) }
+        if is_dull { Verdict::Pass } else { self.look(data) }
     }
 
     /// A close look at one chunk.
-    fn look(&mut self, data: &[u8], raw: &Bytes) -> Verdict {
+    fn look(&mut self, data: &[u8]) -> Verdict {
         let Ok(chunk) = read::from_slice::<Chunk<'_>>(data) else {
             return self.failed(failure::read_failure(200, data));
         };
@@ -185,7 +185,7 @@ impl Tap {
         } else {
             self.remember(&chunk);
         }
-        if edits.is_empty() { Verdict::Pass } else { replaced(data, raw, edits) }
+        if edits.is_empty() { Verdict::Pass } else { Verdict::Replace(renumber::replaced(data, edits)) }
     }
 
     fn remember(&mut self, chunk: &Chunk<'_>) {
@@ -300,27 +300,6 @@ fn is_whole(frame: &Frame) -> bool {
 /// The pieces of calls in a delta.
 fn calls(raw: &RawValue) -> Option<&RawValue> {
     serde_json::from_str::<Delta<'_>>(raw.get()).ok()?.tool_calls.filter(|raw| raw.get() != "null")
-}
-
-/// The frame with tokens of its data exchanged. `edits` point into `data`.
-fn replaced(data: &[u8], raw: &[u8], mut edits: Edits<'_>) -> Verdict {
-    let base = data.as_ptr() as usize;
-    edits.sort_by_key(|(token, _)| token.as_ptr() as usize);
-    let mut written = Vec::with_capacity(raw.len() + 32);
-    let mut from = 0;
-    for (token, with) in edits {
-        let Some(start) = (token.as_ptr() as usize).checked_sub(base).filter(|start| *start >= from && start + token.len() <= data.len())
-        else {
-            continue;
-        };
-        written.extend_from_slice(data.get(from..start).unwrap_or_default());
-        written.extend_from_slice(with.as_bytes());
-        from = start + token.len();
-    }
-    written.extend_from_slice(data.get(from..).unwrap_or_default());
-    let mut frame = Vec::with_capacity(written.len() + 8);
-    crate::wire::sse::write(&mut frame, "", &written);
-    Verdict::Replace(frame)
 }
 
 impl ReplyStream for Tap {

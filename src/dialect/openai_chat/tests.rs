@@ -214,6 +214,7 @@ fn names_are_mapped_back_and_a_schema_tool_is_text() {
         names: vec![("short".into(), "a very long name".into())],
         schema_tool: Some("output".into()),
         single_tool_call: false,
+        text_tools: Vec::new(),
         ..ReplyMap::default()
     };
     let whole = ChatResponse::from_events(events(&[stream], &map)).expect("an answer");

@@ -12,7 +12,7 @@ use super::schema;
 use crate::chat::Loss;
 use crate::chat::request::{OutputFormat, Tool, ToolChoice, ToolKind};
 use crate::dialect::quirks::Structured;
-use crate::dialect::{TranslateError, names};
+use crate::dialect::{TextTool, TranslateError, names};
 use crate::wire::Text;
 
 /// The tool that stands for an output schema, and the schema's name where the client gave none.
@@ -90,6 +90,10 @@ impl<'a> Writer<'a, '_> {
                     Some(raw) if schema::is_declared(raw) => raw,
                     _ => schema::empty(),
                 };
+                if self.quirks.text_calls && self.request.tool_choice != Some(ToolChoice::None) {
+                    let name = short.clone().into_owned();
+                    self.reply.text_tools.push(TextTool { name, typed: schema::not_strings(parameters) });
+                }
                 Ok(ToolRecord::Function(Function {
                     name: short,
                     description: description.as_ref().map(|text| self.description(text)),

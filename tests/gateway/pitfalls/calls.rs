@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{CLIENTS, Said, chat, done, hear, pieces, read, sent};
+use super::{CLIENTS, Said, chat, done, hear, hear_answer, pieces, read, sent};
 use crate::replies::{Speaks, anthropic_frames, text, tool};
 use crate::upstream::Answer;
 
@@ -281,6 +281,53 @@ fn large_integers_and_odd_numbers_keep_every_digit() {
     let gateway = super::gateway_for("", Speaks::Chat, &upstream);
     assert_eq!(gateway.call("POST", "/v1/messages", body.as_bytes()).status, 200);
     assert_eq!(upstream.only().json()["messages"][1]["tool_calls"][0]["function"]["arguments"], odd);
+}
+
+/// Pitfall 17.
+#[test]
+fn a_call_written_as_text_is_a_call_where_the_provider_is_known_to_do_that() {
+    let forms = [
+        "I run it.\n<tool_call>\n{\"name\": \"run\", \"arguments\": {\"command\":\"ls > a\",\"n\":5}}\n</tool_call>",
+        "I run it.\n<tool_call>\n<function=run>\n<parameter=command>\nls > a\n</parameter>\n<parameter=n>\n5\n</parameter>\n</function>\n</tool_call>",
+        "I run it.\n<function=run>\n<parameter=command>\nls > a\n</parameter>\n<parameter=n>\n5\n</parameter>\n</function>\n</tool_call>",
+    ];
+    for form in forms {
+        for size in [1, 7, 1000] {
+            let cut: Vec<char> = form.chars().collect();
+            let deltas: Vec<Value> = cut.chunks(size).map(|piece| json!({"content": piece.iter().collect::<String>()})).collect();
+            for preset in ["lmstudio", "vllm", "llama.cpp", "ollama"] {
+                let said = hear_answer(preset, Speaks::Anthropic, Speaks::Chat, &Answer::stream(chat(deltas.clone(), "stop")));
+                assert_eq!(said.called(), [("run", "{\"command\":\"ls > a\",\"n\":5}")], "{preset} {form:?} in {size}");
+                assert_eq!((said.text.as_str(), said.word()), ("I run it.\n", "tool_calls"), "{preset} {form:?}");
+                said.assert_ids_are_unique();
+            }
+            // Elsewhere it is what a model says about calls.
+            let said = hear_answer("openai", Speaks::Anthropic, Speaks::Chat, &Answer::stream(chat(deltas, "stop")));
+            assert_eq!((said.text.as_str(), said.word()), (form, "stop"), "{form:?} in {size}");
+        }
+        let script = json!({"choices": [{"message": {"content": form}, "finish_reason": "stop"}]}).to_string();
+        let upstream = crate::upstream::Upstream::start(move |_, _| Answer::json(200, script.clone()));
+        let gateway = super::gateway_for("vllm", Speaks::Chat, &upstream);
+        let whole = gateway.messages(&super::ask(Speaks::Anthropic, false)).json();
+        assert_eq!(
+            (&whole["content"][1]["input"], &whole["stop_reason"]),
+            (&json!({"command": "ls > a", "n": 5}), &json!("tool_use")),
+            "{whole}"
+        );
+        // Without tools there is nothing to call.
+        let mut bare = super::ask(Speaks::Anthropic, false);
+        bare["tools"] = json!([]);
+        assert_eq!(gateway.messages(&bare).json()["content"][0]["text"], form);
+    }
+    for no_call in [
+        "<tool_call>{\"name\":\"other\",\"arguments\":{}}</tool_call>",
+        "<function=other></function>",
+        "a <tool_call> is half",
+        "<tool_call>{\"name\":\"run\",\"arg",
+    ] {
+        let said = hear_answer("vllm", Speaks::Anthropic, Speaks::Chat, &Answer::stream(chat([json!({"content": no_call})], "stop")));
+        assert_eq!((said.text.as_str(), said.calls.len()), (no_call, 0));
+    }
 }
 
 /// Pitfall 18.
