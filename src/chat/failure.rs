@@ -1,5 +1,9 @@
 //! A failure as a client reads it or an upstream reports it, between dialects.
 
+use std::fmt;
+
+use crate::error::Code;
+
 /// What an error body says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {
@@ -58,6 +62,31 @@ impl Failure {
     #[must_use]
     pub fn new(kind: FailureKind, message: impl Into<String>) -> Self {
         Self { status: kind.status(), kind, message: message.into(), code: None, param: None, retry_after: None }
+    }
+
+    /// A failure in aimux's own words inside a stream, where no header has room for the code: the sentence ends with it.
+    #[must_use]
+    pub fn own(code: Code, kind: FailureKind, message: impl fmt::Display) -> Self {
+        Self { code: Some(code.to_string()), ..Self::new(kind, format!("{message} ({code})")) }
+    }
+
+    /// A stream that ended in the middle of its answer.
+    #[must_use]
+    pub fn broken_off(message: &str) -> Self {
+        Self::own(Code::UpstreamBroken, FailureKind::Server, message)
+    }
+
+    /// A stream that is not what its dialect says.
+    #[must_use]
+    pub fn nonsense(message: impl fmt::Display) -> Self {
+        Self::own(Code::UpstreamNonsense, FailureKind::Server, message)
+    }
+
+    /// The code of a failure that is aimux's own.
+    #[must_use]
+    pub fn own_code(&self) -> Option<Code> {
+        let word = self.code.as_deref()?.strip_prefix("AIMUX-")?;
+        Code::ALL.iter().copied().find(|code| code.row().id == word)
     }
 
     /// A failure with an HTTP status; the kind follows from it.

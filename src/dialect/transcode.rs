@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use bytes::Bytes;
 
 use super::{Codec, Dialect, Progress, Quirks, ReplyMap, ReplyStream, StreamDecoder, StreamEncoder, TranslateError, Upstream};
-use crate::chat::{BlockStart, Delta, Event, Failure, FailureKind, Loss};
+use crate::chat::{BlockStart, Delta, Event, Failure, Loss};
 use crate::wire::peek::Peek;
 use crate::wire::splice::{Spliced, splice};
 use crate::wire::sse::Splitter;
@@ -26,21 +26,31 @@ pub enum Rendered {
     },
 }
 
+/// Why a request could not be rendered.
+#[derive(Debug)]
+pub enum Unrendered {
+    /// The body breaks its dialect's rules: the client's mistake.
+    Unreadable(TranslateError),
+    /// The target cannot do what is asked.
+    Unsayable(TranslateError),
+}
+
 /// Renders `body` for a target of dialect `to`. A fallback renders again from the original bytes.
 ///
 /// # Errors
 /// When the body breaks its dialect's rules, or asks for what the target cannot do.
-pub fn render(body: &Bytes, peek: &Peek, from: Dialect, to: Dialect, upstream: &Upstream<'_>) -> Result<Rendered, TranslateError> {
+pub fn render(body: &Bytes, peek: &Peek, from: Dialect, to: Dialect, upstream: &Upstream<'_>) -> Result<Rendered, Unrendered> {
     if from == to {
-        let token = serde_json::to_vec(upstream.model).map_err(|error| TranslateError::new("model", error.to_string()))?;
+        let token =
+            serde_json::to_vec(upstream.model).map_err(|error| Unrendered::Unsayable(TranslateError::new("model", error.to_string())))?;
         let mut edits: Vec<(std::ops::Range<usize>, &[u8])> = vec![(peek.model_at.clone(), token.as_slice())];
         edits.extend(peek.cuts.iter().map(|span| (span.clone(), b"".as_slice())));
         edits.sort_by_key(|(span, _)| span.start);
         return Ok(Rendered::Passthrough(splice(body, &edits)));
     }
-    let request = (from.codec().decode_request)(body)?;
+    let request = (from.codec().decode_request)(body).map_err(Unrendered::Unreadable)?;
     let mut losses = Vec::new();
-    let (body, reply) = (to.codec().encode_request)(&request, upstream, &mut losses)?;
+    let (body, reply) = (to.codec().encode_request)(&request, upstream, &mut losses).map_err(Unrendered::Unsayable)?;
     Ok(Rendered::Translated { body, losses, reply })
 }
 
@@ -108,7 +118,7 @@ impl ReplyStream for Transcoder {
                 Ok(Some(frame)) => self.decoder.frame(&frame, &mut self.events),
                 Ok(None) => break,
                 Err(error) => {
-                    self.events.push(Event::Failed(Failure::new(FailureKind::Server, error.to_string())));
+                    self.events.push(Event::Failed(Failure::nonsense(error)));
                     break;
                 }
             }

@@ -61,7 +61,7 @@ impl Body for ReplyBody {
                         Pin::new(this).poll_frame(cx)
                     }
                     Poll::Ready(Answer::Refused(refusal)) => {
-                        let event = error_event(early.client, &refusal.failure, &early.request_id);
+                        let event = error_event(early.client, &refusal, &early.request_id);
                         *this = Self::whole(event);
                         Pin::new(this).poll_frame(cx)
                     }
@@ -98,9 +98,13 @@ impl Body for ReplyBody {
     }
 }
 
-/// An error inside a started stream.
-fn error_event(client: Dialect, failure: &Failure, request_id: &str) -> Vec<u8> {
-    let body = (client.codec().encode_error)(failure, request_id);
+/// An error inside a started stream, with the code that would stand in a header.
+fn error_event(client: Dialect, refusal: &Refusal, request_id: &str) -> Vec<u8> {
+    let mut failure = refusal.failure.clone();
+    if failure.own_code().is_none() {
+        failure.message += &format!(" ({})", refusal.code);
+    }
+    let body = (client.codec().encode_error)(&failure, request_id);
     let mut out = Vec::with_capacity(body.len() + 32);
     let event = match client {
         Dialect::AnthropicMessages => "error",
@@ -152,7 +156,7 @@ pub(super) fn error(client: Dialect, error: &Error, request_id: &str) -> Respons
     failure.code = match error.code {
         Code::UnknownModel => Some("model_not_found".to_owned()),
         Code::Unauthorized => Some("invalid_api_key".to_owned()),
-        _ => None,
+        code => Some(code.to_string()),
     };
     refusal(client, &Refusal::new(error.code, failure), request_id)
 }

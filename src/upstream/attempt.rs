@@ -12,7 +12,7 @@ use super::job::Job;
 use super::preamble::Held;
 use super::refusal::{Refusal, broken, retry_after, scrub, unreachable};
 use crate::chat::{ChatResponse, Failure, FailureKind, Loss, Usage};
-use crate::dialect::transcode::{Rendered, Transcoder, render};
+use crate::dialect::transcode::{Rendered, Transcoder, Unrendered, render};
 use crate::dialect::{Progress, ReplyMap, ReplyStream};
 use crate::error::Code;
 use crate::route::Target;
@@ -64,10 +64,14 @@ impl Job {
                 let ours = self.reply_map();
                 (body.into(), Some(ReplyMap { model: ours.model, id: ours.id, input_estimate: ours.input_estimate, ..reply }))
             }
-            Err(error) => {
+            Err(unrendered) => {
+                let (code, error) = match unrendered {
+                    Unrendered::Unreadable(error) => (Code::BadRequest, error),
+                    Unrendered::Unsayable(error) => (Code::Unsupported, error),
+                };
                 let mut failure = Failure::new(FailureKind::InvalidRequest, error.to_string());
                 failure.param = (!error.path.is_empty()).then(|| error.path.into_owned());
-                return Attempted::Unsayable(Refusal::new(Code::Unsupported, failure));
+                return Attempted::Unsayable(Refusal::new(code, failure));
             }
         };
         let request = match self.request(target, key, endpoint.dialect.endpoint(), body) {
@@ -156,7 +160,8 @@ impl Job {
         if failure.status < 400 {
             failure.status = 502;
         }
-        let code = if failure.kind == FailureKind::RateLimit { Code::UpstreamLimited } else { Code::UpstreamNonsense };
+        let other = if failure.kind == FailureKind::RateLimit { Code::UpstreamLimited } else { Code::UpstreamNonsense };
+        let code = failure.own_code().unwrap_or(other);
         Refusal { code, failure, headers, body: None }
     }
 

@@ -54,23 +54,27 @@ impl Relay {
             return self.too_long();
         }
         let out = self.reply.push(chunk);
-        if self.reply.progress().failure.is_some() {
-            self.close(Ending::Failed, Some(Code::UpstreamFailed));
+        if let Some(failure) = &self.reply.progress().failure {
+            let code = failure.own_code().unwrap_or(Code::UpstreamFailed);
+            self.close(Ending::Failed, Some(code));
         }
         out
     }
 
     fn finish(&mut self) -> Bytes {
         let out = self.reply.end();
-        match self.reply.progress().failure {
-            Some(_) => self.close(Ending::Failed, Some(Code::UpstreamBroken)),
+        match &self.reply.progress().failure {
+            Some(failure) => {
+                let code = failure.own_code().unwrap_or(Code::UpstreamFailed);
+                self.close(Ending::Failed, Some(code));
+            }
             None => self.close(Ending::Complete, None),
         }
         out
     }
 
-    fn fail(&mut self, code: Code, failure: &Failure) -> Bytes {
-        let out = self.reply.fail(failure);
+    fn fail(&mut self, code: Code, kind: FailureKind, message: &str) -> Bytes {
+        let out = self.reply.fail(&Failure::own(code, kind, message));
         self.close(Ending::Failed, Some(code));
         out
     }
@@ -80,7 +84,7 @@ impl Relay {
         if self.reply.progress().finished {
             return self.finish();
         }
-        self.fail(Code::UpstreamTimeout, &Failure::new(FailureKind::Timeout, "the answer took longer than retry.deadline_s"))
+        self.fail(Code::UpstreamTimeout, FailureKind::Timeout, "the answer took longer than retry.deadline_s")
     }
 
     fn close(&mut self, ending: Ending, code: Option<Code>) {
@@ -101,9 +105,7 @@ impl Relay {
                 Poll::Ready(Some(Ok(frame))) => frame.into_data().map(|chunk| self.take(chunk)).unwrap_or_default(),
                 Poll::Ready(None) => self.finish(),
                 Poll::Ready(Some(Err(_))) if self.reply.progress().finished => self.finish(),
-                Poll::Ready(Some(Err(_))) => {
-                    self.fail(Code::UpstreamBroken, &Failure::new(FailureKind::Server, "the provider's answer broke off"))
-                }
+                Poll::Ready(Some(Err(_))) => self.fail(Code::UpstreamBroken, FailureKind::Server, "the provider's answer broke off"),
                 Poll::Pending => match std::task::ready!(self.poll_silence(cx)) {
                     Some(out) => out,
                     None => continue,
@@ -143,7 +145,7 @@ impl Relay {
             self.finish()
         } else {
             let message = format!("the provider was silent for {} s", self.patience.idle.as_secs());
-            self.fail(Code::UpstreamTimeout, &Failure::new(FailureKind::Timeout, message))
+            self.fail(Code::UpstreamTimeout, FailureKind::Timeout, &message)
         }))
     }
 }

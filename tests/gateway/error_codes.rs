@@ -102,6 +102,15 @@ fn every_code_is_provoked_and_told_as_the_table_says() {
     }
 }
 
+#[test]
+fn a_body_that_breaks_its_dialects_rules_is_the_clients_mistake_and_not_the_targets_lack() {
+    let stage = Stage::new();
+    for (client, model) in [(Speaks::Anthropic, "a/m"), (Speaks::Chat, "messages/m")] {
+        let body = json!({"model": model, "max_tokens": 9, "messages": [{"role": "nobody", "content": "hi"}]}).to_string();
+        assert_told(Code::BadRequest, client, &stage.post(client, body.as_bytes()));
+    }
+}
+
 /// The classes of the error policy: what a code's number says about its exit and its status.
 #[test]
 fn a_codes_class_fixes_its_exit_and_status() {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::gateway::{Gateway, config};
+use crate::gateway::{Gateway, config, until};
 use crate::replies::{Block, Speaks, text, tool};
 use crate::upstream::{Act, Answer, Upstream};
 
@@ -120,7 +120,8 @@ fn a_death_after_content_is_an_error_and_never_a_polite_end() {
                 assert!(events.iter().any(|event| event.name == "content_block_delta"), "{what}: content came");
                 let last = events.last().unwrap();
                 assert_eq!((last.name.as_str(), &last.data["type"]), ("error", &json!("error")), "{what}: {}", reply.text());
-                assert!(last.data["error"]["message"].as_str().is_some_and(|message| !message.is_empty()), "{what}");
+                assert!(last.data["error"]["message"].as_str().is_some_and(|message| message.contains("AIMUX-E0505")), "{what}: {last:?}");
+                until("the log has the code", Duration::from_secs(5), || gateway.log().contains("code=AIMUX-E0505"));
                 assert!(!reply.text().contains("message_stop"), "{what}");
                 assert!(second.seen().is_empty(), "{what}: tried again after content");
             }

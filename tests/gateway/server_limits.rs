@@ -36,9 +36,9 @@ fn meet(limit: &str) {
         "connect_s" => slow_connection(),
         "first_byte_s" => given_up("first_byte_s: 1", true, |healthy| healthy.late(LONG)),
         "first_byte_whole_s" => given_up("first_byte_whole_s: 1", false, |healthy| healthy.late(LONG)),
-        "stream_idle_s" => broken_off("stream_idle_s: 1", |healthy| healthy.pause(5, LONG), "silent"),
+        "stream_idle_s" => broken_off("stream_idle_s: 1", |healthy| healthy.pause(5, LONG), ["silent", "AIMUX-E0504"]),
         "keep_alive_s" => keep_alive(),
-        "frame_mb" => broken_off("frame_mb: 1", |healthy| healthy.after(5, Act::Bytes(endless_line())), "longer than"),
+        "frame_mb" => broken_off("frame_mb: 1", |healthy| healthy.after(5, Act::Bytes(endless_line())), ["longer than", "AIMUX-E0506"]),
         "answer_mb" => large_answer(),
         "buffered_mb" => bodies_held(),
         "requests_in_flight" | "queue_wait_s" => queue(),
@@ -61,7 +61,7 @@ fn a_whole_request_has_a_deadline_however_busy_its_stream() {
         let reply = gateway.messages(&ask(is_stream));
         if is_stream {
             assert_eq!(reply.events().last().unwrap().name, "error", "{}", reply.text());
-            assert!(reply.text().contains("deadline_s") && !reply.text().contains("message_stop"), "{}", reply.text());
+            assert!(reply.text().contains("deadline_s (AIMUX-E0504)") && !reply.text().contains("message_stop"), "{}", reply.text());
         } else {
             assert_code(&reply, 504, "AIMUX-E0504");
         }
@@ -148,11 +148,12 @@ fn given_up(limits: &str, is_stream: bool, script: fn(Answer) -> Answer) {
     assert_code(&gateway(limits, script).messages(&ask(is_stream)), 504, "AIMUX-E0504");
 }
 
-fn broken_off(limits: &str, script: fn(Answer) -> Answer, word: &str) {
+fn broken_off(limits: &str, script: fn(Answer) -> Answer, words: [&str; 2]) {
     let gateway = gateway(limits, script);
     for reply in [gateway.messages(&ask(true)), gateway.chat(&ask(true))] {
         let last = reply.events().pop().unwrap();
-        assert!(last.data["error"]["message"].as_str().is_some_and(|message| message.contains(word)), "{}", reply.text());
+        let message = last.data["error"]["message"].as_str().unwrap_or_default();
+        assert!(words.iter().all(|word| message.contains(word)), "{}", reply.text());
         assert!(!reply.text().contains("message_stop") && !reply.text().contains("[DONE]"), "{}", reply.text());
     }
 }

@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 use super::response::{decode_response, read_stop_reason, read_usage, settle_stop, unique_id};
 use super::wire::{Raw, WireBlock, WireDelta, WireEvent, WireStart, parse_event, read};
-use crate::chat::{BlockStart, Delta, Event, Failure, FailureKind, Opaque, StopReason, Usage};
+use crate::chat::{BlockStart, Delta, Event, Failure, Opaque, StopReason, Usage};
 use crate::dialect::failure::{disguised_failure, read_failure};
 use crate::dialect::{Quirks, ReplyMap, StreamDecoder};
 use crate::wire::Text;
@@ -16,7 +16,7 @@ use crate::wire::sse::Frame;
 
 /// The failure of a stream that ends in the middle.
 pub(super) fn broken_off() -> Failure {
-    Failure::new(FailureKind::Server, "the provider's stream ended before the answer was complete")
+    Failure::broken_off("the provider's stream ended before the answer was complete")
 }
 
 /// The state of one stream from an upstream.
@@ -313,7 +313,7 @@ impl StreamDecoder for Decoder {
             }
             None if frame.event.as_ref() == b"ping" || self.has_finished => {}
             None if frame.event.as_ref() == b"error" => self.fail(read_failure(0, data), out),
-            None => self.fail(Failure::new(FailureKind::Server, "the provider sent an event that is no JSON object"), out),
+            None => self.fail(Failure::nonsense("the provider sent an event that is no JSON object"), out),
         }
     }
 

@@ -12,7 +12,7 @@ use super::response::{decode_response, read_usage, with_model};
 use super::stream_in::{broken_off, merge_usage};
 use super::stream_out::{Encoder, write_block_start, write_event, write_message_start};
 use super::wire::{WireDelta, WireEvent, WireStart, parse_event, read};
-use crate::chat::{BlockStart, Failure, FailureKind};
+use crate::chat::{BlockStart, Failure};
 use crate::dialect::failure::{disguised_failure, read_failure};
 use crate::dialect::names::answer_id;
 use crate::dialect::tap::Verdict;
@@ -84,7 +84,7 @@ impl Tap {
             let failure = if frame.event.as_ref() == b"error" {
                 read_failure(0, &frame.data)
             } else {
-                Failure::new(FailureKind::Server, "the provider sent an event that is no JSON object")
+                Failure::nonsense("the provider sent an event that is no JSON object")
             };
             return Verdict::Replace(self.broken(failure));
         };
@@ -277,7 +277,7 @@ impl ReplyStream for Tap {
                 Err(error) => {
                     is_identity = false;
                     if !self.is_over {
-                        let event = self.broken(Failure::new(FailureKind::Server, error.to_string()));
+                        let event = self.broken(Failure::nonsense(error));
                         frames.push(event.into());
                     }
                     break;

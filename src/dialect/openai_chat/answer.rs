@@ -359,7 +359,7 @@ impl Answer {
         if self.reason.is_some() {
             self.done(out);
         } else {
-            self.fail(Failure::new(FailureKind::Server, "the provider's answer broke off before its end"), out);
+            self.fail(Failure::broken_off("the provider's answer broke off before its end"), out);
         }
     }
 

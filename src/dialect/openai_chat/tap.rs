@@ -224,7 +224,7 @@ impl Tap {
                 Ok(None) => break,
                 Err(long) => {
                     if !self.is_over {
-                        let verdict = self.failed(Failure::new(FailureKind::Server, long.to_string()));
+                        let verdict = self.failed(Failure::nonsense(long));
                         verdict.write(&Bytes::new(), out);
                     }
                     break;
@@ -343,7 +343,7 @@ impl ReplyStream for Tap {
             self.is_over = true;
             out.extend_from_slice(b"data: [DONE]\n\n");
         } else {
-            let verdict = self.failed(Failure::new(FailureKind::Server, "the provider's answer broke off before its end"));
+            let verdict = self.failed(Failure::broken_off("the provider's answer broke off before its end"));
             verdict.write(&[], &mut out);
         }
         out.into()
