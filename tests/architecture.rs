@@ -89,6 +89,39 @@ fn nothing_outside_tests_panics_on_purpose() {
     report("errors are values", &faults);
 }
 
+/// The files of the asynchronous floors that may wait in the kernel, and why.
+const BLOCKING: &[(&str, &str)] = &[
+    ("server/control.rs", "the command line's half, and what happens once before the server runs"),
+    ("server/port_owner.rs", "only where the address cannot be bound"),
+    ("server/token.rs", "read before the server runs"),
+];
+
+#[test]
+fn what_serves_requests_never_waits_in_the_kernel() {
+    let words = [
+        "std::fs",
+        "fs::read",
+        "File::open",
+        "std::net::TcpStream",
+        "UnixStream::connect",
+        "thread::sleep",
+        "block_on(",
+        "to_socket_addrs",
+        "Command::new",
+    ];
+    let is_async = |name: &str| ["server/", "upstream/", "demo/"].iter().any(|floor| name.starts_with(floor));
+    let sources = all_sources();
+    let watched = sources.iter().filter(|source| is_async(&source.name) && !source.name.contains("tests"));
+    let faults: Vec<String> = watched
+        .filter(|source| BLOCKING.iter().all(|(name, _)| *name != source.name))
+        .flat_map(|source| word_faults(source, &words))
+        .collect();
+    report("no blocking call on the runtime (`spawn_blocking`, or before the server runs)", &faults);
+    for (name, reason) in BLOCKING {
+        assert!(sources.iter().any(|source| source.name == *name) && !reason.is_empty(), "{name} is gone from the source");
+    }
+}
+
 #[test]
 fn every_relaxed_lint_has_a_reason() {
     let faults: Vec<String> = all_sources().iter().flat_map(Source::relaxations_without_reason).collect();

@@ -29,6 +29,7 @@ mod replies;
 mod run;
 mod same_dialect;
 mod server_limits;
+mod stalls;
 mod tls;
 mod translated;
 mod upstream;
