@@ -107,6 +107,11 @@ impl Gateway {
         format!("http://127.0.0.1:{}", self.port)
     }
 
+    /// Its process.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// The folder that holds its config and state.
     pub(crate) fn home(&self) -> PathBuf {
         self.home.path().to_owned()

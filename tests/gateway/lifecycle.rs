@@ -87,6 +87,113 @@ fn a_stop_lets_running_streams_end() {
 }
 
 #[test]
+fn a_second_signal_does_not_wait_for_running_streams() {
+    use rustix::process::{Pid, Signal, kill_process};
+    for (second, code) in [(Signal::INT, 130), (Signal::TERM, 143)] {
+        let upstream = Upstream::start(|seen, _| {
+            Speaks::Anthropic.answer(seen, &[text("before the stop, and long after it")]).pause(4, Duration::from_secs(20))
+        });
+        let mut gateway = Gateway::before(Speaks::Anthropic, &upstream);
+        let body = json!({"model": "claude-x", "max_tokens": 9, "stream": true, "messages": []}).to_string();
+        let mut reply = gateway.send("POST", "/v1/messages", body.as_bytes());
+        assert!(reply.piece().is_some());
+        let pid = Pid::from_raw(i32::try_from(gateway.pid()).unwrap()).unwrap();
+        kill_process(pid, Signal::INT).unwrap();
+        until("it drains", Duration::from_secs(5), || gateway.log().contains("draining"));
+        kill_process(pid, second).unwrap();
+        assert_eq!(gateway.wait(Duration::from_secs(3)).code(), Some(code));
+    }
+}
+
+#[test]
+fn the_address_may_be_ipv6_and_its_port_any() {
+    let home = tempfile::tempdir().unwrap();
+    std::fs::write(home.path().join("aimux.yaml"), "version: 1\nproviders: { ollama: {} }\n").unwrap();
+    let mut server = Started::serve(home.path(), &["--config", "aimux.yaml", "--listen", "[::1]:0"]);
+    let line = server.line();
+    let address = line.trim().strip_prefix("aimux is ready on http://").unwrap_or_else(|| panic!("{line}")).to_owned();
+    assert!(address.starts_with("[::1]:") && !address.ends_with(":0"), "{address}");
+    let mut stream = std::net::TcpStream::connect(&address).unwrap();
+    std::io::Write::write_all(&mut stream, format!("GET /livez HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n").as_bytes())
+        .unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+}
+
+#[test]
+fn a_second_server_is_told_of_the_first() {
+    let home = tempfile::tempdir().unwrap();
+    std::fs::write(home.path().join("aimux.yaml"), "version: 1\nproviders: { ollama: {} }\n").unwrap();
+    let mut server = Started::serve(home.path(), &["--config", "aimux.yaml", "--listen", "127.0.0.1:0"]);
+    let address = server.line().trim().rsplit('/').next().unwrap().to_owned();
+    for listen in [address.as_str(), "127.0.0.1:0"] {
+        let mut command = aimux(home.path());
+        command.current_dir(home.path()).args(["serve", "--config", "aimux.yaml", "--listen", listen]);
+        let output = command.stdin(Stdio::null()).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(69), "{said}");
+        assert!(said.contains(&server.0.id().to_string()) && said.contains("AIMUX-E0105") && said.contains("= help: "), "{said}");
+    }
+}
+
+#[test]
+fn a_server_goes_on_when_nobody_reads_what_it_prints() {
+    let home = tempfile::tempdir().unwrap();
+    let mut server = Started::serve(home.path(), &["--demo", "--listen", "127.0.0.1:0"]);
+    let address = server.line().trim().rsplit('/').next().unwrap().to_owned();
+    drop(server.0.stdout.take());
+    until("it answers", Duration::from_secs(5), || std::net::TcpStream::connect(&address).is_ok());
+    assert!(server.0.try_wait().unwrap().is_none(), "it has ended");
+}
+
+#[test]
+fn the_log_is_a_json_object_a_line_where_that_is_asked_for() {
+    let home = tempfile::tempdir().unwrap();
+    let path = home.path().join("log");
+    let mut command = aimux(home.path());
+    command.args(["serve", "--demo", "--listen", "127.0.0.1:0"]).env("AIMUX_LOG_FORMAT", "json").stdout(Stdio::piped());
+    let mut server = Started(command.stderr(std::fs::File::create(&path).unwrap()).spawn().unwrap());
+    let port = server.line().trim().rsplit(':').next().unwrap().parse().unwrap();
+    assert_eq!(crate::http::send(port, "POST", "/v1/messages", &[], b"{}").whole().status, 401);
+    let lines = || std::fs::read_to_string(&path).unwrap();
+    until("the request is logged", Duration::from_secs(5), || lines().contains("401"));
+    for line in lines().lines() {
+        let event: serde_json::Value = serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
+        assert!(event["timestamp"].is_string() && event["level"].is_string(), "{line}");
+    }
+}
+
+/// A server that is killed when dropped.
+struct Started(std::process::Child);
+
+impl Started {
+    fn serve(home: &std::path::Path, args: &[&str]) -> Self {
+        let mut command = aimux(home);
+        command.current_dir(home).arg("serve").args(args).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
+        Self(command.spawn().unwrap())
+    }
+
+    /// The first line that it prints.
+    fn line(&mut self) -> String {
+        let mut line = Vec::new();
+        let out = self.0.stdout.as_mut().unwrap();
+        let mut byte = [0];
+        while out.read(&mut byte).unwrap() == 1 && byte[0] != b'\n' {
+            line.push(byte[0]);
+        }
+        String::from_utf8(line).unwrap()
+    }
+}
+
+impl Drop for Started {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
 fn an_idle_server_stops_at_once() {
     let upstream = Upstream::start(|seen, _| Speaks::Chat.answer(seen, &[text("fine")]));
     let mut gateway = Gateway::before(Speaks::Chat, &upstream);

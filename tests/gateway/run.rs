@@ -204,6 +204,19 @@ fn a_signal_to_the_command_alone_reaches_the_client() {
     assert_eq!(child.wait().unwrap().code(), Some(7));
 }
 
+/// As Claude Code does it when its user presses Ctrl-Z: it stops its whole group, and the shell's `fg` continues that.
+#[test]
+fn a_client_that_is_suspended_comes_back() {
+    let upstream = upstream();
+    let home = Home::new(&plain(&upstream)).claude("kill -TSTP 0; exit 9");
+    let mut child = home.aimux(&["run", "claude"]).process_group(0).spawn().unwrap();
+    let stat = format!("/proc/{}/stat", child.id());
+    let is_stopped = || fs::read_to_string(&stat).is_ok_and(|stat| stat.rsplit(") ").next().unwrap().starts_with('T'));
+    until("the shell would have its terminal back", Duration::from_secs(20), is_stopped);
+    rustix::process::kill_process_group(rustix::process::Pid::from_child(&child), rustix::process::Signal::CONT).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(9));
+}
+
 #[test]
 fn ten_at_once_share_one_server() {
     let upstream = upstream();
