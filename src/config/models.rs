@@ -8,7 +8,7 @@ use super::near::nearest;
 use super::providers::Provider;
 use super::reader::{Reader, Text, join};
 use super::tree::{Node, Value};
-use crate::provider::models::{model, models_of};
+use crate::provider::models::{model, models_of, own_id};
 use crate::provider::preset;
 use crate::route::glob::Glob;
 use crate::route::table::{ModelEntry, TargetRef};
@@ -162,7 +162,7 @@ fn known(reader: &mut Reader<'_>, text: &Text, path: &str, provider: &Provider, 
         )
     } else {
         let catalogued = !provider.catalog.is_empty() && models_of(provider.catalog).next().is_some();
-        if !catalogued || model(provider.catalog, name).is_some() {
+        if !catalogued || model(provider.catalog, name).is_some() || own_id(provider.catalog, name).is_some() {
             return;
         }
         let near = nearest(name, models_of(provider.catalog).map(|model| model.id));

@@ -435,6 +435,12 @@ fn warnings_become_notes() {
 }
 
 #[test]
+fn a_model_may_be_named_in_the_manner_of_hugging_face() {
+    let text = "version: 1\nproviders: { zai: {} }\nmodels: { m: \"zai/hf:zai-org/GLM-5.2\" }";
+    assert_eq!(ready_of(text, &[("ZAI_API_KEY", "k")]).unwrap().notes, Vec::<String>::new());
+}
+
+#[test]
 fn names_of_entries_are_followed_to_their_targets() {
     let text = with("models: { main: [p/a, p/b], \"c*\": [small, main], small: p/s }");
     let (checked, report) = examine("c", text.as_bytes(), &Options::default(), &environment(&[]), &no_keys());

@@ -383,6 +383,17 @@ pub fn models_of(provider: &str) -> impl Iterator<Item = &'static Model> + use<>
     MODELS.get(start..end).unwrap_or_default().iter()
 }
 
+/// What begins a model's name in the manner of Hugging Face, `hf:zai-org/GLM-5.2` say, which Synthetic uses.
+pub const HUB: &str = "hf:";
+
+/// A provider's own id of a model that is named in the manner of Hugging Face, or the other way round; `None` for all else.
+#[must_use]
+pub fn own_id(provider: &str, id: &str) -> Option<&'static str> {
+    let last = |id: &str| id.rsplit('/').next().unwrap_or_default().to_ascii_lowercase();
+    let is_same = |own: &&'static str| own.starts_with(HUB) != id.starts_with(HUB) && last(own) == last(id);
+    models_of(provider).map(|model| model.id).find(is_same)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::table::{Endpoint, ModelEntry, Provider, Table};
 use crate::dialect::{Dialect, Upstream};
-use crate::provider::models::{Model, model, models_of};
+use crate::provider::models::{self, Model, model, models_of};
 
 /// A provider, its dialect and a model: somewhere to send to.
 #[derive(Debug, Clone)]
@@ -123,7 +123,7 @@ fn direct(table: &Table, name: &str, client: Dialect) -> Option<Plan> {
 /// The first provider only: the next one may be another account, whose money nobody has offered for this name.
 fn bare(table: &Table, id: &str, client: Dialect) -> Option<Plan> {
     let exact = table.providers.iter().find(|provider| serves(provider, id));
-    let is_foreign = |provider: &&Arc<Provider>| id.starts_with(HUB) && own_id(provider, id) != id;
+    let is_foreign = |provider: &&Arc<Provider>| id.starts_with(models::HUB) && own_id(provider, id) != id;
     let provider = exact.or_else(|| table.providers.iter().find(is_foreign))?;
     Some(Plan { targets: vec![target(provider, id, client)?], route: DIRECT.to_owned() })
 }
@@ -132,17 +132,9 @@ fn serves(provider: &Provider, id: &str) -> bool {
     if provider.models.is_empty() { model(provider.catalog, id).is_some() } else { provider.models.iter().any(|served| served == id) }
 }
 
-/// What begins a model's name in the manner of Hugging Face, `hf:zai-org/GLM-5.2` say, which Synthetic uses.
-const HUB: &str = "hf:";
-
-/// The provider's own id of a model that another provider names in the manner of Hugging Face, or the other way round.
+/// The provider's own id of a model that another one names otherwise.
 fn own_id<'a>(provider: &Provider, id: &'a str) -> &'a str {
-    if serves(provider, id) || !provider.models.is_empty() {
-        return id;
-    }
-    let last = |id: &'a str| id.rsplit('/').next().unwrap_or_default();
-    let is_same = |own: &'static str| own.starts_with(HUB) != id.starts_with(HUB) && last(own).eq_ignore_ascii_case(last(id));
-    models_of(provider.catalog).map(|model| model.id).find(|own| is_same(own)).unwrap_or(id)
+    if serves(provider, id) || !provider.models.is_empty() { id } else { models::own_id(provider.catalog, id).unwrap_or(id) }
 }
 
 fn target(provider: &Arc<Provider>, id: &str, client: Dialect) -> Option<Target> {
