@@ -53,6 +53,11 @@ pub(crate) const CHAT_STREAMS: &[&str] = &[
         "data: {\"id\":\"c1\",\"choices\":[{\"index\":0,\"delta\":{\"content\":\"ink>b\",\"reasoning\":\"r\",\"reasoning_details\":[{\"type\":\"reasoning.text\",\"text\":\"r\",\"signature\":\"s\"}]}}]}\n\n",
         "data: {\"error\":{\"message\":\"rate limited\",\"type\":\"rate_limit_error\",\"code\":429}}\n\n",
     ),
+    concat!(
+        "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"I read.\\n<tool_call>{\\\"name\\\":\\\"read\\\",\\\"argu\"}}]}\n\n",
+        "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"ments\\\":{\\\"n\\\":1}}</tool_call>\\n<function=read><parameter=n>\\n2</para\"}}]}\n\n",
+        "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"meter></function>\\n</tool_call>\"},\"finish_reason\":\"stop\"}]}\n\n",
+    ),
     "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"x\"},\"finish_reason\":\"length\"}],\"usage\":{\"prompt_tokens\":1,\"completion_tokens\":1}}\n\ndata: [DONE]\n\n",
 ];
 

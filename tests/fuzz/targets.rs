@@ -2,7 +2,7 @@
 
 use aimux::chat::{BlockStart, ChatResponse, Delta, Event};
 use aimux::config::{self, Environment, Options, Strict};
-use aimux::dialect::{Dialect, Quirks, ReplyMap, Upstream, transcode};
+use aimux::dialect::{Dialect, Quirks, ReplyMap, TextTool, Upstream, transcode};
 use aimux::wire::peek::{PeekError, peek};
 use aimux::wire::splice::splice;
 use aimux::wire::sse::Splitter;
@@ -139,7 +139,8 @@ fn stream(from: Dialect, input: &[u8]) {
 }
 
 fn decode(from: Dialect, input: &[u8]) -> Vec<Event> {
-    let mut decoder = (from.codec().stream_decoder)(&ReplyMap::default(), &quirks(from));
+    let tools = vec![TextTool { name: "read".to_owned(), typed: vec!["n".to_owned()] }];
+    let mut decoder = (from.codec().stream_decoder)(&ReplyMap { text_tools: tools, ..ReplyMap::default() }, &quirks(from));
     let mut splitter = Splitter::new(1 << 20);
     let mut events = Vec::new();
     splitter.push(input);
