@@ -150,6 +150,13 @@ fn no_signature_is_invented_and_a_foreign_one_never_reaches_claude() {
     let (body, _) = sent("anthropic", Speaks::Anthropic, Speaks::Anthropic, &loop_of(Speaks::Anthropic, &answer));
     let kinds: Vec<&str> = body["messages"][1]["content"].as_array().unwrap().iter().map(|block| block["type"].as_str().unwrap()).collect();
     assert_eq!(kinds, ["text", "tool_use"], "{body}");
+    // What another family signed stays away too, through a Chat client.
+    let signed = anthropic_body(&[thinking("hm"), text("so"), tool("a", "run", json!({}))]).to_string();
+    let upstream = Upstream::start(move |_, _| Answer::json(200, signed.clone()));
+    let answer = gateway_for("zai", Speaks::Anthropic, &upstream).chat(&ask(Speaks::Chat, false)).json();
+    assert!(answer["choices"][0]["message"]["reasoning_details"][0]["data"].as_str().unwrap().starts_with("aimux1.zai."), "{answer}");
+    let (body, losses) = sent("anthropic", Speaks::Chat, Speaks::Anthropic, &loop_of(Speaks::Chat, &answer));
+    assert!(!body.to_string().contains("\"thinking\"") && losses.contains("thinking;dropped"), "{body} {losses}");
     // A Chat client's own reasoning has no signature at all: it is left out as well, never sent with an empty one.
     let (body, losses) =
         sent("anthropic", Speaks::Chat, Speaks::Anthropic, &loop_of(Speaks::Chat, &thought(&json!({"reasoning_content": "hm"}))));
@@ -241,4 +248,10 @@ fn thinking_at_claude_excludes_a_forced_tool_and_a_sampler_and_fits_into_the_out
             assert!(losses.contains(lost), "{lost}: {losses}");
         }
     }
+    // Without a limit of the client's the budget yields.
+    let mut body = ask(Speaks::Chat, false);
+    body.as_object_mut().unwrap().remove("max_tokens");
+    body["reasoning_effort"] = "xhigh".into();
+    let (body, _) = sent("anthropic", Speaks::Chat, Speaks::Anthropic, &body);
+    assert!(body["thinking"]["budget_tokens"].as_u64().unwrap() < body["max_tokens"].as_u64().unwrap(), "{body}");
 }
