@@ -137,6 +137,7 @@ impl Control {
             failed(error).hint("the path of a socket has about 100 bytes at most: set XDG_RUNTIME_DIR to a short one if this is longer")
         })?;
         fs::set_permissions(path, fs::Permissions::from_mode(0o600)).map_err(failed)?;
+        fs::write(path.with_extension("pid"), format!("{}\n", std::process::id())).map_err(failed)?;
         Ok(Self { listener, path: path.to_owned(), _lock: lock })
     }
 
@@ -161,6 +162,7 @@ impl Drop for Control {
     fn drop(&mut self) {
         // A file that is gone already is as good.
         let _ = fs::remove_file(&self.path);
+        let _ = fs::remove_file(self.path.with_extension("pid"));
     }
 }
 

@@ -259,12 +259,42 @@ fn the_server_is_detached_and_stops_when_told() {
     let session = about.rsplit(") ").next().unwrap().split(' ').nth(3).unwrap().to_owned();
     assert_eq!(session, pid.to_string(), "it leads a session of its own");
     assert_eq!(fs::read_link(format!("/proc/{pid}/cwd")).unwrap(), Path::new("/"));
+    let socket = PathBuf::from(status["socket"].as_str().unwrap());
+    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!((mode(&socket), mode(socket.parent().unwrap())), (0o600, 0o700));
+    assert_eq!(fs::read_to_string(socket.with_extension("pid")).unwrap().trim(), pid.to_string());
     let port = status["url"].as_str().unwrap().rsplit(':').next().unwrap().parse().unwrap();
     assert_eq!(http::send(port, "GET", "/livez", &[], b"").whole().status, 200);
     let stopped = home.aimux(&["stop"]).output().unwrap();
     assert!(stopped.status.success() && String::from_utf8_lossy(&stopped.stdout).starts_with("stopped the server on http://"));
+    assert!(!socket.exists() && !socket.with_extension("pid").exists());
     assert_eq!(home.aimux(&["status"]).output().unwrap().status.code(), Some(3));
     assert!(home.aimux(&["stop"]).output().unwrap().status.success(), "stopping twice is no error");
+}
+
+#[test]
+fn a_runtime_folder_that_others_may_write_in_is_not_trusted() {
+    let upstream = upstream();
+    let home = Home::new(&plain(&upstream)).claude("exit 0");
+    let runtime = home.path().join("runtime");
+    fs::create_dir_all(runtime.join("aimux")).unwrap();
+    fs::set_permissions(runtime.join("aimux"), fs::Permissions::from_mode(0o777)).unwrap();
+    let output = home.aimux(&["run", "claude"]).env("XDG_RUNTIME_DIR", &runtime).output().unwrap();
+    assert_eq!(output.status.code(), Some(77), "{}", stderr(&output));
+    assert!(stderr(&output).contains("may be written by others"), "{}", stderr(&output));
+}
+
+#[test]
+fn what_a_killed_command_left_behind_is_swept() {
+    let upstream = upstream();
+    let home = Home::new(&plain(&upstream)).claude("exit 0");
+    assert!(home.run(&[]).status.success());
+    let runtime = PathBuf::from(home.status("aimux.yaml")["socket"].as_str().unwrap()).parent().unwrap().to_owned();
+    // No process has the highest number that a pid can be.
+    let left = runtime.join(format!("claude-{}.json", i32::MAX));
+    fs::write(&left, "{}").unwrap();
+    assert!(home.run(&[]).status.success());
+    assert!(!left.exists(), "it holds a token");
 }
 
 #[test]
