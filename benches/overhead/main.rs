@@ -2,9 +2,11 @@
 //!
 //! `cargo bench --bench overhead` starts, each as a process of its own: an upstream that answers at once, a bare
 //! pass-through, and aimux with two providers of either dialect. Each is sent the same requests over the same number of
-//! connections; CPU time is read from the kernel's per-thread accounts (`/proc/PID/task/*/schedstat`). Linux only.
+//! connections; CPU time is read from the kernel's per-thread accounts (`/proc/PID/task/*/schedstat`). Then come readiness,
+//! the first token and memory. About a minute, loopback only, Linux only. Start with `main`.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, reason = "a program that measures and prints")]
 
+mod figures;
 mod parts;
 
 use std::io::{BufRead, BufReader, Write};
@@ -84,21 +86,25 @@ async fn connect(address: &str) -> hyper::client::conn::http1::SendRequest<Full<
     sender
 }
 
+fn post(address: &str, body: Bytes) -> Request<Full<Bytes>> {
+    Request::post("/v1/messages")
+        .header("host", address)
+        .header("content-type", "application/json")
+        .header("anthropic-version", "2023-06-01")
+        .header("authorization", "Bearer bench-token-0123456789")
+        .body(Full::new(body))
+        .expect("a request")
+}
+
 /// Sends `count` requests over all connections; gives the latencies to the first body byte, sorted.
-async fn load(address: &str, body: &Bytes, count: usize) -> Vec<Duration> {
-    let workers = (0..CONNECTIONS).map(|_| {
+async fn load(address: &str, body: &Bytes, count: usize, connections: usize) -> Vec<Duration> {
+    let workers = (0..connections).map(|_| {
         let (address, body) = (address.to_owned(), body.clone());
         tokio::spawn(async move {
             let mut sender = connect(&address).await;
-            let mut waits = Vec::with_capacity(count / CONNECTIONS);
-            for _ in 0..count / CONNECTIONS {
-                let request = Request::post("/v1/messages")
-                    .header("host", address.as_str())
-                    .header("content-type", "application/json")
-                    .header("anthropic-version", "2023-06-01")
-                    .header("authorization", "Bearer bench-token-0123456789")
-                    .body(Full::new(body.clone()))
-                    .expect("a request");
+            let mut waits = Vec::with_capacity(count / connections);
+            for _ in 0..count / connections {
+                let request = post(&address, body.clone());
                 let sent = Instant::now();
                 sender.ready().await.expect("open");
                 let mut answer = sender.send_request(request).await.expect("an answer");
@@ -127,17 +133,24 @@ struct Measured {
 }
 
 async fn measure(server: &Listening, body: &Bytes) -> Measured {
-    load(&server.address, body, REQUESTS / 10).await;
+    load(&server.address, body, REQUESTS / 10, CONNECTIONS).await;
     let before = cpu_ns(server.child.id());
-    let waits = load(&server.address, body, REQUESTS).await;
+    let waits = load(&server.address, body, REQUESTS, CONNECTIONS).await;
     let used = cpu_ns(server.child.id()) - before;
     Measured { cpu_ms: used as f64 / 1e6 / REQUESTS as f64, median_ms: waits[waits.len() / 2].as_secs_f64() * 1e3 }
 }
 
-/// The median of the rounds, by CPU.
-fn median(mut rounds: Vec<Measured>) -> Measured {
-    rounds.sort_by(|a, b| a.cpu_ms.total_cmp(&b.cpu_ms));
-    rounds.swap_remove(rounds.len() / 2)
+/// The one in the middle, by `key`.
+fn median<T>(mut all: Vec<T>, key: impl Fn(&T) -> f64) -> T {
+    all.sort_by(|a, b| key(a).total_cmp(&key(b)));
+    all.swap_remove(all.len() / 2)
+}
+
+/// As many open files as the system lets us have: each of many streams takes two in aimux.
+fn raise_open_files() {
+    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile);
+    let raised = rustix::process::Rlimit { current: limit.maximum, ..limit };
+    rustix::process::setrlimit(rustix::process::Resource::Nofile, raised).expect("up to the hard limit");
 }
 
 fn main() {
@@ -148,11 +161,11 @@ fn main() {
         Some("passthrough") => return runtime.block_on(parts::passthrough(args.next().expect("an upstream"))),
         _ => {}
     }
+    raise_open_files();
     let folder = tempfile::tempdir().expect("a folder");
     let upstream = start_part("upstream", &[]);
     let bare = start_part("passthrough", &[&upstream.address]);
     let aimux = start_aimux(&upstream.address, folder.path());
-    println!("aimux at rest: {:.1} MiB", rss_mib(aimux.child.id()));
     println!("{:<10} {:<24} {:>10} {:>8} {:>12}", "request", "path", "CPU ms", "ratio", "first ms p50");
     for (name, padding, stream) in [("small", 700, false), ("130 KB", 130_000, false), ("stream", 700, true)] {
         let mut results: [Vec<Measured>; 3] = Default::default();
@@ -162,11 +175,16 @@ fn main() {
                 result.push(runtime.block_on(measure(server, &parts::request(model, padding, stream))));
             }
         }
-        let results = results.map(median);
+        let results = results.map(|rounds| median(rounds, |round| round.cpu_ms));
         for (path, result) in ["bare pass-through", "aimux, same dialect", "aimux, Anthropic to Chat"].iter().zip(&results) {
             println!("{name:<10} {path:<24} {:>10.4} {:>8.2} {:>12.3}", result.cpu_ms, result.cpu_ms / results[0].cpu_ms, result.median_ms);
         }
         std::io::stdout().flush().expect("printed");
     }
-    println!("aimux after all of it: {:.1} MiB", rss_mib(aimux.child.id()));
+    println!();
+    runtime.block_on(figures::first_token(&upstream, &bare, &aimux));
+    figures::ready(&upstream.address, folder.path());
+    // Fresh ones: memory that another figure took is not this one's.
+    runtime.block_on(figures::bodies(&start_aimux(&upstream.address, folder.path())));
+    runtime.block_on(figures::streams(&start_aimux(&upstream.address, folder.path())));
 }

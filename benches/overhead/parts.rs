@@ -59,7 +59,12 @@ fn chat_stream() -> Bytes {
 }
 
 /// The frames of a stream, each of which becomes a write of its own, as a provider's would.
-struct Frames(Vec<Bytes>);
+struct Frames {
+    /// The last comes first.
+    left: Vec<Bytes>,
+    /// It stays open when so many are left.
+    held_at: Option<usize>,
+}
 
 impl hyper::body::Body for Frames {
     type Data = Bytes;
@@ -69,7 +74,11 @@ impl hyper::body::Body for Frames {
         mut self: std::pin::Pin<&mut Self>,
         _: &mut std::task::Context<'_>,
     ) -> std::task::Poll<Option<Result<hyper::body::Frame<Bytes>, Infallible>>> {
-        std::task::Poll::Ready(self.0.pop().map(|frame| Ok(hyper::body::Frame::data(frame))))
+        if self.held_at == Some(self.left.len()) {
+            // Nothing will wake this; the client's leaving ends it.
+            return std::task::Poll::Pending;
+        }
+        std::task::Poll::Ready(self.left.pop().map(|frame| Ok(hyper::body::Frame::data(frame))))
     }
 }
 
@@ -99,9 +108,11 @@ pub(crate) async fn upstream() {
             let is_anthropic = request.uri().path().ends_with("/messages");
             let body = request.into_body().collect().await.expect("a body").to_bytes();
             let is_stream = memchr::memmem::find(&body, b"\"stream\":true").is_some();
+            let held = |frames: &[Bytes]| memchr::memmem::find(&body, b"held\"").map(|_| frames.len() - 5);
+            let streamed = |left: Vec<Bytes>| boxed(Frames { held_at: held(&left), left });
             let (body, kind) = match (is_stream, is_anthropic) {
-                (true, true) => (boxed(Frames(anthropic)), "text/event-stream"),
-                (true, false) => (boxed(Frames(chat)), "text/event-stream"),
+                (true, true) => (streamed(anthropic), "text/event-stream"),
+                (true, false) => (streamed(chat), "text/event-stream"),
                 (false, true) => (boxed(Full::from("{\"id\":\"msg_1\",\"type\":\"message\",\"role\":\"assistant\",\"model\":\"m\",\"content\":[{\"type\":\"text\",\"text\":\"Hello there.\"}],\"stop_reason\":\"end_turn\",\"stop_sequence\":null,\"usage\":{\"input_tokens\":10,\"output_tokens\":3}}")), "application/json"),
                 (false, false) => (boxed(Full::from("{\"id\":\"c\",\"object\":\"chat.completion\",\"created\":1,\"model\":\"m\",\"choices\":[{\"index\":0,\"message\":{\"role\":\"assistant\",\"content\":\"Hello there.\"},\"finish_reason\":\"stop\"}],\"usage\":{\"prompt_tokens\":10,\"completion_tokens\":3,\"total_tokens\":13}}")), "application/json"),
             };
