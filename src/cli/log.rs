@@ -3,8 +3,10 @@
 use std::fmt::{self, Write};
 
 use clap::ValueEnum;
-use tracing_subscriber::field::MakeExt;
-use tracing_subscriber::fmt::format::{Writer, debug_fn};
+use tracing::field::{Field, Visit};
+use tracing_subscriber::field::RecordFields;
+use tracing_subscriber::fmt::FormatFields;
+use tracing_subscriber::fmt::format::Writer;
 
 use crate::config::Environment;
 use crate::error::{Code, Error};
@@ -33,24 +35,59 @@ pub(crate) fn start(filter: Option<&str>, format: Option<LogFormat>, environment
         .map_err(|error| Error::new(Code::Usage, format!("the log filter {filter:?} is not one: {error}")))?;
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     match format {
-        // The usual formatter of fields thinks in colours, which costs each request a tenth of its time, and lets a
-        // client's words end the line.
-        LogFormat::Text => {
-            let fields = debug_fn(|writer, field, value| write_field(writer, field.name(), value)).delimited(" ");
-            builder.with_ansi(false).fmt_fields(fields).init();
-        }
+        LogFormat::Text => builder.with_ansi(false).fmt_fields(PlainFields).init(),
         LogFormat::Json => builder.json().flatten_event(true).init(),
     }
     Ok(())
 }
 
-/// Writes one field, `name=value`; the message goes without its name.
-fn write_field(writer: &mut Writer<'_>, name: &str, value: &dyn fmt::Debug) -> fmt::Result {
-    if name != "message" {
-        writer.write_str(name)?;
-        writer.write_char('=')?;
+/// Writes fields as `name=value`, the message without its name. The usual writer thinks in colours, which costs each
+/// request a tenth of its time, and lets a client's words end the line.
+struct PlainFields;
+
+impl<'w> FormatFields<'w> for PlainFields {
+    fn format_fields<R: RecordFields>(&self, writer: Writer<'w>, fields: R) -> fmt::Result {
+        let mut line = Line { writer, is_begun: false, outcome: Ok(()) };
+        fields.record(&mut line);
+        line.outcome
     }
-    write!(OneLine(writer), "{value:?}")
+}
+
+/// The fields of a line under way.
+struct Line<'w> {
+    writer: Writer<'w>,
+    is_begun: bool,
+    outcome: fmt::Result,
+}
+
+impl Line<'_> {
+    /// Writes one field, `value` its value.
+    fn field(&mut self, field: &Field, value: impl FnOnce(&mut Writer<'_>) -> fmt::Result) {
+        if self.outcome.is_ok() {
+            self.outcome = self.name(field.name()).and_then(|()| value(&mut self.writer));
+        }
+    }
+
+    fn name(&mut self, name: &str) -> fmt::Result {
+        if std::mem::replace(&mut self.is_begun, true) {
+            self.writer.write_char(' ')?;
+        }
+        if name == "message" {
+            return Ok(());
+        }
+        self.writer.write_str(name)?;
+        self.writer.write_char('=')
+    }
+}
+
+impl Visit for Line<'_> {
+    fn record_u64(&mut self, field: &Field, value: u64) {
+        self.field(field, |writer| write!(writer, "{value}"));
+    }
+
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        self.field(field, |writer| write!(OneLine(writer), "{value:?}"));
+    }
 }
 
 /// Escapes what would end the line or steer a terminal.
