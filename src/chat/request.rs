@@ -107,11 +107,21 @@ pub struct Block<'a> {
     pub kind: BlockKind<'a>,
     /// Anthropic's `cache_control`, verbatim.
     pub cache: Option<&'a RawValue>,
+    /// Anthropic's `citations`, verbatim: what a text cites, or whether a document may be cited.
+    pub citations: Option<&'a RawValue>,
+}
+
+impl Block<'_> {
+    /// Whether it, or what is in it, cites or may be cited.
+    pub(crate) fn has_citations(&self) -> bool {
+        let own = self.citations.is_some_and(|raw| raw.get() != "[]" && (raw.get().starts_with('[') || raw.get().contains("true")));
+        own || matches!(&self.kind, BlockKind::ToolResult(result) if result.content.iter().any(Block::has_citations))
+    }
 }
 
 impl<'a> From<BlockKind<'a>> for Block<'a> {
     fn from(kind: BlockKind<'a>) -> Self {
-        Self { kind, cache: None }
+        Self { kind, cache: None, citations: None }
     }
 }
 
@@ -170,6 +180,8 @@ pub struct Document<'a> {
     pub source: Source<'a>,
     /// File name or title.
     pub title: Option<Text<'a>>,
+    /// What the model is told about it.
+    pub context: Option<Text<'a>>,
 }
 
 /// A call of a tool.

@@ -149,6 +149,13 @@ pub struct TextTool {
 }
 
 impl ReplyMap {
+    /// All declared tool names, in the upstream's words.
+    #[must_use]
+    pub fn upstream_tools(&self) -> Vec<String> {
+        let short = |name: &String| self.names.iter().find(|(_, original)| original == name).map_or(name, |(short, _)| short).clone();
+        self.tools.iter().map(short).chain(self.schema_tool.clone()).collect()
+    }
+
     /// The client's own name of a tool.
     #[must_use]
     pub fn original_name<'a>(&'a self, name: &'a str) -> &'a str {

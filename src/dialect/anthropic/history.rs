@@ -90,6 +90,9 @@ pub(super) fn messages<'r>(turns: &'r [Turn<'r>], upstream: &Upstream<'_>, losse
 
 /// One block, or nothing where it says nothing or may not go back.
 fn piece<'r>(block: &'r Block<'r>, role: Role, quirks: &Quirks, losses: &mut Vec<Loss>) -> Option<Piece<'r>> {
+    if block.has_citations() {
+        lose(losses, Loss::dropped("messages[].content[].citations"));
+    }
     let kind = match &block.kind {
         BlockKind::Text(text) if text.is_blank() => return None,
         BlockKind::Text(text) if role == Role::System => {

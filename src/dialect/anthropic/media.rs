@@ -63,12 +63,13 @@ impl Writer<'_> {
     }
 
     fn document(&mut self, out: &mut Vec<u8>, document: &Document<'_>, cache: Option<&RawValue>) -> Result<(), TranslateError> {
+        let Document { source, title, context } = document;
         let is_known = self.upstream.quirks.documents;
         let mut object = Object::open(out);
-        match &document.source {
+        match source {
             Source::PlainText(text) if !is_known => {
-                let title = document.title.as_ref().map(|title| format!("[{}]\n", title.read())).unwrap_or_default();
-                object.str("type", "text").str("text", &format!("{title}{}", text.read()));
+                let before = |text: &Option<Text<'_>>| text.as_ref().map(|text| format!("[{}]\n", text.read())).unwrap_or_default();
+                object.str("type", "text").str("text", &format!("{}{}{}", before(title), before(context), text.read()));
                 self.mark(&mut object, cache);
                 object.close();
                 return Ok(());
@@ -103,8 +104,11 @@ impl Writer<'_> {
                 return Err(self.lacks(&format!("documents of type {media_type:?}; PDF and text are known")));
             }
         }
-        if let Some(title) = &document.title {
+        if let Some(title) = title {
             object.text("title", title);
+        }
+        if let Some(context) = context {
+            object.text("context", context);
         }
         self.mark(&mut object, cache);
         object.close();

@@ -6,9 +6,7 @@ use std::borrow::Cow;
 
 use serde_json::value::RawValue;
 
-use super::wire::{
-    Raw, WireBlock, WireMessage, WireOptions, WireSource, WireTool, boolean, count, number, optional, parse, required, under,
-};
+use super::wire::{Raw, WireBlock, WireMessage, WireOptions, WireSource, boolean, count, number, optional, parse, required, under};
 use crate::chat::Opaque;
 use crate::chat::request::{
     Arguments, Block, BlockKind, ChatRequest, Document, Effort, Extra, Foreign, Media, OutputFormat, Role, Source, Thinking, ThinkingMode,
@@ -41,7 +39,7 @@ pub(super) fn decode(body: &[u8]) -> Result<ChatRequest<'_>, TranslateError> {
                 request.turns = turns(raw)?;
             }
             "system" => request.system = system(raw)?,
-            "tools" => request.tools = tools(raw)?,
+            "tools" => request.tools = tools(raw, &mut request.extras)?,
             "tool_choice" => tool_choice(raw, &mut request)?,
             "max_tokens" => request.max_output_tokens = count(raw, "max_tokens")?,
             "temperature" => request.sampling.temperature = number(raw, "temperature")?,
@@ -49,10 +47,16 @@ pub(super) fn decode(body: &[u8]) -> Result<ChatRequest<'_>, TranslateError> {
             "top_k" => request.sampling.top_k = count(raw, "top_k")?,
             "stop_sequences" => request.stop = stop_sequences(raw)?,
             "stream" => request.stream = boolean(raw, "stream")?.unwrap_or(false),
-            "thinking" => request.thinking = thinking_mode(raw)?,
+            "thinking" => {
+                request.thinking = thinking_mode(raw)?;
+                beside_in(raw, "thinking", &["type", "budget_tokens"], &mut request.extras);
+            }
             "output_config" => effort = output_config(raw, value, &mut request)?,
             "output_format" => request.output = output_format(raw, "output_format")?,
-            "metadata" => request.user_id = user_id(raw)?,
+            "metadata" => {
+                request.user_id = user_id(raw)?;
+                beside_in(raw, "metadata", &["user_id"], &mut request.extras);
+            }
             "service_tier" => request.service_tier = optional(raw, "service_tier")?,
             _ if raw.is_some() => request.extras.push(Extra { name, value }),
             _ => {}
@@ -109,7 +113,7 @@ fn content_blocks(raw: &RawValue) -> Result<Vec<Block<'_>>, TranslateError> {
             verbatim.as_ref().and_then(|list| list.get(n).copied()).ok_or_else(|| TranslateError::new("", "expected a block"))
         };
         if let Some(kind) = block(wire, &mut whole).map_err(under(n))? {
-            out.push(Block { kind, cache: wire.cache_control });
+            out.push(Block { kind, cache: wire.cache_control, citations: wire.citations });
         }
     }
     Ok(out)
@@ -200,6 +204,7 @@ fn document<'a>(
     let raw = wire.source.ok_or_else(|| TranslateError::new("source", "the field is missing"))?;
     let wire_source: WireSource<'a> = parse(raw, "source", "an object")?;
     let title = optional(wire.title, "title")?;
+    let context = optional(wire.context, "context")?;
     let source = match source_of(&wire_source).map_err(under("source"))? {
         Some(source) => source,
         None => match required(wire_source.kind, "source.type")?.read().as_ref() {
@@ -212,7 +217,7 @@ fn document<'a>(
             other => return Err(TranslateError::new("source.type", format!("unknown source type {other:?}"))),
         },
     };
-    Ok(BlockKind::Document(Document { source, title }))
+    Ok(BlockKind::Document(Document { source, title, context }))
 }
 
 /// The text of a document made of blocks; `None` when there is more than text.
@@ -238,27 +243,44 @@ fn system(raw: Raw<'_>) -> Result<Vec<Block<'_>>, TranslateError> {
     }
 }
 
-fn tools(raw: Raw<'_>) -> Result<Vec<Tool<'_>>, TranslateError> {
+fn tools<'a>(raw: Raw<'a>, extras: &mut Vec<Extra<'a>>) -> Result<Vec<Tool<'a>>, TranslateError> {
     let Some(raw) = raw else { return Ok(Vec::new()) };
     let list: Vec<&RawValue> = parse(raw, "tools", "a list of tools")?;
-    list.iter().enumerate().map(|(n, raw)| tool(raw).map_err(under(format_args!("tools.{n}")))).collect()
+    list.iter().enumerate().map(|(n, raw)| tool(raw, extras).map_err(under(format_args!("tools.{n}")))).collect()
 }
 
-fn tool(raw: &RawValue) -> Result<Tool<'_>, TranslateError> {
-    let wire: WireTool<'_> = parse(raw, "", "an object")?;
-    let kind = optional(wire.kind, "type")?.map(|kind| kind.read()).filter(|kind| kind != "custom");
-    let name = required(wire.name, "name");
+fn tool<'a>(raw: &'a RawValue, extras: &mut Vec<Extra<'a>>) -> Result<Tool<'a>, TranslateError> {
+    let members = Members::of(raw).ok_or_else(|| TranslateError::new("", "expected an object"))?;
+    let kind = optional(members.get("type"), "type")?.map(|kind| kind.read()).filter(|kind| kind != "custom");
+    let name = required(members.get("name"), "name");
+    let cache = members.get("cache_control");
     let kind = match kind {
         // An MCP toolset has a server's name instead of its own.
         Some(kind) => ToolKind::Server { name: name.map_or_else(|_| kind.clone(), |name| name.read()), kind, raw },
-        None => ToolKind::Function {
-            name: name?.read(),
-            description: optional(wire.description, "description")?,
-            parameters: wire.input_schema,
-            strict: boolean(wire.strict, "strict")?,
-        },
+        None => {
+            let known = ["type", "name", "description", "input_schema", "strict", "cache_control"];
+            beside(&members, "tools[]", &known, extras);
+            ToolKind::Function {
+                name: name?.read(),
+                description: optional(members.get("description"), "description")?,
+                parameters: members.get("input_schema"),
+                strict: boolean(members.get("strict"), "strict")?,
+            }
+        }
     };
-    Ok(Tool { kind, cache: wire.cache_control })
+    Ok(Tool { kind, cache })
+}
+
+fn beside_in<'a>(raw: Raw<'a>, path: &str, known: &[&str], extras: &mut Vec<Extra<'a>>) {
+    if let Some(members) = raw.and_then(Members::of) {
+        beside(&members, path, known, extras);
+    }
+}
+
+/// Keeps the members of an object that are not `known` here, under `path`.
+fn beside<'a>(members: &Members<'a>, path: &str, known: &[&str], extras: &mut Vec<Extra<'a>>) {
+    let unknown = members.0.iter().filter(|(name, value)| !known.contains(&name.as_ref()) && value.get() != "null");
+    extras.extend(unknown.map(|(name, value)| Extra { name: format!("{path}.{name}").into(), value }));
 }
 
 fn tool_choice<'a>(raw: Raw<'a>, request: &mut ChatRequest<'a>) -> Result<(), TranslateError> {
@@ -297,6 +319,7 @@ fn thinking_mode(raw: Raw<'_>) -> Result<Option<ThinkingMode>, TranslateError> {
 fn output_config<'a>(raw: Raw<'a>, whole: &'a RawValue, request: &mut ChatRequest<'a>) -> Result<Option<Effort>, TranslateError> {
     let Some(raw) = raw else { return Ok(None) };
     let wire: WireOptions<'a> = parse(raw, "output_config", "an object")?;
+    beside_in(Some(raw), "output_config", &["format", "effort"], &mut request.extras);
     if let Some(format) = output_format(wire.format, "output_config.format")? {
         request.output = Some(format);
     }

@@ -34,6 +34,10 @@ pub(super) struct WireBlock<'a> {
     #[serde(borrow, default)]
     pub(super) title: Raw<'a>,
     #[serde(borrow, default)]
+    pub(super) context: Raw<'a>,
+    #[serde(borrow, default)]
+    pub(super) citations: Raw<'a>,
+    #[serde(borrow, default)]
     pub(super) id: Raw<'a>,
     #[serde(borrow, default)]
     pub(super) name: Raw<'a>,
@@ -70,23 +74,6 @@ pub(super) struct WireSource<'a> {
     pub(super) file_id: Raw<'a>,
     #[serde(borrow, default)]
     pub(super) content: Raw<'a>,
-}
-
-/// A tool's declaration.
-#[derive(Deserialize)]
-pub(super) struct WireTool<'a> {
-    #[serde(borrow, default, rename = "type")]
-    pub(super) kind: Raw<'a>,
-    #[serde(borrow, default)]
-    pub(super) name: Raw<'a>,
-    #[serde(borrow, default)]
-    pub(super) description: Raw<'a>,
-    #[serde(borrow, default)]
-    pub(super) input_schema: Raw<'a>,
-    #[serde(borrow, default)]
-    pub(super) strict: Raw<'a>,
-    #[serde(borrow, default)]
-    pub(super) cache_control: Raw<'a>,
 }
 
 /// The small objects at the top: `tool_choice`, `thinking`, `metadata`, `output_config`, `output_format`.

@@ -59,7 +59,7 @@ impl Answer {
             text_calls: (!map.text_tools.is_empty()).then(|| TextCalls::new(&map.text_tools)),
             details: Details::default(),
             origin: None,
-            calls: Calls::default(),
+            calls: Calls::of(map.upstream_tools()),
             has_schema_text: false,
             is_started: false,
             has_content: false,
@@ -185,6 +185,7 @@ impl Answer {
         let mut touched = Vec::new();
         for piece in pieces {
             if let Some(at) = self.calls.piece(piece, &mut touched) {
+                self.announce_before(at, out);
                 self.call(at, out);
             }
         }
@@ -257,7 +258,7 @@ impl Answer {
     /// Says what can be said of the call at `at`.
     fn call(&mut self, at: usize, out: &mut Vec<Event>) {
         let Some(call) = self.calls.list.get(at) else { return };
-        if call.block.is_none() && !call.is_ignored && call.is_ready() {
+        if call.block.is_none() && !call.is_ignored && self.calls.is_ready(at) {
             self.announce(at, out);
         }
         let Some(call) = self.calls.list.get_mut(at) else { return };
@@ -274,6 +275,15 @@ impl Answer {
     /// The arguments of the schema tool are the answer's text.
     fn arguments(&self, at: usize, more: String) -> Delta {
         if self.is_schema(at) { Delta::Text(more) } else { Delta::Arguments(more) }
+    }
+
+    /// Announces the calls before `at` that wait for more: what comes after them shows that there is none.
+    fn announce_before(&mut self, at: usize, out: &mut Vec<Event>) {
+        for earlier in 0..at {
+            if self.calls.list.get(earlier).is_some_and(|call| call.block.is_none() && !call.is_ignored && !call.name.is_empty()) {
+                self.announce(earlier, out);
+            }
+        }
     }
 
     fn announce(&mut self, at: usize, out: &mut Vec<Event>) {

@@ -67,9 +67,25 @@ impl Piece {
 #[derive(Debug, Default)]
 pub(super) struct Calls {
     pub(super) list: Vec<Call>,
+    /// The declared tools, as the upstream knows them; empty where they are not known.
+    tools: Vec<String>,
 }
 
 impl Calls {
+    /// Calls of these tools.
+    pub(super) fn of(tools: Vec<String>) -> Self {
+        Self { list: Vec::new(), tools }
+    }
+
+    /// Whether the call at `at` can be announced: its id is known, or not coming any more; its name is known and whole.
+    pub(super) fn is_ready(&self, at: usize) -> bool {
+        self.list.get(at).is_some_and(|call| {
+            let may_grow = self.tools.iter().any(|tool| tool.len() > call.name.len() && tool.starts_with(&call.name));
+            let is_whole = self.tools.contains(&call.name) && !may_grow;
+            !call.name.is_empty() && (!call.arguments.is_empty() || (is_whole && !call.id.is_empty()))
+        })
+    }
+
     /// Takes a piece; gives the place of its call. `touched` holds the calls that had a piece in the same chunk.
     pub(super) fn piece(&mut self, piece: Piece, touched: &mut Vec<usize>) -> Option<usize> {
         let at = match self.owner(&piece, touched) {
@@ -84,8 +100,9 @@ impl Calls {
         if call.id.is_empty() {
             call.id = piece.id;
         }
-        if call.name.is_empty() {
-            call.name = piece.name;
+        if call.name != piece.name {
+            // Some servers send a name in fragments, as they send arguments.
+            call.name.push_str(&piece.name);
         }
         // Some servers begin with an empty object and then send the real one.
         if call.arguments.trim() == "{}" && call.given == 0 && !piece.arguments.trim().is_empty() {
@@ -102,9 +119,9 @@ impl Calls {
         if !piece.id.is_empty() {
             let is_own = |call: &Call| {
                 let may_be_here = piece.name.is_empty() || piece.index.is_none() || call.index.is_none() || call.index == piece.index;
-                call.id == piece.id && may_be_here && !Self::starts_anew(call, piece)
+                call.id == piece.id && may_be_here && !self.starts_anew(call, piece)
             };
-            return find(&is_own).or_else(|| by_index.filter(|at| self.list.get(*at).is_some_and(|call| Self::takes_id(call, piece))));
+            return find(&is_own).or_else(|| by_index.filter(|at| self.list.get(*at).is_some_and(|call| self.takes_id(call, piece))));
         }
         let last = self.list.len().checked_sub(1)?;
         let at = match (by_index, piece.index) {
@@ -116,17 +133,23 @@ impl Calls {
             (None, None) => last,
         };
         let call = self.list.get(at)?;
-        (!Self::starts_anew(call, piece)).then_some(at)
+        (!self.starts_anew(call, piece)).then_some(at)
     }
 
     /// A named piece for a named call: the same call repeats its name only while it is incomplete.
-    fn starts_anew(call: &Call, piece: &Piece) -> bool {
-        !piece.name.is_empty() && !call.name.is_empty() && (call.is_complete() || call.name != piece.name)
+    fn starts_anew(&self, call: &Call, piece: &Piece) -> bool {
+        !piece.name.is_empty() && !call.name.is_empty() && (call.is_complete() || call.name != piece.name) && !self.is_fragment(call, piece)
+    }
+
+    /// Whether a piece's name goes on with the call's: nothing else may have come for it, and the name is no tool by itself.
+    fn is_fragment(&self, call: &Call, piece: &Piece) -> bool {
+        let is_same = piece.index.is_some() && piece.index == call.index && (piece.id.is_empty() || piece.id == call.id);
+        is_same && call.arguments.is_empty() && !self.tools.contains(&piece.name)
     }
 
     /// Whether a piece with a new id may be the head or a further part of a call that stands under its index.
-    fn takes_id(call: &Call, piece: &Piece) -> bool {
-        if call.id.is_empty() { !Self::starts_anew(call, piece) } else { piece.name.is_empty() }
+    fn takes_id(&self, call: &Call, piece: &Piece) -> bool {
+        if call.id.is_empty() { !self.starts_anew(call, piece) } else { piece.name.is_empty() }
     }
 
     /// An id for the call at `at` that no other call of the answer has.
@@ -142,11 +165,6 @@ impl Call {
     /// Whether the arguments are a whole JSON value.
     fn is_complete(&self) -> bool {
         !self.arguments.is_empty() && read::from_str::<&RawValue>(&self.arguments).is_ok()
-    }
-
-    /// Whether it can be announced: id and name are known, or the id is not coming any more.
-    pub(super) fn is_ready(&self) -> bool {
-        !self.name.is_empty() && (!self.id.is_empty() || !self.arguments.is_empty())
     }
 
     /// The arguments that can be given out now.

@@ -69,7 +69,7 @@ impl At {
         let Some(raw) = members.get("content") else { return Ok(Vec::new()) };
         let cache = members.get("cache_control");
         if let Some(text) = Text::from_raw(raw) {
-            let block = Block { kind: BlockKind::Text(text), cache };
+            let block = Block { cache, ..BlockKind::Text(text).into() };
             return Ok(if raw.get() == "\"\"" { Vec::new() } else { vec![block] });
         }
         let parts = items(raw).ok_or_else(|| self.fault(".content", "must be a string or a list of parts"))?;
@@ -109,13 +109,13 @@ impl At {
             }
             other => return Err(fault(".type", &format!("unknown kind of part {other:?}"))),
         };
-        Ok(Block { kind, cache: members.get("cache_control") })
+        Ok(Block { cache: members.get("cache_control"), ..kind.into() })
     }
 
     fn assistant<'a>(self, members: &Members<'a>) -> Result<Vec<Block<'a>>> {
-        let mut blocks = thinking_state::thinking(members);
-        blocks.extend(self.content(members)?);
-        blocks.extend(members.text("refusal").filter(|text| !text.is_empty()).map(|text| BlockKind::Text(text).into()));
+        let mut content = self.content(members)?;
+        let mut calls = Vec::new();
+        content.extend(members.text("refusal").filter(|text| !text.is_empty()).map(|text| BlockKind::Text(text).into()));
         if let Some(raw) = members.get("tool_calls") {
             let list = items(raw).ok_or_else(|| self.fault(".tool_calls", "must be a list"))?;
             for (nth, raw) in list.into_iter().enumerate() {
@@ -123,14 +123,14 @@ impl At {
                 let call = Members::of(raw).ok_or_else(|| fault("", "must be an object"))?;
                 let function = call.get("function").and_then(Members::of).ok_or_else(|| fault(".function", "must be an object"))?;
                 let call = call_of(call.str("id").unwrap_or_default(), &function);
-                blocks.push(BlockKind::ToolCall(call.ok_or_else(|| fault(".function.name", "is required"))?).into());
+                calls.push(BlockKind::ToolCall(call.ok_or_else(|| fault(".function.name", "is required"))?).into());
             }
         }
         if let Some(function) = members.get("function_call").and_then(Members::of) {
             let call = call_of("".into(), &function).ok_or_else(|| self.fault(".function_call.name", "is required"))?;
-            blocks.push(BlockKind::ToolCall(call).into());
+            calls.push(BlockKind::ToolCall(call).into());
         }
-        Ok(blocks)
+        Ok(thinking_state::in_place(thinking_state::thinking(members), content, calls))
     }
 
     fn result<'a>(self, members: &Members<'a>) -> Result<Block<'a>> {
@@ -179,7 +179,7 @@ fn image(raw: &RawValue) -> Option<Media<'_>> {
 fn document<'a>(file: &Members<'a>) -> Option<Document<'a>> {
     let title = file.text("filename");
     if let Some(id) = file.text("file_id") {
-        return Some(Document { source: Source::FileId(id), title });
+        return Some(Document { source: Source::FileId(id), title, context: None });
     }
     let data = file.text("file_data").or_else(|| file.text("file_url"))?;
     let source = match data.read() {
@@ -188,7 +188,7 @@ fn document<'a>(file: &Members<'a>) -> Option<Document<'a>> {
         // Bare base64: what OpenAI's own examples send is PDF.
         _ => Source::Base64 { media_type: "application/pdf".into(), data },
     };
-    Some(Document { source, title })
+    Some(Document { source, title, context: None })
 }
 
 /// `data:<type>;base64,<data>`, borrowed where the URL is.

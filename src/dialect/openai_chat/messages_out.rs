@@ -38,6 +38,9 @@ pub(super) fn messages<'a>(
         writer.system(&request.system, None)?;
     }
     for (nth, turn) in turns.iter().enumerate() {
+        if turn.blocks.iter().any(Block::has_citations) {
+            lose(writer.losses, Loss::dropped("messages[].content[].citations"));
+        }
         writer.turn = nth;
         writer.is_old = last_answer.is_some_and(|last| nth < last);
         match turn.role {
@@ -267,14 +270,25 @@ impl<'a> Writer<'a, '_> {
 
     fn document(&mut self, document: &'a Document<'a>) -> Result<PartKind<'a>> {
         let is_own = self.upstream.client == Dialect::OpenAiChat;
-        let title = document.title.as_ref();
-        match &document.source {
-            Source::PlainText(text) => Ok(PartKind::Text(match title {
-                Some(title) => Cow::Owned(format!("{}\n\n{}", title.read(), text.read()).into()),
-                None => Cow::Borrowed(text),
-            })),
+        let Document { source, title, context } = document;
+        let title = title.as_ref();
+        let headed = |text: &str| -> Text<'a> {
+            let heads = [title, context.as_ref()].into_iter().flatten();
+            heads.map(|head| format!("{}\n\n", head.read())).chain([text.to_owned()]).collect::<String>().into()
+        };
+        let is_text = match source {
+            Source::PlainText(_) => true,
+            Source::Base64 { media_type, .. } => media_type.starts_with("text/"),
+            Source::Url(_) | Source::FileId(_) => false,
+        };
+        if context.is_some() && !is_text {
+            lose(self.losses, Loss::dropped("messages[].content[].context"));
+        }
+        match source {
+            Source::PlainText(text) if title.is_none() && context.is_none() => Ok(PartKind::Text(Cow::Borrowed(text))),
+            Source::PlainText(text) => Ok(PartKind::Text(Cow::Owned(headed(&text.read())))),
             Source::Base64 { media_type, data } if media_type.starts_with("text/") => match base64::decode_text(&data.read()) {
-                Some(text) => Ok(PartKind::Text(Cow::Owned(text.into()))),
+                Some(text) => Ok(PartKind::Text(Cow::Owned(headed(&text)))),
                 None => self.lacking("document", "the document is not base64 of UTF-8 text"),
             },
             Source::Base64 { media_type, data } if self.upstream.quirks.documents => {

@@ -65,8 +65,11 @@ impl Renumber {
     }
 
     fn function<'a>(&mut self, at: usize, function: &Members<'a>, name: &str, edits: &mut Edits<'a>) {
+        // A fragment is left to the client, which joins what it gets; a whole name that comes again is not.
+        let is_whole = self.calls.list.get(at).is_some_and(|call| call.name == name);
         if let (false, Some(told), Some(token)) = (name.is_empty(), self.told.get_mut(at), function.get("name"))
             && std::mem::replace(&mut told.name, true)
+            && is_whole
         {
             edits.push((token.get(), "null".to_owned()));
         }

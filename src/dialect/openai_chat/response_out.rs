@@ -4,7 +4,7 @@ use bytes::Bytes;
 use serde::Serialize;
 
 use super::chunk::word;
-use super::thinking_state::Detail;
+use super::thinking_state::{Detail, Place};
 use crate::chat::response::ResponseBlock;
 use crate::chat::{ChatResponse, StopReason, Usage};
 use crate::dialect::ReplyMap;
@@ -125,23 +125,29 @@ fn message(blocks: &[ResponseBlock]) -> Message<'_> {
         reasoning_details: Vec::new(),
         tool_calls: Vec::new(),
     };
-    let mut thoughts = 0;
+    let (mut thoughts, mut place) = (0, Place::default());
     for block in blocks {
         match block {
-            ResponseBlock::Text(text) => message.content.get_or_insert_default().push_str(text),
+            ResponseBlock::Text(text) => {
+                place.chars += text.chars().count();
+                message.content.get_or_insert_default().push_str(text);
+            }
             ResponseBlock::Thinking { text, opaque } => {
                 if !text.is_empty() {
                     message.reasoning_content.get_or_insert_default().push_str(text);
                 }
-                message.reasoning_details.extend(opaque.iter().map(|state| Detail::of_thinking(state, thoughts, text.chars().count())));
+                message
+                    .reasoning_details
+                    .extend(opaque.iter().map(|state| Detail::of_thinking(state, thoughts, text.chars().count(), place)));
                 thoughts += 1;
             }
             ResponseBlock::RedactedThinking(opaque) => {
-                message.reasoning_details.push(Detail::of_redacted(opaque, thoughts));
+                message.reasoning_details.push(Detail::of_redacted(opaque, thoughts, place));
                 thoughts += 1;
             }
             ResponseBlock::ToolCall { id, name, arguments } => {
                 let arguments = if arguments.trim().is_empty() { "{}" } else { arguments };
+                place.calls += 1;
                 message.tool_calls.push(Call { id, kind: "function", function: Function { name, arguments } });
             }
         }

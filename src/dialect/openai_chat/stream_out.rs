@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::chunk::word;
 use super::error;
 use super::response_out::usage_json;
-use super::thinking_state::Detail;
+use super::thinking_state::{Detail, Place};
 use crate::chat::{BlockStart, Delta, Event, StopReason, Usage};
 use crate::dialect::names::answer_id;
 use crate::dialect::{ReplyMap, StreamEncoder};
@@ -22,6 +22,8 @@ pub(super) struct Encoder {
     blocks: Vec<Block>,
     calls: u32,
     thoughts: u32,
+    /// Characters of text so far.
+    chars: usize,
     usage: Usage,
     is_over: bool,
 }
@@ -34,10 +36,11 @@ struct Block {
 
 enum Kind {
     Text,
-    /// Characters so far and the number of the block.
+    /// Characters so far, the number of the block, and its place.
     Thinking {
         length: usize,
         nth: u32,
+        place: Place,
     },
     /// The call's number, and whether it has had arguments.
     Call {
@@ -57,6 +60,7 @@ impl Encoder {
             blocks: Vec::new(),
             calls: 0,
             thoughts: 0,
+            chars: 0,
             usage: Usage::default(),
             is_over: false,
         }
@@ -96,16 +100,20 @@ impl Encoder {
         self.delta(&format!("{{\"{name}\":{value}}}"), None, out);
     }
 
+    fn place(&self) -> Place {
+        Place { chars: self.chars, calls: self.calls as usize }
+    }
+
     fn begin(&mut self, index: u32, block: BlockStart, out: &mut Vec<u8>) {
         let kind = match block {
             BlockStart::Text => Kind::Text,
             BlockStart::Thinking => {
                 self.thoughts += 1;
-                Kind::Thinking { length: 0, nth: self.thoughts - 1 }
+                Kind::Thinking { length: 0, nth: self.thoughts - 1, place: self.place() }
             }
             BlockStart::RedactedThinking(opaque) => {
                 self.thoughts += 1;
-                self.member("reasoning_details", &[Detail::of_redacted(&opaque, self.thoughts - 1)], out);
+                self.member("reasoning_details", &[Detail::of_redacted(&opaque, self.thoughts - 1, self.place())], out);
                 return;
             }
             BlockStart::ToolCall { id, name } => {
@@ -122,13 +130,16 @@ impl Encoder {
         let Some(block) = self.blocks.iter_mut().find(|block| block.index == index) else { return };
         match (&mut block.kind, delta) {
             (_, Delta::Text(text) | Delta::Thinking(text) | Delta::Arguments(text)) if text.is_empty() => {}
-            (Kind::Text, Delta::Text(text)) => self.member("content", &text, out),
+            (Kind::Text, Delta::Text(text)) => {
+                self.chars += text.chars().count();
+                self.member("content", &text, out);
+            }
             (Kind::Thinking { length, .. }, Delta::Thinking(text)) => {
                 *length += text.chars().count();
                 self.member("reasoning_content", &text, out);
             }
-            (Kind::Thinking { length, nth }, Delta::Signature(opaque)) => {
-                let detail = Detail::of_thinking(&opaque, *nth, *length);
+            (Kind::Thinking { length, nth, place }, Delta::Signature(opaque)) => {
+                let detail = Detail::of_thinking(&opaque, *nth, *length, *place);
                 self.member("reasoning_details", &[detail], out);
             }
             (Kind::Call { nth, has_arguments }, Delta::Arguments(text)) => {

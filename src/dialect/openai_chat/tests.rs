@@ -3,6 +3,7 @@
 use bytes::Bytes;
 
 use super::CODEC;
+use crate::chat::request::BlockKind;
 use crate::chat::response::ResponseBlock;
 use crate::chat::{ChatResponse, Event, Failure, FailureKind, Loss, Opaque};
 use crate::dialect::quirks::{ReasoningBack, Structured, ThinkingSwitch, ToolIds};
@@ -587,4 +588,112 @@ fn a_translated_reply_has_our_id_whatever_the_upstream_calls_it() {
     assert!(text(&(CODEC.encode_response)(&response, &map)).contains(r#""id":"chatcmpl-abc""#));
     let whole = (crate::dialect::anthropic::CODEC.encode_response)(&response, &map);
     assert!(text(&whole).contains(r#""id":"msg_abc""#));
+}
+
+/// The assistant message that a client puts together from a stream.
+fn gathered(stream: &str) -> serde_json::Value {
+    let (mut content, mut reasoning) = (String::new(), String::new());
+    let (mut details, mut calls): (Vec<serde_json::Value>, Vec<serde_json::Value>) = (Vec::new(), Vec::new());
+    for data in stream.lines().filter_map(|line| line.strip_prefix("data: ")).filter(|data| *data != "[DONE]") {
+        let chunk: serde_json::Value = serde_json::from_str(data).expect("JSON");
+        let delta = &chunk["choices"][0]["delta"];
+        content += delta["content"].as_str().unwrap_or_default();
+        reasoning += delta["reasoning_content"].as_str().unwrap_or_default();
+        details.extend(delta["reasoning_details"].as_array().cloned().unwrap_or_default());
+        for piece in delta["tool_calls"].as_array().into_iter().flatten() {
+            if piece["id"].is_string() {
+                calls.push(piece.clone());
+            } else if let Some(call) = calls.last_mut() {
+                let whole = format!(
+                    "{}{}",
+                    call["function"]["arguments"].as_str().unwrap_or_default(),
+                    piece["function"]["arguments"].as_str().unwrap_or_default()
+                );
+                call["function"]["arguments"] = whole.into();
+            }
+        }
+    }
+    serde_json::json!({"role": "assistant", "content": content, "reasoning_content": reasoning, "reasoning_details": details, "tool_calls": calls})
+}
+
+#[test]
+fn interleaved_thinking_keeps_its_place_through_a_chat_client() {
+    let thinking = |text: &str, state: &str| ResponseBlock::Thinking { text: text.into(), opaque: Some(Opaque::new("anthropic", state)) };
+    let call = |id: &str| ResponseBlock::ToolCall { id: id.into(), name: "f".into(), arguments: "{}".into() };
+    let blocks = vec![
+        thinking("one", "1"),
+        ResponseBlock::Text("für".into()),
+        thinking("two", "2"),
+        ResponseBlock::Text("dich".into()),
+        call("a"),
+        ResponseBlock::RedactedThinking(Opaque::new("anthropic", "3")),
+        call("b"),
+        thinking("four", "4"),
+    ];
+    let response = ChatResponse { blocks, ..ChatResponse::default() };
+    let whole: serde_json::Value = serde_json::from_slice(&(CODEC.encode_response)(&response, &ReplyMap::default())).expect("JSON");
+    let streamed = gathered(&written(response.into_events(), &ReplyMap::default()));
+    for message in [&whole["choices"][0]["message"], &streamed] {
+        let body = serde_json::json!({"model": "m", "messages": [{"role": "user", "content": "q"}, message]}).to_string();
+        let request = (CODEC.decode_request)(body.as_bytes()).expect("a request");
+        let order: Vec<String> = request.turns[1]
+            .blocks
+            .iter()
+            .map(|block| match &block.kind {
+                BlockKind::Text(text) => text.read().into_owned(),
+                BlockKind::Thinking(thinking) => format!("({})", thinking.opaque.as_ref().expect("signed").state),
+                BlockKind::ToolCall(call) => format!("call {}", call.id),
+                other => panic!("{other:?}"),
+            })
+            .collect();
+        assert_eq!(order, ["(1)", "für", "(2)", "dich", "call a", "(3)", "call b", "(4)"], "{message}");
+    }
+}
+
+#[test]
+fn what_a_messages_request_says_beside_its_blocks_is_named_as_lost() {
+    let body = r#"{"model":"m","max_tokens":9,"tools":[{"name":"f","input_schema":{"type":"object"},"input_examples":[{}],"defer_loading":true}],"messages":[
+        {"role":"user","content":[{"type":"document","title":"T","context":"C","citations":{"enabled":true},"source":{"type":"text","media_type":"text/plain","data":"D"}},
+            {"type":"document","title":"T2","source":{"type":"base64","media_type":"text/plain","data":"RA=="}}]},
+        {"role":"assistant","content":[{"type":"text","text":"see","citations":[{"type":"char_location"}]}]},
+        {"role":"user","content":"go on"}]}"#;
+    let request = (crate::dialect::anthropic::CODEC.decode_request)(body.as_bytes()).expect("a request");
+    let mut losses = Vec::new();
+    let (sent, _) = (CODEC.encode_request)(&request, &upstream(&Quirks::CHAT, Dialect::AnthropicMessages), &mut losses).expect("a body");
+    let sent: serde_json::Value = serde_json::from_slice(&sent).expect("JSON");
+    assert_eq!(sent["messages"][0]["content"][0]["text"], "T\n\nC\n\nD");
+    assert_eq!(sent["messages"][0]["content"][1]["text"], "T2\n\nD");
+    let mut losses: Vec<String> = losses.iter().map(ToString::to_string).collect();
+    losses.sort();
+    assert_eq!(losses, ["messages[].content[].citations;dropped", "tools[].defer_loading;dropped", "tools[].input_examples;dropped"]);
+}
+
+const FRAGMENTS: &str = concat!(
+    r#"data: {"id":"c","model":"m","choices":[{"index":0,"delta":{"role":"assistant","tool_calls":[{"index":0,"id":"a","type":"function","function":{"name":"get_","arguments":""}}]}}]}"#,
+    "\n\n",
+    r#"data: {"id":"c","model":"m","choices":[{"index":0,"delta":{"tool_calls":[{"index":0,"function":{"name":"weat"}}]}}]}"#,
+    "\n\n",
+    r#"data: {"id":"c","model":"m","choices":[{"index":0,"delta":{"tool_calls":[{"index":0,"function":{"name":"her","arguments":"{\"x\""}}]}}]}"#,
+    "\n\n",
+    r#"data: {"id":"c","model":"m","choices":[{"index":0,"delta":{"tool_calls":[{"index":0,"function":{"arguments":":1}"}}]}}]}"#,
+    "\n\n",
+    r#"data: {"id":"c","model":"m","choices":[{"index":0,"delta":{},"finish_reason":"tool_calls"}]}"#,
+    "\n\ndata: [DONE]\n\n",
+);
+
+#[test]
+fn a_tools_name_in_fragments_is_joined() {
+    let map = ReplyMap { tools: vec!["get_weather".to_owned()], ..ReplyMap::default() };
+    for map in [map, ReplyMap::default()] {
+        let whole = ChatResponse::from_events(events(&[FRAGMENTS.as_bytes()], &map)).expect("an answer");
+        assert!(sketch(&whole).contains("call a get_weather {\"x\":1}"), "{}", sketch(&whole));
+    }
+}
+
+#[test]
+fn a_relayed_tools_name_in_fragments_is_left_to_the_client_to_join() {
+    for at in 0..FRAGMENTS.len() {
+        let (a, b) = FRAGMENTS.as_bytes().split_at(at);
+        assert_eq!(text(&tapped(&[a, b]).0), FRAGMENTS);
+    }
 }
