@@ -187,7 +187,7 @@ impl Stage {
         config += &provider("nobody", "http://127.0.0.1:1", "");
         config += &provider("tls", &plain, "");
         config += &format!("  messages: {{ dialect: anthropic, base_url: \"{url}\", key: {{ env: UPSTREAM_KEY }} }}\n");
-        config += "limits: { body_mb: 1, json_depth: 32, header_kb: 8, body_read_s: 1, first_byte_s: 1, first_byte_whole_s: 1 }\n";
+        config += "limits: { body_mb: 1, json_depth: 32, header_kb: 8, body_read_s: 1, first_byte_s: 4, first_byte_whole_s: 4 }\n";
         Self { gateway: Gateway::start(&(config + "retry: { attempts_per_target: 1 }\nbreaker: off\n")) }
     }
 
