@@ -153,6 +153,9 @@ const DEEPSEEK: Quirks = Quirks {
     reasoning_back: ReasoningBack::ReasoningContent,
     thinking_switch: ThinkingSwitch::ThinkingType,
     thinking_always: &["deepseek-reasoner"],
+    // "Thinking mode does not support this tool_choice", and it is on where nothing is said:
+    // deepseek-ai/DeepSeek-V3#1376 (2026-08), osaurus-ai/osaurus#1940 (2026-07).
+    forced_tool_thinks: false,
     stop_max: Some(16),
     // `json_schema` is refused: llm-exe/llm-exe#662 (2026-07), ItzCrazyKns/Vane#969 (2026-01).
     structured: Structured::JsonMode,

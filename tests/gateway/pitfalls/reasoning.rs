@@ -255,3 +255,18 @@ fn thinking_at_claude_excludes_a_forced_tool_and_a_sampler_and_fits_into_the_out
     let (body, _) = sent("anthropic", Speaks::Chat, Speaks::Anthropic, &body);
     assert!(body["thinking"]["budget_tokens"].as_u64().unwrap() < body["max_tokens"].as_u64().unwrap(), "{body}");
 }
+
+/// Pitfall 50 at Chat upstreams: DeepSeek and Kimi think unless told not to, and refuse a forced tool while they do.
+#[test]
+fn a_forced_tool_switches_thinking_off_where_both_are_refused() {
+    let mut body = ask(Speaks::Anthropic, false);
+    body["tool_choice"] = json!({"type": "any"});
+    for (model, preset) in [("deepseek-v4-pro", "deepseek"), ("kimi-k2.6", "moonshot")] {
+        let (body, _) = super::fields::sent_to(model, preset, Speaks::Anthropic, Speaks::Chat, &body);
+        assert_eq!((&body["tool_choice"], &body["thinking"]), (&json!("required"), &json!({"type": "disabled"})), "{model}");
+    }
+    for (model, preset) in [("deepseek-reasoner", "deepseek"), ("kimi-k2-thinking", "moonshot")] {
+        let (body, losses) = super::fields::sent_to(model, preset, Speaks::Anthropic, Speaks::Chat, &body);
+        assert!(body["tool_choice"] == "auto" && losses.contains("tool_choice;normalised"), "{model}: {body} {losses}");
+    }
+}
