@@ -22,12 +22,12 @@ fn figure(name: &str, value: f64, unit: &str, aim: &str) {
 }
 
 /// From exec to the line that says ready, and memory then.
-pub(crate) fn ready(upstream: &str, folder: &std::path::Path) {
+pub(crate) fn ready(upstream: &str) {
     let mut times = Vec::new();
     let mut rss = Vec::new();
     for _ in 0..STARTS {
         let began = Instant::now();
-        let aimux = start_aimux(upstream, folder);
+        let aimux = start_aimux(upstream);
         times.push(began.elapsed().as_secs_f64() * 1e3);
         rss.push(rss_mib(aimux.child.id()));
     }

@@ -27,6 +27,8 @@ const ROUNDS: usize = 3;
 struct Listening {
     child: Child,
     address: String,
+    /// Its home; a second aimux of the same config would find the first.
+    _home: tempfile::TempDir,
 }
 
 impl Drop for Listening {
@@ -37,29 +39,30 @@ impl Drop for Listening {
 }
 
 /// Starts a command and reads the address from the end of its first line.
-fn start(command: &mut Command) -> Listening {
+fn start(command: &mut Command, home: tempfile::TempDir) -> Listening {
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("it starts");
     let mut line = String::new();
     BufReader::new(child.stdout.take().expect("piped")).read_line(&mut line).expect("a line");
     let address = line.trim().rsplit('/').next().unwrap_or_default().to_owned();
     assert!(address.contains(':'), "no address in {line:?}");
-    Listening { child, address }
+    Listening { child, address, _home: home }
 }
 
 fn start_part(part: &str, args: &[&str]) -> Listening {
-    start(Command::new(std::env::current_exe().expect("our path")).arg(part).args(args))
+    start(Command::new(std::env::current_exe().expect("our path")).arg(part).args(args), tempfile::tempdir().expect("a folder"))
 }
 
-fn start_aimux(upstream: &str, folder: &std::path::Path) -> Listening {
-    let config = folder.join("config.yaml");
+fn start_aimux(upstream: &str) -> Listening {
+    let home = tempfile::tempdir().expect("a folder");
+    let config = home.path().join("config.yaml");
     let text = format!(
         "version: 1\nserver: {{ listen: '127.0.0.1:0', token: {{ env: BENCH_TOKEN }} }}\nproviders:\n  same: {{ dialect: anthropic, base_url: 'http://{upstream}', key: {{ env: BENCH_KEY }} }}\n  other: {{ dialect: openai-chat, base_url: 'http://{upstream}/v1', key: {{ env: BENCH_KEY }} }}\n"
     );
     std::fs::write(&config, text).expect("the config is written");
     let mut command = Command::new(env!("CARGO_BIN_EXE_aimux"));
-    command.env_clear().env("HOME", folder).env("BENCH_TOKEN", "bench-token-0123456789").env("BENCH_KEY", "bench-key-0123456789");
+    command.env_clear().env("HOME", home.path()).env("BENCH_TOKEN", "bench-token-0123456789").env("BENCH_KEY", "bench-key-0123456789");
     // The access log is part of what aimux does; its writing is not measured away.
-    start(command.arg("serve").arg("--config").arg(config))
+    start(command.arg("serve").arg("--config").arg(config), home)
 }
 
 /// Nanoseconds of CPU that a process has used.
@@ -162,10 +165,9 @@ fn main() {
         _ => {}
     }
     raise_open_files();
-    let folder = tempfile::tempdir().expect("a folder");
     let upstream = start_part("upstream", &[]);
     let bare = start_part("passthrough", &[&upstream.address]);
-    let aimux = start_aimux(&upstream.address, folder.path());
+    let aimux = start_aimux(&upstream.address);
     println!("{:<10} {:<24} {:>10} {:>8} {:>12}", "request", "path", "CPU ms", "ratio", "first ms p50");
     for (name, padding, stream) in [("small", 700, false), ("130 KB", 130_000, false), ("stream", 700, true)] {
         let mut results: [Vec<Measured>; 3] = Default::default();
@@ -183,8 +185,8 @@ fn main() {
     }
     println!();
     runtime.block_on(figures::first_token(&upstream, &bare, &aimux));
-    figures::ready(&upstream.address, folder.path());
+    figures::ready(&upstream.address);
     // Fresh ones: memory that another figure took is not this one's.
-    runtime.block_on(figures::bodies(&start_aimux(&upstream.address, folder.path())));
-    runtime.block_on(figures::streams(&start_aimux(&upstream.address, folder.path())));
+    runtime.block_on(figures::bodies(&start_aimux(&upstream.address)));
+    runtime.block_on(figures::streams(&start_aimux(&upstream.address)));
 }
