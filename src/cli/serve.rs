@@ -175,6 +175,7 @@ fn demo_config(demo: &demo::Demo, listen: Option<SocketAddr>) -> Ready {
         catalog: "",
         models: vec!["demo".to_owned()],
         headers: Vec::new(),
+        query: String::new(),
         concurrent_max: None,
         requests_per_minute: None,
         tokens_per_minute: None,

@@ -134,6 +134,12 @@ pub(crate) static PROVIDER: &[Field] = &[
     field("keys", Kind::Keys, "", "Several keys, used in turn; instead of `key`."),
     field("models", Kind::List("model names"), "any", "The models that it serves; a target outside of the list is an error."),
     field("headers", Kind::Texts("header names to text"), "{}", "Headers sent with each request. Credentials do not belong here."),
+    field(
+        "query",
+        Kind::Texts("names to text"),
+        "{}",
+        "Added to each request's URL: MiniMax's `GroupId` for old accounts, an `api-version`.",
+    ),
     field("limits", Kind::Section(PROVIDER_LIMITS), "", "Its limits."),
     field("plain_http", Kind::Flag, "false", "Allows `http://` to another machine."),
     field("http2", Kind::Flag, "false", "Offers HTTP/2: over TLS the provider chooses; plain http on this machine must speak it."),

@@ -227,6 +227,7 @@ impl Opener<'_> {
             catalog: provider.catalog,
             models: provider.models,
             headers: provider.headers,
+            query: provider.query,
             concurrent_max: provider.concurrent_max,
             requests_per_minute: provider.requests_per_minute,
             tokens_per_minute: provider.tokens_per_minute,

@@ -10,7 +10,6 @@ mod check;
 mod diagnostic;
 pub mod environment;
 mod fields;
-mod headers;
 mod key_sources;
 mod load;
 mod made;
@@ -22,6 +21,7 @@ mod providers;
 mod reader;
 mod reference;
 mod schema;
+mod sent;
 #[cfg(test)]
 mod tests;
 mod tree;

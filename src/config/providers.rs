@@ -2,11 +2,11 @@
 
 use super::diagnostic::{Diagnostic, Finding};
 use super::fields;
-use super::headers::headers;
 use super::key_sources::{Source, keys};
 use super::mask;
 use super::near::nearest;
 use super::reader::{Reader, Section, Text, is_name, join};
+use super::sent;
 use super::tree::{Key, Node, Value};
 use super::url;
 use crate::dialect::{Dialect, Quirks};
@@ -29,6 +29,8 @@ pub(crate) struct Provider {
     pub(crate) models: Vec<String>,
     /// Headers to send.
     pub(crate) headers: Vec<(String, String)>,
+    /// What each request's query begins with, encoded; may be empty.
+    pub(crate) query: String,
     /// Requests at a time.
     pub(crate) concurrent_max: Option<u32>,
     /// Requests per minute.
@@ -92,7 +94,8 @@ fn provider(reader: &mut Reader<'_>, key: &Key, node: &Node, store: &Store) -> P
         endpoints,
         catalog: preset.map_or("", |preset| preset.catalog),
         models: reader.texts(&section, "models").into_iter().map(|text| text.text).collect(),
-        headers: headers(reader, &section),
+        headers: sent::headers(reader, &section),
+        query: sent::query(reader, &section),
         concurrent_max,
         requests_per_minute,
         tokens_per_minute,

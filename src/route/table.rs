@@ -54,6 +54,8 @@ pub struct Provider {
     pub models: Vec<String>,
     /// Headers of the config's, sent with each request.
     pub headers: Vec<(String, String)>,
+    /// The config's part of each request's query, percent-encoded; may be empty.
+    pub query: String,
     /// The most requests at a time; `None`: no limit.
     pub concurrent_max: Option<u32>,
     /// Requests per minute.

@@ -29,6 +29,7 @@ pub(super) fn provider(name: &str, keys: usize) -> Provider {
         catalog: preset.catalog,
         models: Vec::new(),
         headers: Vec::new(),
+        query: String::new(),
         concurrent_max: None,
         requests_per_minute: None,
         tokens_per_minute: None,

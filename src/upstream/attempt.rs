@@ -111,11 +111,12 @@ impl Job {
     ) -> Result<Request<Full<Spliced>>, Box<Refusal>> {
         let endpoint = target.endpoint();
         let is_same = self.client == endpoint.dialect;
-        let query = self.query.as_deref().filter(|query| is_same && !query.is_empty());
-        let url = match query {
-            Some(query) => format!("{}{path}?{query}", endpoint.base_url),
-            None => format!("{}{path}", endpoint.base_url),
-        };
+        let theirs = self.query.as_deref().filter(|_| is_same).unwrap_or_default();
+        let mut url = format!("{}{path}", endpoint.base_url);
+        for (separator, query) in [target.provider.query.as_str(), theirs].into_iter().filter(|query| !query.is_empty()).enumerate() {
+            url.push(if separator == 0 { '?' } else { '&' });
+            url.push_str(query);
+        }
         let bad = |reason: String| {
             let message = format!("provider \"{}\" cannot be addressed: {reason}", target.provider.name);
             Box::new(Refusal::new(Code::UpstreamFailed, Failure::new(FailureKind::Server, message)))

@@ -3,10 +3,10 @@
 
 use serde_json::{Value, json};
 
-use crate::gateway::KEY;
+use crate::gateway::{Gateway, KEY};
 use crate::http::Whole;
 use crate::providers::{before, calls};
-use crate::replies::{SIGNATURE, anthropic_body, anthropic_frames};
+use crate::replies::{SIGNATURE, Speaks, anthropic_body, anthropic_frames, text};
 use crate::upstream::{Answer, Seen, Upstream};
 
 struct Row {
@@ -205,6 +205,23 @@ fn keeps_the_contract(row: &'static Row) {
     }
     let counted = gateway.call("POST", "/v1/messages/count_tokens", ask.to_string().as_bytes());
     assert!(counted.status == 200 && counted.json()["input_tokens"].is_u64(), "{what}: {}", counted.text());
+}
+
+#[test]
+fn a_configured_query_goes_before_the_clients_own() {
+    let upstream = Upstream::start(|seen, _| Speaks::Anthropic.answer(seen, &[text("fine")]));
+    let gateway = Gateway::start(&format!(
+        "version: 1\nserver: {{ listen: \"127.0.0.1:0\", token: {{ env: AIMUX_CLIENT_TOKEN }} }}\nproviders:\n  \
+         up: {{ preset: minimax, dialect: anthropic, base_url: \"{}/anthropic\", query: {{ GroupId: \"17\", a: \"b&ü\" }} }}\n",
+        upstream.url()
+    ));
+    let body = json!({"model": "up/MiniMax-M3", "max_tokens": 9, "messages": [{"role": "user", "content": "hi"}]});
+    assert_eq!(gateway.call("POST", "/v1/messages?beta=true", body.to_string().as_bytes()).status, 200);
+    let chat = json!({"model": "up/MiniMax-M3", "messages": [{"role": "user", "content": "hi"}]});
+    assert_eq!(gateway.chat(&chat).status, 200);
+    let paths: Vec<String> = upstream.seen().into_iter().map(|seen| seen.path).collect();
+    let base = "/anthropic/v1/messages?GroupId=17&a=b%26%C3%BC";
+    assert_eq!(paths, [format!("{base}&beta=true"), base.to_owned()]);
 }
 
 /// A test for each row, by its place.
