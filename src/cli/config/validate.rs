@@ -1,36 +1,19 @@
-//! `aimux config`: the check of a config, and its reference.
+//! `aimux config validate`: every mistake of a config, for people and for programs.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use super::{CliError, output};
-use crate::config::{Environment, Options, Strict, Validation, explain, reference, schema, validate};
+use crate::cli::{CliError, output};
+use crate::config::{Environment, Options, Strict, Validation, explain, validate};
 use crate::error::{Code, Error};
 use crate::keys::Store;
 
 /// Exit code of a config with errors.
 const EX_CONFIG: u8 = 78;
 
-/// Check the config
+/// Arguments of `aimux config validate`.
 #[derive(Debug, clap::Args)]
-#[command(disable_help_subcommand = true)]
-pub(crate) struct ConfigArgs {
-    #[command(subcommand)]
-    command: Command,
-}
-
-#[derive(Debug, clap::Subcommand)]
-enum Command {
-    /// Find every mistake in a config; exit 78 when there is one
-    Validate(ValidateArgs),
-    /// Print the JSON Schema of the config, for editors
-    Schema,
-    /// Print the reference of all fields, in Markdown
-    Reference,
-}
-
-#[derive(Debug, clap::Args)]
-struct ValidateArgs {
+pub(crate) struct ValidateArgs {
     /// The file, `-` for standard input; else AIMUX_CONFIG, else the usual one
     file: Option<PathBuf>,
     /// Take a key file or variable that is not there as an error, as `serve` does
@@ -55,23 +38,19 @@ struct Output {
     exit: u8,
 }
 
-/// Runs `aimux config …`; `path` is the one of `--config`.
-pub(crate) fn run(args: &ConfigArgs, path: Option<PathBuf>, environment: &Environment) -> Result<ExitCode, CliError> {
+/// Runs `aimux config validate`; `path` is the one of `--config`.
+pub(crate) fn run(args: &ValidateArgs, path: Option<PathBuf>, environment: &Environment) -> Result<ExitCode, CliError> {
     let said = outcome(args, path, environment)?;
     output::error(&said.stderr);
     output::print(&said.stdout);
     Ok(ExitCode::from(said.exit))
 }
 
-fn outcome(args: &ConfigArgs, path: Option<PathBuf>, environment: &Environment) -> Result<Output, Error> {
-    match &args.command {
-        Command::Schema => Ok(Output { stdout: schema(), ..Output::default() }),
-        Command::Reference => Ok(Output { stdout: reference(), ..Output::default() }),
-        Command::Validate(ValidateArgs { explain: Some(code), .. }) => match explain(code) {
-            Some(stdout) => Ok(Output { stdout, ..Output::default() }),
-            None => Err(Error::new(Code::Usage, "no finding has that code").hint("docs/config.md lists them")),
-        },
-        Command::Validate(args) => check(args, path, environment),
+fn outcome(args: &ValidateArgs, path: Option<PathBuf>, environment: &Environment) -> Result<Output, Error> {
+    let Some(code) = &args.explain else { return check(args, path, environment) };
+    match explain(code) {
+        Some(stdout) => Ok(Output { stdout, ..Output::default() }),
+        None => Err(Error::new(Code::Usage, "no finding has that code").hint("docs/config.md lists them")),
     }
 }
 
@@ -128,11 +107,11 @@ mod tests {
     #[derive(clap::Parser)]
     struct Root {
         #[command(flatten)]
-        args: ConfigArgs,
+        args: ValidateArgs,
     }
 
     fn outcome_of(args: &[&str], variables: &[(&str, &str)]) -> Result<Output, Error> {
-        let root = Root::try_parse_from(["config"].iter().chain(args)).unwrap();
+        let root = Root::try_parse_from(["validate"].iter().chain(args)).unwrap();
         let variables = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
         outcome(&root.args, None, &Environment::new(variables))
     }
@@ -158,17 +137,17 @@ mod tests {
     #[test]
     fn a_good_file_is_valid_and_ends_with_zero() {
         let (_folder, path) = file(LOCAL);
-        let output = output(&["validate", &path], &[]);
+        let output = output(&[&path], &[]);
         assert_eq!(output, Output { stdout: format!("{path}: valid\n"), ..Output::default() });
     }
 
     #[test]
     fn a_bad_file_ends_with_78_and_a_count() {
         let (_folder, path) = file("version: 2\nprovider: {}\n");
-        let text = output(&["validate", &path], &[]);
+        let text = output(&[&path], &[]);
         assert_eq!(text.exit, 78);
         assert!(text.stdout.ends_with("c.yaml: 3 errors\n"), "{}", text.stdout);
-        let json = output(&["validate", "--json", &path], &[]);
+        let json = output(&["--json", &path], &[]);
         assert_eq!(json.exit, 78);
         let value: serde_json::Value = serde_json::from_str(&json.stdout).unwrap();
         assert_eq!(value["errors"], 3);
@@ -178,16 +157,16 @@ mod tests {
     #[test]
     fn an_absent_key_is_a_warning_and_an_error_only_when_strict() {
         let (_folder, path) = file(&LOCAL.replace("openai-chat,", "openai-chat, key: nowhere,"));
-        let mild = output(&["validate", &path], &[]);
+        let mild = output(&[&path], &[]);
         assert!(mild.exit == 0 && mild.stdout.ends_with("valid, 1 warning\n"), "{}", mild.stdout);
-        assert_eq!(output(&["validate", "--strict", &path], &[]).exit, 78);
+        assert_eq!(output(&["--strict", &path], &[]).exit, 78);
     }
 
     #[test]
     fn no_file_and_no_key_ends_with_78_and_says_what_to_do() {
         let folder = tempfile::tempdir().unwrap();
         let home = folder.path().to_str().unwrap();
-        let error = failure(&["validate"], &[("HOME", home), ("XDG_CONFIG_HOME", home)]);
+        let error = failure(&[], &[("HOME", home), ("XDG_CONFIG_HOME", home)]);
         assert_eq!((error.code, error.code.row().exit), (Code::ConfigMissing, 78));
         assert!(error.advice().contains("aimux keys add"));
     }
@@ -197,7 +176,7 @@ mod tests {
         let (folder, path) = file(&"#".repeat(1 << 21));
         let absent = folder.path().join("absent.yaml");
         for path in [absent.to_str().unwrap(), folder.path().to_str().unwrap(), &path] {
-            let error = failure(&["validate", path], &[]);
+            let error = failure(&[path], &[]);
             assert_eq!((error.code, error.code.row().exit), (Code::ConfigUnreadable, 78), "{error}");
         }
         #[cfg(unix)]
@@ -205,14 +184,14 @@ mod tests {
             use std::os::unix::fs::PermissionsExt as _;
             std::fs::write(&path, LOCAL).unwrap();
             std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o666)).unwrap();
-            assert!(failure(&["validate", &path], &[]).message.contains("written by everybody"));
+            assert!(failure(&[&path], &[]).message.contains("written by everybody"));
         }
     }
 
     #[test]
     fn each_code_is_explained_and_a_strange_one_is_not() {
-        assert!(output(&["validate", "--explain", "E0114"], &[]).stdout.starts_with("AIMUX-E0114: unknown key"));
-        assert!(output(&["validate", "--explain", "aimux-e0201"], &[]).stdout.starts_with("AIMUX-E0201"));
-        assert_eq!(failure(&["validate", "--explain", "E9999"], &[]).code.row().exit, 64);
+        assert!(output(&["--explain", "E0114"], &[]).stdout.starts_with("AIMUX-E0114: unknown key"));
+        assert!(output(&["--explain", "aimux-e0201"], &[]).stdout.starts_with("AIMUX-E0201"));
+        assert_eq!(failure(&["--explain", "E9999"], &[]).code.row().exit, 64);
     }
 }

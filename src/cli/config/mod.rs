@@ -1,0 +1,39 @@
+//! `aimux config`: the check of a config, and its reference. One file per subcommand that is more than a line.
+//!
+//! Start with `validate.rs`.
+
+mod validate;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use super::{CliError, output};
+use crate::config::{Environment, reference, schema};
+
+/// Check the config
+#[derive(Debug, clap::Args)]
+#[command(disable_help_subcommand = true)]
+pub(crate) struct ConfigArgs {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    /// Find every mistake in a config; exit 78 when there is one
+    Validate(validate::ValidateArgs),
+    /// Print the JSON Schema of the config, for editors
+    Schema,
+    /// Print the reference of all fields, in Markdown
+    Reference,
+}
+
+/// Runs `aimux config …`; `path` is the one of `--config`.
+pub(crate) fn run(args: &ConfigArgs, path: Option<PathBuf>, environment: &Environment) -> Result<ExitCode, CliError> {
+    match &args.command {
+        Command::Validate(args) => return validate::run(args, path, environment),
+        Command::Schema => output::print(&schema()),
+        Command::Reference => output::print(&reference()),
+    }
+    Ok(ExitCode::SUCCESS)
+}
