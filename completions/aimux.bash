@@ -52,6 +52,9 @@ _aimux() {
             aimux__subcmd__keys,add)
                 cmd="aimux__subcmd__keys__subcmd__add"
                 ;;
+            aimux__subcmd__keys,audit)
+                cmd="aimux__subcmd__keys__subcmd__audit"
+                ;;
             aimux__subcmd__keys,init)
                 cmd="aimux__subcmd__keys__subcmd__init"
                 ;;
@@ -60,6 +63,12 @@ _aimux() {
                 ;;
             aimux__subcmd__keys,remove)
                 cmd="aimux__subcmd__keys__subcmd__remove"
+                ;;
+            aimux__subcmd__keys__subcmd__audit,list)
+                cmd="aimux__subcmd__keys__subcmd__audit__subcmd__list"
+                ;;
+            aimux__subcmd__keys__subcmd__audit,verify)
+                cmd="aimux__subcmd__keys__subcmd__audit__subcmd__verify"
                 ;;
             *)
                 ;;
@@ -202,7 +211,7 @@ _aimux() {
             return 0
             ;;
         aimux__subcmd__keys)
-            opts="-h --config --help init add list remove"
+            opts="-h --config --help init add list remove audit"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -226,6 +235,72 @@ _aimux() {
                 return 0
             fi
             case "${prev}" in
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        aimux__subcmd__keys__subcmd__audit)
+            opts="-h --last --json --config --help list verify"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --last)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        aimux__subcmd__keys__subcmd__audit__subcmd__list)
+            opts="-h --last --json --config --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --last)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        aimux__subcmd__keys__subcmd__audit__subcmd__verify)
+            opts="-h --seen --json --config --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --seen)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --config)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0

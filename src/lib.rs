@@ -3,9 +3,11 @@
 //! The modules stand on floors; each imports from lower ones only. `docs/architecture.md` draws them.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking"))]
 
+pub mod audit;
 pub mod chat;
 pub mod cli;
 pub mod config;
+mod date;
 pub mod demo;
 pub mod dialect;
 pub mod error;

@@ -10,7 +10,7 @@ use age::secrecy::{ExposeSecret, SecretString};
 use age::{DecryptError, Decryptor, Encryptor};
 use zeroize::Zeroizing;
 
-use super::date;
+use crate::date;
 use crate::error::{Code, Error};
 use crate::secret::Secret;
 

@@ -6,7 +6,6 @@
 //!
 //! Start with [`Store`]; `folder` holds the rules for permissions and writes, `identity` the age format.
 
-mod date;
 mod folder;
 mod identity;
 mod name;
@@ -23,6 +22,7 @@ pub use self::name::looks_like_secret;
 
 use self::folder::{Content, Folder, Trust};
 use self::identity::Identity;
+use crate::date;
 use crate::error::{Code, Error};
 use crate::secret::Secret;
 
@@ -251,6 +251,15 @@ impl Store {
         };
         retired.replace(&file, &content.bytes)?;
         Ok(retired.path_of(&file))
+    }
+
+    /// Whether [`Store::remove`] would find something.
+    ///
+    /// # Errors
+    /// When the name is wrong, or there is no such key.
+    pub fn may_remove(&self, name: &str) -> Result<(), Error> {
+        name::check(name)?;
+        if self.contains(name) { Ok(()) } else { Err(no_such_key(name)) }
     }
 
     /// Deletes a key for good; former ones in `.retired` stay.

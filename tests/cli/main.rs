@@ -3,6 +3,7 @@
 //! `config` compares whole outputs with files beside it; `keys` opens what aimux wrote with the `age` program and the other way round.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
+mod audit;
 mod config;
 mod env;
 mod generate;

@@ -7,10 +7,12 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use self::console::{Console, Question, Terminal, Wanted};
 use self::list::Listing;
+use crate::audit::{Action, Entry, Log};
 use crate::config::Environment;
 use crate::error::{Code, Error};
 use crate::keys::{Existing, Store};
 
+mod audit;
 mod console;
 mod list;
 
@@ -56,6 +58,9 @@ enum Command {
         /// The key's name
         name: String,
     },
+    /// Show the log of changes to keys and config, or check it
+    #[command(after_help = "Examples:\n  aimux keys audit\n  aimux keys audit verify")]
+    Audit(audit::AuditArgs),
 }
 
 /// Runs the command.
@@ -65,31 +70,33 @@ enum Command {
 pub(crate) fn run(args: &KeysArgs, env: &Environment) -> Result<(), Error> {
     let store = Store::new(&env.config_folder(), env.get("AIMUX_IDENTITY").map(std::path::Path::new));
     let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |elapsed| elapsed.as_secs());
-    execute(&args.command, &store, now, &mut Terminal)
+    execute(&args.command, &store, &Log::new(&env.state_folder(), "keys"), now, &mut Terminal)
 }
 
-fn execute(command: &Command, store: &Store, now: u64, console: &mut dyn Console) -> Result<(), Error> {
+fn execute(command: &Command, store: &Store, log: &Log, now: u64, console: &mut dyn Console) -> Result<(), Error> {
     match command {
-        Command::Init { passphrase } => init(store, *passphrase, now, console),
+        Command::Init { passphrase } => init(store, log, *passphrase, now, console),
         Command::Add { rest, .. } if !rest.is_empty() => {
             Err(Error::new(Code::Usage, "`keys add` takes one name and nothing else; a key does not belong on the command line")
                 .hint("leave it out and paste it when asked, or pipe it in; a key that stands in your shell's history should be replaced"))
         }
-        Command::Add { name, force, .. } => add(store, name, if *force { Existing::Retire } else { Existing::Refuse }, now, console),
+        Command::Add { name, force, .. } => add(store, log, name, if *force { Existing::Retire } else { Existing::Refuse }, now, console),
         Command::List { json } => {
             let listing = Listing::read(store, now)?;
             console.say(&if *json { listing.json() } else { listing.table(store) });
             Ok(())
         }
         Command::Remove { name } => {
-            store.remove(name)?;
+            store.may_remove(name)?;
+            log.record(&Entry::new(Action::KeyRemoved, name), || store.remove(name))?;
             console.say(&format!("removed key \"{name}\""));
             Ok(())
         }
+        Command::Audit(args) => audit::run(args, log),
     }
 }
 
-fn init(store: &Store, protected: bool, now: u64, console: &mut dyn Console) -> Result<(), Error> {
+fn init(store: &Store, log: &Log, protected: bool, now: u64, console: &mut dyn Console) -> Result<(), Error> {
     store.may_init()?;
     let passphrase = if protected {
         let question = Question { prompt: "Passphrase for the identity", wanted: Wanted::Passphrase, confirm: Some("The same again") };
@@ -97,7 +104,8 @@ fn init(store: &Store, protected: bool, now: u64, console: &mut dyn Console) -> 
     } else {
         None
     };
-    let public = store.init(passphrase.as_ref(), now)?;
+    let entry = Entry::new(Action::IdentityMade, store.identity.display().to_string());
+    let public = log.record(&entry, || store.init(passphrase.as_ref(), now))?;
     console.say(&format!(
         "made the identity {}\npublic key {public}\nkeep a copy of it: without it no key can be opened",
         store.identity.display()
@@ -105,10 +113,14 @@ fn init(store: &Store, protected: bool, now: u64, console: &mut dyn Console) -> 
     Ok(())
 }
 
-fn add(store: &Store, name: &str, existing: Existing, now: u64, console: &mut dyn Console) -> Result<(), Error> {
+fn add(store: &Store, log: &Log, name: &str, existing: Existing, now: u64, console: &mut dyn Console) -> Result<(), Error> {
     store.may_add(name, existing)?;
     let secret = console.ask(&Question { prompt: &format!("Key for {name}"), wanted: Wanted::Key, confirm: None })?;
-    let added = store.add(name, &secret, existing, now, &mut ask_passphrase)?;
+    let action = if store.contains(name) { Action::KeyReplaced } else { Action::KeyAdded };
+    let added = log.record(&Entry::new(action, name), || store.add(name, &secret, existing, now, &mut ask_passphrase))?;
+    if added.identity_made.is_some() {
+        log.append(&Entry::new(Action::IdentityMade, store.identity.display().to_string()).note("on the way"))?;
+    }
     let mut said = String::new();
     if let Some(public) = added.identity_made {
         said = format!("made the identity {} (public key {public}); keep a copy of it\n", store.identity.display());
@@ -149,14 +161,14 @@ mod tests {
     }
 
     struct Fixture {
-        _root: tempfile::TempDir,
+        root: tempfile::TempDir,
         store: Store,
     }
 
     fn fixture() -> Fixture {
         let root = tempfile::tempdir().unwrap();
         let store = Store::new(&root.path().join("aimux"), None);
-        Fixture { _root: root, store }
+        Fixture { root, store }
     }
 
     impl Fixture {
@@ -168,7 +180,8 @@ mod tests {
             }
             let line = <Line as clap::Parser>::parse_from(format!("keys {words}").split(' '));
             let mut script = Script { answers: answers.to_vec(), ..Script::default() };
-            let result = execute(&line.keys.command, &self.store, 1_763_735_856, &mut script);
+            let result =
+                execute(&line.keys.command, &self.store, &Log::new(&self.root.path().join("state"), "test"), 1_763_735_856, &mut script);
             assert!(!script.said.contains(KEY));
             assert!(script.answers.is_empty(), "an answer was not asked for");
             result.map(|()| script.said)

@@ -1,6 +1,6 @@
-//! Dates as age's own files write them: `2026-01-31T12:00:00Z`, always UTC, from seconds since 1970.
+//! Dates as our files write them, and age's own: `2026-01-31T12:00:00Z`, always UTC, from seconds since 1970.
 //!
-//! It lacks time zones, fractions and leap seconds, which no key file needs.
+//! It lacks time zones, fractions and leap seconds, which no file of ours needs.
 
 const DAY: u64 = 86_400;
 
