@@ -35,7 +35,7 @@ complete -c aimux -n "__fish_aimux_needs_command" -f -a "status" -d 'Tell whethe
 complete -c aimux -n "__fish_aimux_needs_command" -f -a "stop" -d 'Stop the config\'s server; requests in flight are answered first'
 complete -c aimux -n "__fish_aimux_needs_command" -f -a "env" -d 'Print the environment that makes clients of this shell use aimux'
 complete -c aimux -n "__fish_aimux_needs_command" -f -a "generate" -d 'Write completions or man pages'
-complete -c aimux -n "__fish_aimux_using_subcommand serve" -l listen -d 'The address to listen on, instead of the config\'s: 127.0.0.1:8080, [::1]:8080; port 0 takes a free one' -r
+complete -c aimux -n "__fish_aimux_using_subcommand serve" -l listen -d 'The address to listen on, instead of the config\'s, such as 127.0.0.1:8080; IPv6 in brackets; port 0 takes a free one' -r
 complete -c aimux -n "__fish_aimux_using_subcommand serve" -l log -d 'What the log on standard error shows: `warn`, `aimux=debug` [env: AIMUX_LOG] [default: info]' -r
 complete -c aimux -n "__fish_aimux_using_subcommand serve" -l log-format -d 'The log\'s form [env: AIMUX_LOG_FORMAT] [default: text]' -r -f -a "text\t'For people'
 json\t'One JSON object a line'"

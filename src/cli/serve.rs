@@ -25,7 +25,7 @@ use crate::{config, demo};
 /// Arguments of `aimux serve`.
 #[derive(Debug, Args)]
 pub(crate) struct ServeArgs {
-    /// The address to listen on, instead of the config's: 127.0.0.1:8080, [::1]:8080; port 0 takes a free one
+    /// The address to listen on, instead of the config's, such as 127.0.0.1:8080; IPv6 in brackets; port 0 takes a free one
     #[arg(long, value_name = "ADDR", value_parser = config::listen_address)]
     listen: Option<SocketAddr>,
     /// Serve a built-in demo model: needs no config, account or key

@@ -30,7 +30,7 @@ pub(super) enum Wanted {
     Passphrase,
 }
 
-/// Asks for the passphrase of a protected identity, on the terminal only: what [`Store::read`] wants as its callback.
+/// Asks for the passphrase of a protected identity, on the terminal only: what `Store::read` wants as its callback.
 pub(crate) fn ask_passphrase() -> Result<Secret, Error> {
     if !io::stdin().is_terminal() {
         return Err(Error::new(Code::KeyUnavailable, "the identity is protected by a passphrase, and there is no terminal to ask on")
