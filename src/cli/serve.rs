@@ -14,7 +14,7 @@ use super::{CliError, output};
 use crate::config::{Environment, Limits, Options, Ready};
 use crate::dialect::{Dialect, Quirks};
 use crate::error::{Code, Error};
-use crate::provider::Auth;
+use crate::provider::{Auth, Check};
 use crate::route::glob::Glob;
 use crate::route::table::{Endpoint, ModelEntry, Provider, Table, TargetRef};
 use crate::secret::Secret;
@@ -166,8 +166,13 @@ async fn start_demo() -> Result<demo::Demo, Error> {
 
 /// The config of `--demo`: one provider, the built-in upstream, for every model name.
 fn demo_config(demo: &demo::Demo, listen: Option<SocketAddr>) -> Ready {
-    let endpoint =
-        Endpoint { dialect: Dialect::OpenAiChat, base_url: format!("http://{}/v1", demo.address), auth: Auth::None, quirks: Quirks::CHAT };
+    let endpoint = Endpoint {
+        dialect: Dialect::OpenAiChat,
+        base_url: format!("http://{}/v1", demo.address),
+        auth: Auth::None,
+        quirks: Quirks::CHAT,
+        check: Check::usual(Dialect::OpenAiChat),
+    };
     let provider = Provider {
         name: "demo".to_owned(),
         endpoints: vec![endpoint],

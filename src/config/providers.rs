@@ -11,7 +11,7 @@ use super::tree::{Key, Node, Value};
 use super::url;
 use crate::dialect::{Dialect, Quirks};
 use crate::keys::Store;
-use crate::provider::{Auth, Preset, preset, table::PRESETS};
+use crate::provider::{Auth, Check, Preset, preset, table::PRESETS};
 use crate::route::table::Endpoint;
 
 /// A provider that has been read.
@@ -202,6 +202,7 @@ fn of_preset(endpoint: &crate::provider::Endpoint, base_url: Option<String>) -> 
         base_url: base_url.unwrap_or_else(|| endpoint.base_url.to_owned()),
         auth: endpoint.auth,
         quirks: endpoint.quirks.clone(),
+        check: endpoint.check,
     }
 }
 
@@ -210,7 +211,7 @@ fn generic(dialect: Dialect, base_url: String) -> Endpoint {
         Dialect::AnthropicMessages => Quirks::ANTHROPIC,
         Dialect::OpenAiChat => Quirks::CHAT,
     };
-    Endpoint { dialect, base_url, auth: usual_auth(dialect), quirks }
+    Endpoint { dialect, base_url, auth: usual_auth(dialect), quirks, check: Check::usual(dialect) }
 }
 
 fn usual_auth(dialect: Dialect) -> Auth {

@@ -42,6 +42,28 @@ pub struct Endpoint {
     pub auth: Auth,
     /// How it differs from the dialect.
     pub quirks: &'static Quirks,
+    /// What tells whether a key is accepted.
+    pub check: Check,
+}
+
+/// A request that costs nothing and is answered only for an accepted key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Check {
+    /// `GET` of this path below the base URL.
+    Below(&'static str),
+    /// `GET` of this path at the base URL's host.
+    AtHost(&'static str),
+}
+
+impl Check {
+    /// The list of models, where the dialect has it; most providers ask for a key there.
+    #[must_use]
+    pub fn usual(dialect: Dialect) -> Self {
+        match dialect {
+            Dialect::OpenAiChat => Self::Below("/models"),
+            Dialect::AnthropicMessages => Self::Below("/v1/models"),
+        }
+    }
 }
 
 /// How a key is sent.

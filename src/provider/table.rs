@@ -3,7 +3,7 @@
 //! Start with [`PRESETS`]. A base URL is what the provider's own SDK takes. A comment names the page or report that states
 //! a fact and when it was current; none of the facts has been tested against the live service by this project.
 
-use super::{Auth, Endpoint, Preset};
+use super::{Auth, Check, Endpoint, Preset};
 use crate::dialect::quirks::{ReasoningBack, Structured, ThinkingSwitch, ToolIds};
 use crate::dialect::{Dialect, Quirks};
 
@@ -236,16 +236,25 @@ const LMSTUDIO: Quirks = Quirks {
 const TEMPLATED: Quirks = Quirks { thinking_switch: ThinkingSwitch::ChatTemplate, top_k: true, ..LOCAL };
 
 const fn chat(base_url: &'static str, quirks: &'static Quirks) -> Endpoint {
-    Endpoint { dialect: Dialect::OpenAiChat, base_url, auth: Auth::Bearer, quirks }
+    Endpoint { dialect: Dialect::OpenAiChat, base_url, auth: Auth::Bearer, quirks, check: Check::Below("/models") }
 }
 
 const fn messages(base_url: &'static str, quirks: &'static Quirks) -> Endpoint {
-    Endpoint { dialect: Dialect::AnthropicMessages, base_url, auth: Auth::Bearer, quirks }
+    Endpoint { dialect: Dialect::AnthropicMessages, base_url, auth: Auth::Bearer, quirks, check: Check::Below("/v1/models") }
 }
 
 const fn local(base_url: &'static str, quirks: &'static Quirks) -> Endpoint {
     Endpoint { auth: Auth::None, ..chat(base_url, quirks) }
 }
+
+// Its list of models is public; this tells about the key: openrouter.ai/docs, limits, 2026-07.
+const OPENROUTER_KEY: Check = Check::AtHost("/api/v1/key");
+
+// Answered without being counted: dev.synthetic.new, quotas, 2026-03.
+const SYNTHETIC_QUOTAS: Check = Check::AtHost("/v2/quotas");
+
+// llama.cpp's server README, 2026-07: with `--api-key`, its list of models stays public.
+const LLAMA_CPP_PROPERTIES: Check = Check::AtHost("/props");
 
 /// Every provider with a name of its own.
 pub static PRESETS: &[Preset] = &[
@@ -316,8 +325,8 @@ pub static PRESETS: &[Preset] = &[
         title: "Synthetic",
         env: &["SYNTHETIC_API_KEY"],
         endpoints: &[
-            chat("https://api.synthetic.new/openai/v1", &SYNTHETIC),
-            messages("https://api.synthetic.new/anthropic", &SYNTHETIC_ANTHROPIC),
+            Endpoint { check: SYNTHETIC_QUOTAS, ..chat("https://api.synthetic.new/openai/v1", &SYNTHETIC) },
+            Endpoint { check: SYNTHETIC_QUOTAS, ..messages("https://api.synthetic.new/anthropic", &SYNTHETIC_ANTHROPIC) },
         ],
         main: "hf:zai-org/GLM-5.2",
         fast: "hf:zai-org/GLM-4.7-Flash",
@@ -381,7 +390,10 @@ pub static PRESETS: &[Preset] = &[
         name: "openrouter",
         title: "OpenRouter",
         env: &["OPENROUTER_API_KEY"],
-        endpoints: &[chat("https://openrouter.ai/api/v1", &OPENROUTER), messages("https://openrouter.ai/api", &OPENROUTER_ANTHROPIC)],
+        endpoints: &[
+            Endpoint { check: OPENROUTER_KEY, ..chat("https://openrouter.ai/api/v1", &OPENROUTER) },
+            Endpoint { check: OPENROUTER_KEY, ..messages("https://openrouter.ai/api", &OPENROUTER_ANTHROPIC) },
+        ],
         main: "anthropic/claude-opus-4.8",
         fast: "anthropic/claude-haiku-4.5",
         is_local: false,
@@ -411,7 +423,7 @@ pub static PRESETS: &[Preset] = &[
         name: "llama.cpp",
         title: "llama.cpp server",
         env: &[],
-        endpoints: &[local("http://127.0.0.1:8080/v1", &TEMPLATED)],
+        endpoints: &[Endpoint { check: LLAMA_CPP_PROPERTIES, ..local("http://127.0.0.1:8080/v1", &TEMPLATED) }],
         main: "",
         fast: "",
         is_local: true,

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::glob::Glob;
 use crate::dialect::{Dialect, Quirks};
-use crate::provider::Auth;
+use crate::provider::{Auth, Check};
 use crate::secret::Secret;
 
 /// Everything that routing reads.
@@ -77,6 +77,8 @@ pub struct Endpoint {
     pub auth: Auth,
     /// How it differs from the dialect.
     pub quirks: Quirks,
+    /// What tells whether a key is accepted.
+    pub check: Check,
 }
 
 /// A key of a provider.

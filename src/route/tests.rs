@@ -23,7 +23,13 @@ pub(super) fn provider(name: &str, keys: usize) -> Provider {
         endpoints: preset
             .endpoints
             .iter()
-            .map(|e| Endpoint { dialect: e.dialect, base_url: e.base_url.to_owned(), auth: e.auth, quirks: e.quirks.clone() })
+            .map(|e| Endpoint {
+                dialect: e.dialect,
+                base_url: e.base_url.to_owned(),
+                auth: e.auth,
+                quirks: e.quirks.clone(),
+                check: e.check,
+            })
             .collect(),
         keys: (0..keys).map(|n| Key { name: format!("{name}-{n}"), secret: Secret::new(format!("secret-{n}")) }).collect(),
         catalog: preset.catalog,

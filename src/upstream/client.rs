@@ -26,7 +26,7 @@ mod dial;
 mod pool;
 mod shared;
 mod stream;
-mod tls;
+pub(super) mod tls;
 
 use crate::wire::splice::Spliced;
 pub use body::UpstreamBody;

@@ -3,7 +3,7 @@
 use std::io;
 use std::sync::Arc;
 
-use rustls::pki_types::ServerName;
+use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{CertificateError, ClientConfig, RootCertStore};
 use tokio::net::TcpStream;
 use tokio::sync::OnceCell;
@@ -55,13 +55,21 @@ async fn load() -> io::Result<Configs> {
 
 fn system_roots() -> RootCertStore {
     let mut roots = RootCertStore::empty();
-    let found = rustls_native_certs::load_native_certs();
-    let (taken, _) = roots.add_parsable_certificates(found.certs);
-    if taken == 0 {
-        tracing::info!(errors = found.errors.len(), "the system has no TLS roots; the built-in ones are used");
+    roots.add_parsable_certificates(system_certificates());
+    if roots.is_empty() {
         roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
     }
     roots
+}
+
+/// The system's roots; empty where it has none that can be read.
+pub(in crate::upstream) fn system_certificates() -> Vec<CertificateDer<'static>> {
+    let mut found = rustls_native_certs::load_native_certs();
+    found.certs.retain(|root| RootCertStore::empty().add(root.clone()).is_ok());
+    if found.certs.is_empty() {
+        tracing::info!(errors = found.errors.len(), "the system has no TLS roots; the built-in ones are used");
+    }
+    found.certs
 }
 
 fn config(roots: RootCertStore) -> Result<Configs, rustls::Error> {
@@ -75,7 +83,7 @@ fn config(roots: RootCertStore) -> Result<Configs, rustls::Error> {
 }
 
 /// What to do about a handshake that failed.
-pub(super) fn advice(error: &io::Error) -> &'static str {
+pub(in crate::upstream) fn advice(error: &io::Error) -> &'static str {
     let cause = error.get_ref().and_then(|cause| cause.downcast_ref::<rustls::Error>());
     match cause {
         Some(rustls::Error::InvalidCertificate(fault)) => match fault {
