@@ -3,7 +3,8 @@
 //! `cargo bench --bench overhead` starts, each as a process of its own: an upstream that answers at once, a bare
 //! pass-through, and aimux with two providers of either dialect. Each is sent the same requests over the same number of
 //! connections; CPU time is read from the kernel's per-thread accounts (`/proc/PID/task/*/schedstat`). Then come readiness,
-//! the first token and memory. About a minute, loopback only, Linux only. Start with `main`.
+//! the first token and memory. About a minute, loopback only, Linux only. Arguments choose among the parts `cpu`, `first`,
+//! `ready`, `bodies` and `streams`. Start with `main`.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, reason = "a program that measures and prints")]
 
 mod figures;
@@ -22,6 +23,8 @@ use hyper_util::rt::TokioIo;
 const REQUESTS: usize = 2000;
 const CONNECTIONS: usize = 4;
 const ROUNDS: usize = 3;
+/// Names another aimux to measure: an earlier one, say.
+const PROGRAM: &str = "AIMUX_BENCH_PROGRAM";
 
 /// A process that listens, ended when dropped.
 struct Listening {
@@ -59,7 +62,8 @@ fn start_aimux(upstream: &str) -> Listening {
         "version: 1\nserver: {{ listen: '127.0.0.1:0', token: {{ env: BENCH_TOKEN }} }}\nproviders:\n  same: {{ dialect: anthropic, base_url: 'http://{upstream}', key: {{ env: BENCH_KEY }} }}\n  other: {{ dialect: openai-chat, base_url: 'http://{upstream}/v1', key: {{ env: BENCH_KEY }} }}\n"
     );
     std::fs::write(&config, text).expect("the config is written");
-    let mut command = Command::new(env!("CARGO_BIN_EXE_aimux"));
+    let program = std::env::var_os(PROGRAM).unwrap_or_else(|| env!("CARGO_BIN_EXE_aimux").into());
+    let mut command = Command::new(program);
     command.env_clear().env("HOME", home.path()).env("BENCH_TOKEN", "bench-token-0123456789").env("BENCH_KEY", "bench-key-0123456789");
     // The access log is part of what aimux does; its writing is not measured away.
     start(command.arg("serve").arg("--config").arg(config), home)
@@ -164,15 +168,38 @@ fn main() {
         Some("passthrough") => return runtime.block_on(parts::passthrough(args.next().expect("an upstream"))),
         _ => {}
     }
+    // What `cargo bench` adds is not a part.
+    let asked: Vec<String> = std::env::args().skip(1).filter(|arg| !arg.starts_with("--")).collect();
+    let is_asked = |part: &str| asked.is_empty() || asked.iter().any(|asked| asked == part);
     raise_open_files();
     let upstream = start_part("upstream", &[]);
     let bare = start_part("passthrough", &[&upstream.address]);
     let aimux = start_aimux(&upstream.address);
+    if is_asked("cpu") {
+        cpu(&runtime, &bare, &aimux);
+    }
+    if is_asked("first") {
+        runtime.block_on(figures::first_token(&upstream, &bare, &aimux));
+    }
+    if is_asked("ready") {
+        figures::ready(&upstream.address);
+    }
+    // Fresh ones: memory that another figure took is not this one's.
+    if is_asked("bodies") {
+        runtime.block_on(figures::bodies(&start_aimux(&upstream.address)));
+    }
+    if is_asked("streams") {
+        runtime.block_on(figures::streams(&start_aimux(&upstream.address)));
+    }
+}
+
+/// CPU per request, each path in turn, several times.
+fn cpu(runtime: &tokio::runtime::Runtime, bare: &Listening, aimux: &Listening) {
     println!("{:<10} {:<24} {:>10} {:>8} {:>12}", "request", "path", "CPU ms", "ratio", "first ms p50");
     for (name, padding, stream) in [("small", 700, false), ("130 KB", 130_000, false), ("stream", 700, true)] {
         let mut results: [Vec<Measured>; 3] = Default::default();
         for _ in 0..ROUNDS {
-            let paths = [(&bare, "same/m"), (&aimux, "same/m"), (&aimux, "other/m")];
+            let paths = [(bare, "same/m"), (aimux, "same/m"), (aimux, "other/m")];
             for (result, (server, model)) in results.iter_mut().zip(paths) {
                 result.push(runtime.block_on(measure(server, &parts::request(model, padding, stream))));
             }
@@ -184,9 +211,4 @@ fn main() {
         std::io::stdout().flush().expect("printed");
     }
     println!();
-    runtime.block_on(figures::first_token(&upstream, &bare, &aimux));
-    figures::ready(&upstream.address);
-    // Fresh ones: memory that another figure took is not this one's.
-    runtime.block_on(figures::bodies(&start_aimux(&upstream.address)));
-    runtime.block_on(figures::streams(&start_aimux(&upstream.address)));
 }

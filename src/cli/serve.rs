@@ -52,6 +52,9 @@ pub(crate) fn run(args: ServeArgs, path: Option<PathBuf>, environment: &Environm
         // The leader of a session already is one: nothing to leave.
         let _ = rustix::process::setsid();
     }
+    // Where the system gives huge pages unasked, each buffer of a stream would cost a multiple of itself. Not vital.
+    #[cfg(target_os = "linux")]
+    let _ = rustix::thread::disable_transparent_huge_pages(true);
     let keys = super::known::store(environment);
     let options = Options { path, listen: args.listen };
     let runtime = tokio::runtime::Builder::new_multi_thread()

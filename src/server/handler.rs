@@ -1,6 +1,7 @@
 //! One request, top-down: authenticate, peek, plan, drive, answer.
 
 use std::panic::AssertUnwindSafe;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::{Duration, Instant};
@@ -104,7 +105,9 @@ pub(super) async fn handle(shared: Arc<Shared>, request: Request<Incoming>) -> R
     let request_id = request_id(&request);
     let dialect = error_dialect(&request);
     let allow = Route::of(request.uri().path()).map(|route| HeaderValue::from_static(route.method()));
-    let mut response = match guarded(respond(shared, request, request_id.clone())).await {
+    // Boxed here, not further in: the connection keeps room for this future from its start to its end, streams included.
+    let work = Box::pin(respond(shared, request, request_id.clone()));
+    let mut response = match guarded(work).await {
         Ok(response) => response,
         Err(error) => {
             tracing::info!(target: "aimux::access", %request_id, code = %error.code, status = error.code.row().status, "refused");
@@ -122,8 +125,7 @@ pub(super) async fn handle(shared: Arc<Shared>, request: Request<Incoming>) -> R
 }
 
 /// The work's outcome; a panic in it is an error like any other.
-async fn guarded<T>(work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
-    let mut work = Box::pin(work);
+async fn guarded<T>(mut work: Pin<Box<impl Future<Output = Result<T, Error>>>>) -> Result<T, Error> {
     std::future::poll_fn(move |cx| match std::panic::catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(cx))) {
         Ok(poll) => poll,
         Err(_) => Poll::Ready(Err(Error::new(Code::Bug, "a bug in aimux ended this request"))),
@@ -321,7 +323,7 @@ async fn answer(job: Job, held: impl Send + 'static) -> Response<ReplyBody> {
     let (client, is_stream, request_id) = (job.client, job.peek.stream, job.request_id.clone());
     let (preamble, reply_map) = (Arc::clone(&job.preamble), job.reply_map());
     let keep_alive = Duration::from_secs(job.limits.keep_alive_s);
-    let mut driven: std::pin::Pin<Box<dyn Future<Output = Answer> + Send>> = Box::pin(async move {
+    let mut driven: Pin<Box<dyn Future<Output = Answer> + Send>> = Box::pin(async move {
         let answer = drive(job).await;
         drop(held);
         answer
@@ -380,14 +382,14 @@ mod tests {
             tokio::task::yield_now().await;
             panic!("after an await")
         };
-        for error in [guarded::<()>(at_once).await.unwrap_err(), guarded::<()>(later).await.unwrap_err()] {
+        for error in [guarded::<()>(Box::pin(at_once)).await.unwrap_err(), guarded::<()>(Box::pin(later)).await.unwrap_err()] {
             assert_eq!(error.code, Code::Bug);
             for dialect in Dialect::ALL {
                 let answer = reply::error(dialect, &error, "req_1");
                 assert_eq!((answer.status().as_u16(), answer.headers()["x-aimux-error"].as_bytes()), (500, &b"AIMUX-E0901"[..]));
             }
         }
-        assert_eq!(guarded(async { Ok(7) }).await.unwrap(), 7);
+        assert_eq!(guarded(Box::pin(async { Ok(7) })).await.unwrap(), 7);
     }
 
     #[test]

@@ -197,3 +197,19 @@ fn cannot_bind(listen: SocketAddr, error: std::io::Error) -> Error {
     }
     Error::new(Code::CannotBind, format!("{listen} cannot be bound: {error}")).caused_by(error)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn future_size<A, B, F>(_: impl FnOnce(A, B) -> F) -> usize {
+        size_of::<F>()
+    }
+
+    /// Thousands of streams may be open, and each keeps all three until its end.
+    #[test]
+    fn what_an_open_stream_keeps_is_less_than_three_kib() {
+        let sizes = [future_size(serve_connection), future_size(handler::handle), size_of::<crate::upstream::Relay>()];
+        assert!(sizes.iter().sum::<usize>() < 3 << 10, "connection, request, relay: {sizes:?}");
+    }
+}
