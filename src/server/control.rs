@@ -22,6 +22,8 @@ use sha2::{Digest, Sha256};
 use tokio::net::UnixListener;
 use tokio::sync::Notify;
 
+use super::reload::{Refused, Reloaded};
+use crate::config::LoadError;
 use crate::error::{Code, Error};
 use crate::upstream::client::Counters;
 
@@ -197,14 +199,55 @@ pub fn stop(path: &Path) -> std::io::Result<()> {
     call(path, "POST /api/stop").map(drop)
 }
 
-/// One HTTP exchange with our own server, whose answers are short.
+/// Asks the server behind a socket to read its config and keys anew, and to wait, for `drain` at most, until no request
+/// uses the former ones any more. `None`: no server runs there. Blocks for as long as that takes.
+///
+/// # Errors
+/// When the server keeps what it has: with the config's diagnostics, or with what else was in the way.
+pub fn reload(path: &Path, drain: Duration) -> Result<Option<Reloaded>, LoadError> {
+    if status(path).is_none() {
+        return Ok(None);
+    }
+    let failed = |error: std::io::Error| {
+        LoadError::Other(Error::new(Code::StateFolder, format!("the running server cannot be asked to reload: {error}")).caused_by(error))
+    };
+    let nonsense = || LoadError::Other(Error::new(Code::StateFolder, "the running server does not say whether it has reloaded"));
+    let request = format!("POST /api/reload?drain_s={}", drain.as_secs());
+    let Answer { status, body } = exchange(path, &request, RELOAD_WAIT.saturating_add(drain), ANSWER_MAX).map_err(failed)?;
+    match status {
+        200 => serde_json::from_slice(&body).map(Some).map_err(|_| nonsense()),
+        404 => Err(LoadError::Other(
+            Error::new(Code::StateFolder, "the running server is older than `reload`, or the demo, which has no config")
+                .hint("stop it with `aimux stop` and start it again"),
+        )),
+        _ => Err(serde_json::from_slice::<Refused>(&body).map_or_else(|_| nonsense(), LoadError::from)),
+    }
+}
+
+/// The longest answer of our own server, in bytes: the diagnostics of a bad config.
+const ANSWER_MAX: u64 = 4 << 20;
+/// How long a reload may take, its drain apart: key commands, a lock on the audit log.
+const RELOAD_WAIT: Duration = Duration::from_secs(60);
+
+/// What our own server answered.
+struct Answer {
+    status: u16,
+    body: Vec<u8>,
+}
+
+/// One short HTTP exchange with our own server.
 fn call(path: &Path, request: &str) -> std::io::Result<Vec<u8>> {
+    exchange(path, request, Duration::from_secs(2), 64 << 10).map(|answer| answer.body)
+}
+
+fn exchange(path: &Path, request: &str, wait: Duration, length_max: u64) -> std::io::Result<Answer> {
     let mut stream = UnixStream::connect(path)?;
-    stream.set_read_timeout(Some(Duration::from_secs(2)))?;
+    stream.set_read_timeout(Some(wait))?;
     stream.set_write_timeout(Some(Duration::from_secs(2)))?;
     stream.write_all(format!("{request} HTTP/1.1\r\nhost: aimux\r\nconnection: close\r\ncontent-length: 0\r\n\r\n").as_bytes())?;
     let mut answer = Vec::new();
-    stream.take(64 << 10).read_to_end(&mut answer)?;
+    stream.take(length_max).read_to_end(&mut answer)?;
+    let status = answer.get(9..12).and_then(|digits| std::str::from_utf8(digits).ok()?.parse().ok()).unwrap_or(0);
     let body = memchr::memmem::find(&answer, b"\r\n\r\n").map_or(answer.len(), |at| at + 4);
-    Ok(answer.split_off(body))
+    Ok(Answer { status, body: answer.split_off(body) })
 }
