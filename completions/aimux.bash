@@ -64,6 +64,9 @@ _aimux() {
             aimux__subcmd__keys,remove)
                 cmd="aimux__subcmd__keys__subcmd__remove"
                 ;;
+            aimux__subcmd__keys,test)
+                cmd="aimux__subcmd__keys__subcmd__test"
+                ;;
             aimux__subcmd__keys__subcmd__audit,list)
                 cmd="aimux__subcmd__keys__subcmd__audit__subcmd__list"
                 ;;
@@ -211,7 +214,7 @@ _aimux() {
             return 0
             ;;
         aimux__subcmd__keys)
-            opts="-h --config --help init add list remove audit"
+            opts="-h --config --help init add list test remove audit"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -350,6 +353,24 @@ _aimux() {
             ;;
         aimux__subcmd__keys__subcmd__remove)
             opts="-h --config --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        aimux__subcmd__keys__subcmd__test)
+            opts="-h --json --config --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

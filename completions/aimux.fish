@@ -46,13 +46,14 @@ complete -c aimux -n "__fish_aimux_using_subcommand serve" -l on-demand -d 'Leav
 complete -c aimux -n "__fish_aimux_using_subcommand serve" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c aimux -n "__fish_aimux_using_subcommand run" -l config -d 'The config file [env: AIMUX_CONFIG] [default: config.yaml in aimux\'s config folder]' -r -F
 complete -c aimux -n "__fish_aimux_using_subcommand run" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c aimux -n "__fish_aimux_using_subcommand keys; and not __fish_seen_subcommand_from init add list remove audit" -l config -d 'The config file [env: AIMUX_CONFIG] [default: config.yaml in aimux\'s config folder]' -r -F
-complete -c aimux -n "__fish_aimux_using_subcommand keys; and not __fish_seen_subcommand_from init add list remove audit" -s h -l help -d 'Print help'
-complete -c aimux -n "__fish_aimux_using_subcommand keys; and not __fish_seen_subcommand_from init add list remove audit" -f -a "init" -d 'Make the identity that opens the keys'
-complete -c aimux -n "__fish_aimux_using_subcommand keys; and not __fish_seen_subcommand_from init add list remove audit" -f -a "add" -d 'Add a provider\'s key: from a hidden prompt or standard input'
-complete -c aimux -n "__fish_aimux_using_subcommand keys; and not __fish_seen_subcommand_from init add list remove audit" -f -a "list" -d 'List the keys, masked'
-complete -c aimux -n "__fish_aimux_using_subcommand keys; and not __fish_seen_subcommand_from init add list remove audit" -f -a "remove" -d 'Delete a key for good'
-complete -c aimux -n "__fish_aimux_using_subcommand keys; and not __fish_seen_subcommand_from init add list remove audit" -f -a "audit" -d 'Show the log of changes to keys and config, or check it'
+complete -c aimux -n "__fish_aimux_using_subcommand keys; and not __fish_seen_subcommand_from init add list test remove audit" -l config -d 'The config file [env: AIMUX_CONFIG] [default: config.yaml in aimux\'s config folder]' -r -F
+complete -c aimux -n "__fish_aimux_using_subcommand keys; and not __fish_seen_subcommand_from init add list test remove audit" -s h -l help -d 'Print help'
+complete -c aimux -n "__fish_aimux_using_subcommand keys; and not __fish_seen_subcommand_from init add list test remove audit" -f -a "init" -d 'Make the identity that opens the keys'
+complete -c aimux -n "__fish_aimux_using_subcommand keys; and not __fish_seen_subcommand_from init add list test remove audit" -f -a "add" -d 'Add a provider\'s key: from a hidden prompt or standard input'
+complete -c aimux -n "__fish_aimux_using_subcommand keys; and not __fish_seen_subcommand_from init add list test remove audit" -f -a "list" -d 'List the keys, masked'
+complete -c aimux -n "__fish_aimux_using_subcommand keys; and not __fish_seen_subcommand_from init add list test remove audit" -f -a "test" -d 'Ask providers whether they accept the keys; exit 1 when one is refused'
+complete -c aimux -n "__fish_aimux_using_subcommand keys; and not __fish_seen_subcommand_from init add list test remove audit" -f -a "remove" -d 'Delete a key for good'
+complete -c aimux -n "__fish_aimux_using_subcommand keys; and not __fish_seen_subcommand_from init add list test remove audit" -f -a "audit" -d 'Show the log of changes to keys and config, or check it'
 complete -c aimux -n "__fish_aimux_using_subcommand keys; and __fish_seen_subcommand_from init" -l config -d 'The config file [env: AIMUX_CONFIG] [default: config.yaml in aimux\'s config folder]' -r -F
 complete -c aimux -n "__fish_aimux_using_subcommand keys; and __fish_seen_subcommand_from init" -l passphrase -d 'Protect the identity with a passphrase: asked for, or read from standard input'
 complete -c aimux -n "__fish_aimux_using_subcommand keys; and __fish_seen_subcommand_from init" -s h -l help -d 'Print help'
@@ -62,6 +63,9 @@ complete -c aimux -n "__fish_aimux_using_subcommand keys; and __fish_seen_subcom
 complete -c aimux -n "__fish_aimux_using_subcommand keys; and __fish_seen_subcommand_from list" -l config -d 'The config file [env: AIMUX_CONFIG] [default: config.yaml in aimux\'s config folder]' -r -F
 complete -c aimux -n "__fish_aimux_using_subcommand keys; and __fish_seen_subcommand_from list" -l json -d 'Print JSON'
 complete -c aimux -n "__fish_aimux_using_subcommand keys; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help'
+complete -c aimux -n "__fish_aimux_using_subcommand keys; and __fish_seen_subcommand_from test" -l config -d 'The config file [env: AIMUX_CONFIG] [default: config.yaml in aimux\'s config folder]' -r -F
+complete -c aimux -n "__fish_aimux_using_subcommand keys; and __fish_seen_subcommand_from test" -l json -d 'Print JSON'
+complete -c aimux -n "__fish_aimux_using_subcommand keys; and __fish_seen_subcommand_from test" -s h -l help -d 'Print help'
 complete -c aimux -n "__fish_aimux_using_subcommand keys; and __fish_seen_subcommand_from remove" -l config -d 'The config file [env: AIMUX_CONFIG] [default: config.yaml in aimux\'s config folder]' -r -F
 complete -c aimux -n "__fish_aimux_using_subcommand keys; and __fish_seen_subcommand_from remove" -s h -l help -d 'Print help'
 complete -c aimux -n "__fish_aimux_using_subcommand keys; and __fish_seen_subcommand_from audit" -l last -d 'How many entries, the last ones' -r

@@ -73,7 +73,7 @@ pub fn main() -> ExitCode {
     let outcome = match cli.command {
         Command::Serve(args) => serve::run(args, cli.config, &environment),
         Command::Run(args) => run::run(args, cli.config, &environment),
-        Command::Keys(args) => keys::run(&args, &environment).map(|()| ExitCode::SUCCESS).map_err(CliError::from),
+        Command::Keys(args) => keys::run(&args, cli.config, &environment),
         Command::Config(args) => config::run(&args, cli.config, &environment),
         Command::Env(args) => env::run(&args, cli.config, &environment),
         Command::Status(args) => status::run(&args, cli.config, &environment),

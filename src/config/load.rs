@@ -165,6 +165,24 @@ pub(crate) fn outline(options: &Options, environment: &Environment, store: &Stor
     compiled(loaded, environment, Opener { environment, store, passphrase: None, identity: None })
 }
 
+/// A provider, without its keys, and where they are.
+pub(super) type Used = (Arc<Provider>, Vec<KeySource>);
+
+/// The providers and their keys' places: see [`super::key_uses()`].
+pub(super) fn uses(options: &Options, environment: &Environment, store: &Store) -> Result<Vec<Used>, LoadError> {
+    let loaded = load(options, environment, store).map_err(LoadError::Other)?;
+    let errors = loaded.report.errors();
+    let (Some(checked), 0) = (loaded.checked, errors) else {
+        return Err(LoadError::Invalid { rendered: loaded.report.render(), errors });
+    };
+    let mut closed = Opener { environment, store, passphrase: None, identity: None };
+    let with_sources = |provider: super::providers::Provider| {
+        let sources = provider.keys.clone();
+        Ok((Arc::new(closed.open(provider).map_err(LoadError::Other)?), sources))
+    };
+    checked.providers.into_iter().map(with_sources).collect()
+}
+
 fn compiled(loaded: Loaded, environment: &Environment, mut opener: Opener<'_>) -> Result<Ready, LoadError> {
     let errors = loaded.report.errors();
     let (Some(checked), 0) = (loaded.checked, errors) else {
@@ -205,12 +223,12 @@ pub(crate) fn strict(report: &mut Report) {
 }
 
 /// Opens keys; the identity once, and only when there is a file to open.
-struct Opener<'a> {
-    environment: &'a Environment,
-    store: &'a Store,
+pub(super) struct Opener<'a> {
+    pub(super) environment: &'a Environment,
+    pub(super) store: &'a Store,
     /// `None`: nothing is opened.
-    passphrase: Option<&'a mut dyn FnMut() -> Result<Secret, Error>>,
-    identity: Option<crate::keys::Opener<'a>>,
+    pub(super) passphrase: Option<&'a mut dyn FnMut() -> Result<Secret, Error>>,
+    pub(super) identity: Option<crate::keys::Opener<'a>>,
 }
 
 impl Opener<'_> {
@@ -235,7 +253,7 @@ impl Opener<'_> {
         })
     }
 
-    fn key(&mut self, source: &KeySource, provider: &str) -> Result<Key, Error> {
+    pub(super) fn key(&mut self, source: &KeySource, provider: &str) -> Result<Key, Error> {
         let (name, secret) = match source {
             KeySource::File(name) => (name.clone(), self.file(name)?),
             KeySource::Variable(name) => {

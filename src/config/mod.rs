@@ -11,6 +11,7 @@ mod diagnostic;
 pub mod environment;
 mod fields;
 mod key_sources;
+mod key_uses;
 mod load;
 mod made;
 mod mask;
@@ -28,6 +29,7 @@ mod tree;
 mod url;
 
 pub use environment::Environment;
+pub use key_uses::{KeyOpener, KeyUse, key_uses};
 pub use reference::reference;
 pub use schema::schema;
 

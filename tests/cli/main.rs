@@ -10,7 +10,9 @@ mod generate;
 mod install;
 mod key_mistakes;
 mod keys;
+mod keys_test;
 mod operator;
+mod provider;
 mod usage;
 
 use std::io::Write;

@@ -3,10 +3,13 @@
 //! A key comes from a hidden prompt or standard input, never from argv: other users see argv, and shells keep it. Start with
 //! [`run`].
 
+use std::path::PathBuf;
+use std::process::ExitCode;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use self::console::{Console, Question, Terminal, Wanted};
 use self::list::Listing;
+use super::CliError;
 use crate::audit::{Action, Entry, Log};
 use crate::config::Environment;
 use crate::error::{Code, Error};
@@ -15,6 +18,7 @@ use crate::keys::{Existing, Store};
 mod audit;
 mod console;
 mod list;
+mod test;
 
 pub(crate) use console::{ask_passphrase, piped_passphrase};
 
@@ -53,6 +57,13 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Ask providers whether they accept the keys; exit 1 when one is refused
+    #[command(
+        after_help = "A free request for each key and provider, such as the list of models. Exit 0: all are good or known but limited; \
+        1: one is refused or cannot be opened; 69: a provider could not be reached.\n\n\
+        Examples:\n  aimux keys test\n  aimux keys test anthropic --json"
+    )]
+    Test(test::TestArgs),
     /// Delete a key for good
     Remove {
         /// The key's name
@@ -63,14 +74,18 @@ enum Command {
     Audit(audit::AuditArgs),
 }
 
-/// Runs the command.
+/// Runs the command; `path` is the one of `--config`.
 ///
 /// # Errors
 /// What the key store says, or when nothing usable is typed or piped in.
-pub(crate) fn run(args: &KeysArgs, env: &Environment) -> Result<(), Error> {
+pub(crate) fn run(args: &KeysArgs, path: Option<PathBuf>, env: &Environment) -> Result<ExitCode, CliError> {
     let store = Store::new(&env.config_folder(), env.get("AIMUX_IDENTITY").map(std::path::Path::new));
     let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |elapsed| elapsed.as_secs());
-    execute(&args.command, &store, &Log::new(&env.state_folder(), "keys"), now, &mut Terminal)
+    match &args.command {
+        Command::Test(args) => return test::run(args, path, env, &store),
+        command => execute(command, &store, &Log::new(&env.state_folder(), "keys"), now, &mut Terminal)?,
+    }
+    Ok(ExitCode::SUCCESS)
 }
 
 fn execute(command: &Command, store: &Store, log: &Log, now: u64, console: &mut dyn Console) -> Result<(), Error> {
@@ -93,6 +108,7 @@ fn execute(command: &Command, store: &Store, log: &Log, now: u64, console: &mut 
             Ok(())
         }
         Command::Audit(args) => audit::run(args, log),
+        Command::Test(_) => Err(Error::new(Code::Bug, "a command that needs the config was run without it")),
     }
 }
 
