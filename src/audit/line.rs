@@ -1,7 +1,7 @@
 //! A line of the log: how it is written, and whether it follows from the one before it.
 //!
 //! The hash is over the bytes of the line before it and its own bytes up to the hash, so nothing has to be printed again
-//! in the same way to check it. Start with [`write`].
+//! in the same way to check it. Start with [`write()`].
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
