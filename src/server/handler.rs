@@ -12,7 +12,7 @@ use http_body_util::BodyExt;
 use hyper::body::{Body, Incoming};
 use tokio::sync::OwnedSemaphorePermit;
 
-use super::reply::{self, EarlyBody, ReplyBody};
+use super::reply::{self, EarlyBody, Relayed, ReplyBody};
 use super::{Shared, auth, count_tokens, models};
 use crate::dialect::Dialect;
 use crate::dialect::names::fresh_id;
@@ -350,7 +350,7 @@ async fn answer(job: Job, held: impl Send + 'static) -> Response<ReplyBody> {
         driven.await
     };
     match answer {
-        Answer::Stream { relay, headers } => reply::stream(headers, ReplyBody::Relayed(relay)),
+        Answer::Stream { relay, headers } => reply::stream(headers, ReplyBody::Relayed(Box::new(Relayed { relay, client, request_id }))),
         Answer::Whole { body, headers } => {
             let mut response = reply::json(200, body);
             response.headers_mut().extend(headers);

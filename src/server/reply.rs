@@ -1,6 +1,7 @@
 //! Answers as the client gets them: bodies, and every error in the client's dialect.
 
 use std::convert::Infallible;
+use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -20,8 +21,15 @@ use crate::upstream::{Answer, Preamble, Refusal, Relay};
 /// A body: whole, relayed, or started before an upstream has answered.
 pub(super) enum ReplyBody {
     Whole(Full<Bytes>),
-    Relayed(Box<Relay>),
+    Relayed(Box<Relayed>),
     Early(Box<EarlyBody>),
+}
+
+/// A relayed answer, with what an error event of our own needs.
+pub(super) struct Relayed {
+    pub(super) relay: Box<Relay>,
+    pub(super) client: Dialect,
+    pub(super) request_id: String,
 }
 
 /// A stream that was begun because no upstream had said anything for a while.
@@ -46,24 +54,65 @@ impl Body for ReplyBody {
     type Data = Bytes;
     type Error = Infallible;
 
+    /// A panic on the way ends this stream alone, with an error event: what is polled after it is that event.
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
         let this = self.get_mut();
-        match this {
+        if let Ok(polled) = std::panic::catch_unwind(AssertUnwindSafe(|| this.poll(cx))) {
+            return polled;
+        }
+        *this = Self::whole(this.last_words());
+        Pin::new(this).poll_frame(cx)
+    }
+
+    fn size_hint(&self) -> hyper::body::SizeHint {
+        match self {
+            Self::Whole(body) => body.size_hint(),
+            Self::Relayed(_) | Self::Early(_) => hyper::body::SizeHint::default(),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Whole(body) => body.is_end_stream(),
+            Self::Relayed(_) | Self::Early(_) => false,
+        }
+    }
+}
+
+impl ReplyBody {
+    /// What a bug leaves to be said. The codecs that were at work are not asked: they may be what is broken.
+    fn last_words(&mut self) -> Vec<u8> {
+        let (client, request_id) = match self {
+            Self::Whole(_) => return Vec::new(),
+            Self::Relayed(relayed) => {
+                relayed.relay.note_bug();
+                (relayed.client, &relayed.request_id)
+            }
+            Self::Early(early) => (early.client, &early.request_id),
+        };
+        tracing::error!(%request_id, code = %Code::Bug, "a bug in aimux ended this stream");
+        let failure = Failure::own(Code::Bug, FailureKind::Server, "a bug in aimux ended this answer");
+        error_event(client, &Refusal::new(Code::Bug, failure), request_id)
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        match self {
             Self::Whole(body) => Pin::new(body).poll_frame(cx),
-            Self::Relayed(relay) => Pin::new(relay.as_mut()).poll_frame(cx),
+            Self::Relayed(relayed) => Pin::new(relayed.relay.as_mut()).poll_frame(cx),
             Self::Early(early) => {
                 if !early.start.is_empty() {
                     return Poll::Ready(Some(Ok(Frame::data(std::mem::take(&mut early.start)))));
                 }
                 match early.answer.as_mut().poll(cx) {
                     Poll::Ready(Answer::Stream { relay, .. }) => {
-                        *this = Self::Relayed(relay);
-                        Pin::new(this).poll_frame(cx)
+                        let (client, request_id) = (early.client, std::mem::take(&mut early.request_id));
+                        *self = Self::Relayed(Box::new(Relayed { relay, client, request_id }));
+                        self.poll(cx)
                     }
                     Poll::Ready(Answer::Refused(refusal)) => {
                         let event = error_event(early.client, &refusal, &early.request_id);
-                        *this = Self::whole(event);
-                        Pin::new(this).poll_frame(cx)
+                        *self = Self::whole(event);
+                        self.poll(cx)
                     }
                     // A stream is never answered whole.
                     Poll::Ready(Answer::Whole { .. }) => Poll::Ready(None),
@@ -80,20 +129,6 @@ impl Body for ReplyBody {
                     }
                 }
             }
-        }
-    }
-
-    fn size_hint(&self) -> hyper::body::SizeHint {
-        match self {
-            Self::Whole(body) => body.size_hint(),
-            Self::Relayed(_) | Self::Early(_) => hyper::body::SizeHint::default(),
-        }
-    }
-
-    fn is_end_stream(&self) -> bool {
-        match self {
-            Self::Whole(body) => body.is_end_stream(),
-            Self::Relayed(_) | Self::Early(_) => false,
         }
     }
 }
@@ -200,5 +235,43 @@ fn should_retry(code: Code, status: u16) -> Option<&'static str> {
         (Retry::Never, _) => Some("false"),
         (Retry::Later | Retry::NextTarget, 500..=599) => Some("true"),
         (Retry::Later | Retry::NextTarget, _) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http_body_util::BodyExt;
+
+    fn early(client: Dialect, answer: impl Future<Output = Answer> + Send + 'static) -> ReplyBody {
+        let reply = ReplyMap::default();
+        ReplyBody::Early(Box::new(EarlyBody {
+            answer: Box::pin(answer),
+            start: Bytes::from_static(b"start "),
+            encoder: early_encoder(client, &reply),
+            preamble: Arc::new(Preamble::default()),
+            client,
+            request_id: "req_1".to_owned(),
+            keep_alive: Duration::from_secs(20),
+            timer: Box::pin(tokio::time::sleep(Duration::from_secs(20))),
+        }))
+    }
+
+    #[tokio::test]
+    async fn a_panic_in_a_started_stream_ends_it_with_the_dialects_error_event() {
+        for (client, event) in [(Dialect::AnthropicMessages, "start event: error\ndata: "), (Dialect::OpenAiChat, "start data: {\"error\"")]
+        {
+            let at_once = early(client, async { panic!("at once") });
+            let later = early(client, async {
+                tokio::task::yield_now().await;
+                panic!("later")
+            });
+            for body in [at_once, later] {
+                let said = body.collect().await.unwrap().to_bytes();
+                let said = String::from_utf8_lossy(&said);
+                assert!(said.starts_with(event) && said.ends_with("\n\n"), "{said}");
+                assert!(said.contains("AIMUX-E0901") && !said.contains("[DONE]") && !said.contains("message_stop"), "{said}");
+            }
+        }
     }
 }

@@ -47,6 +47,12 @@ impl Relay {
         Self { reply, upstream, held, patience, timer: None, heard: now, said: now, settlement }
     }
 
+    /// Tells that a bug of ours ended it. Nothing may be asked of it afterwards.
+    pub(crate) fn note_bug(&mut self) {
+        self.upstream = None;
+        (self.settlement.code, self.settlement.ending) = (Some(Code::Bug), Ending::Failed);
+    }
+
     /// Takes a chunk; gives what the client gets.
     fn take(&mut self, chunk: Bytes) -> Bytes {
         self.heard = Instant::now();

@@ -43,6 +43,9 @@ pub(super) struct Settlement {
 impl Drop for Settlement {
     fn drop(&mut self) {
         let now = Instant::now();
+        if std::thread::panicking() {
+            (self.ending, self.code) = (Ending::Failed, Some(Code::Bug));
+        }
         // An answer that the client left is no fault of the target's.
         let is_well = self.ending != Ending::Failed;
         if self.usage.input.is_some() && self.usage.output.is_some() {
