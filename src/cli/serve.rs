@@ -20,6 +20,7 @@ use crate::route::table::{Endpoint, ModelEntry, Provider, Table, TargetRef};
 use crate::secret::Secret;
 use crate::server::control::{self, Control, Status};
 use crate::server::{Server, token};
+use crate::upstream::client::{ROOTS_VARIABLES, root_faults};
 use crate::{config, demo};
 
 /// Arguments of `aimux serve`.
@@ -79,6 +80,15 @@ pub(crate) fn run(args: ServeArgs, path: Option<PathBuf>, environment: &Environm
         Some(_) => control::demo_socket_path(&runtime_folder),
         None => control::socket_path(&runtime_folder, ready.path.as_deref()),
     };
+    if ready.table.providers.iter().flat_map(|provider| &provider.endpoints).any(|endpoint| endpoint.base_url.starts_with("https:")) {
+        let variables: Vec<_> = ROOTS_VARIABLES.into_iter().filter_map(|name| Some((name, environment.set(name)?.to_owned()))).collect();
+        // Beside the start, which does not wait for files.
+        runtime.spawn_blocking(move || {
+            for fault in variables.iter().flat_map(|(name, value)| root_faults(name, value)) {
+                tracing::warn!("{fault}; without any, the built-in ones are used");
+            }
+        });
+    }
     let ended = runtime.block_on(serve(ready, token, &socket, &args))?;
     Ok(ExitCode::from(ended.exit()))
 }

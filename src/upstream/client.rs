@@ -33,6 +33,7 @@ pub use body::UpstreamBody;
 use dial::Dialed;
 use pool::{Link, Pool};
 use shared::{Lease, Lines, is_reset};
+pub use tls::{ROOTS_VARIABLES, root_faults};
 
 /// The client's limits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

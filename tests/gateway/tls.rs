@@ -147,6 +147,10 @@ fn a_roots_file_that_is_not_there_is_said_in_the_log_and_trusts_nobody_new() {
     let upstream = healthy();
     let base = format!("https://{}", front("good.pem", &rustls::version::TLS13, &upstream));
     let gateway = gateway(&base, Some("absent.pem"));
+    crate::gateway::until("the warning at the start", std::time::Duration::from_secs(5), || {
+        let log = gateway.log();
+        ["WARN", "SSL_CERT_FILE", "absent.pem", "No such file"].iter().all(|part| log.contains(part))
+    });
     let reply = gateway.messages(&ask(false));
     assert_refused("absent roots", &reply, "AIMUX-E0508", &["UnknownIssuer"]);
     assert!(gateway.log().contains("TLS roots"), "{}", gateway.log());

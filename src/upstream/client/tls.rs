@@ -1,6 +1,7 @@
 //! TLS for upstreams: the system's roots, or Mozilla's where the system has none.
 
 use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use rustls::pki_types::{CertificateDer, ServerName};
@@ -67,9 +68,34 @@ pub(in crate::upstream) fn system_certificates() -> Vec<CertificateDer<'static>>
     let mut found = rustls_native_certs::load_native_certs();
     found.certs.retain(|root| RootCertStore::empty().add(root.clone()).is_ok());
     if found.certs.is_empty() {
-        tracing::info!(errors = found.errors.len(), "the system has no TLS roots; the built-in ones are used");
+        let reason = found.errors.first().map(ToString::to_string);
+        tracing::warn!(reason, "the system has no TLS roots; the built-in ones are used");
     }
     found.certs
+}
+
+/// The variables that name roots in place of the system's: a file, and a list of folders.
+pub const ROOTS_VARIABLES: [&str; 2] = ["SSL_CERT_FILE", "SSL_CERT_DIR"];
+
+/// What is wrong with the roots that a variable of [`ROOTS_VARIABLES`] names: sentences with the variable, the path and the
+/// reason; none where each path gives a certificate. Reads files, so it blocks.
+#[must_use]
+pub fn root_faults(variable: &str, value: &str) -> Vec<String> {
+    let is_file = variable == ROOTS_VARIABLES[0];
+    let paths: Vec<PathBuf> =
+        if is_file { vec![value.into()] } else { value.split(':').filter(|path| !path.is_empty()).map(PathBuf::from).collect() };
+    let fault = |path: PathBuf| {
+        let found = rustls_native_certs::load_certs_from_paths(is_file.then_some(&path), (!is_file).then_some(&path));
+        let (taken, _) = RootCertStore::empty().add_parsable_certificates(found.certs);
+        let reason = match found.errors.into_iter().next().map(|error| error.kind) {
+            _ if taken > 0 => return None,
+            Some(rustls_native_certs::ErrorKind::Io { inner, .. }) => inner.to_string(),
+            Some(rustls_native_certs::ErrorKind::Pem(error)) => error.to_string(),
+            _ => "no certificate in PEM form is in it".to_owned(),
+        };
+        Some(format!("{variable} names {:?}, which gives no TLS roots: {reason}", path.display().to_string()))
+    };
+    paths.into_iter().filter_map(fault).collect()
 }
 
 fn config(roots: RootCertStore) -> Result<Configs, rustls::Error> {
@@ -98,5 +124,28 @@ pub(in crate::upstream) fn advice(error: &io::Error) -> &'static str {
         Some(rustls::Error::InvalidMessage(_)) => "the port speaks no TLS: plain http needs an http:// base_url",
         _ if error.kind() == io::ErrorKind::UnexpectedEof => "the port may speak no TLS: plain http needs an http:// base_url",
         _ => "check base_url; a proxy may stand in between",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn roots_that_cannot_be_read_are_told_by_variable_path_and_reason() {
+        let fixtures = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures");
+        assert!(root_faults("SSL_CERT_FILE", &format!("{fixtures}/tls/ca.pem")).is_empty());
+        assert!(root_faults("SSL_CERT_DIR", &format!("{fixtures}/tls")).is_empty());
+        for (variable, value, reason) in [
+            ("SSL_CERT_FILE", "/absent/ca.pem".to_owned(), "No such file"),
+            ("SSL_CERT_FILE", format!("{fixtures}/tls/server.key"), "no certificate"),
+            ("SSL_CERT_FILE", String::new(), "No such file"),
+            ("SSL_CERT_DIR", format!("{fixtures}/openai_chat"), "no certificate"),
+            ("SSL_CERT_DIR", format!("{fixtures}/tls:/absent"), "No such file"),
+        ] {
+            let faults = root_faults(variable, &value);
+            let path = value.rsplit(':').next().unwrap_or_default();
+            assert!(matches!(faults.as_slice(), [one] if [variable, path, reason].iter().all(|part| one.contains(part))), "{faults:?}");
+        }
     }
 }
