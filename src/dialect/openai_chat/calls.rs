@@ -35,7 +35,7 @@ pub(super) struct Piece {
     index: Option<u64>,
     pub(super) id: String,
     pub(super) name: String,
-    arguments: String,
+    pub(super) arguments: String,
 }
 
 impl Piece {

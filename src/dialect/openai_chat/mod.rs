@@ -17,6 +17,7 @@ mod error;
 mod inline_think;
 mod messages_in;
 mod messages_out;
+mod naming;
 mod record;
 mod renumber;
 mod request_in;

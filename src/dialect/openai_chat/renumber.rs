@@ -3,6 +3,9 @@
 //! OpenAI's SDKs put pieces together by `index` alone, and their stream helpers join whatever strings they find under it:
 //! a missing or wrong index, an id or name that every piece repeats, and arguments that are an object break them. A piece
 //! that needs none of this stays as it is. Which call a piece belongs to is [`Calls`]' decision.
+//!
+//! A name in fragments breaks them too: one SDK joins the fragments, another keeps the last. The relay holds the frame that
+//! begins a name until the next one shows whether it goes on ([`Naming`]).
 
 use serde_json::value::RawValue;
 
@@ -21,6 +24,39 @@ pub(super) struct Renumber {
     answer: String,
 }
 
+/// What a frame means for the name of a call.
+#[derive(Debug, Default)]
+pub(super) enum Naming<'a> {
+    /// Nothing: what was held may go.
+    #[default]
+    Nothing,
+    /// Its one piece begins a call whose name may go on.
+    Begins {
+        /// The call's place.
+        call: usize,
+        /// The name as it stands in the frame.
+        token: &'a str,
+    },
+    /// Its one piece goes on with the name that is held.
+    GoesOn {
+        /// The name so far.
+        name: String,
+        /// The name is complete: arguments begin.
+        has_arguments: bool,
+    },
+}
+
+/// What a name in a piece is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Said {
+    /// The first that is heard of it.
+    First,
+    /// The whole name once more.
+    Again,
+    /// A further fragment.
+    Further,
+}
+
 /// What the client has been told of a call.
 #[derive(Clone, Copy, Default)]
 struct Told {
@@ -29,19 +65,32 @@ struct Told {
 }
 
 impl Renumber {
-    /// Takes the `tool_calls` of one delta; adds the edits that it needs.
-    pub(super) fn mend<'a>(&mut self, raw: &'a RawValue, edits: &mut Edits<'a>) {
+    /// Takes the `tool_calls` of one delta; adds the edits that it needs. `held` is the call whose beginning the client has
+    /// not seen yet.
+    pub(super) fn mend<'a>(&mut self, raw: &'a RawValue, held: Option<usize>, edits: &mut Edits<'a>) -> Naming<'a> {
         let mut touched = Vec::new();
-        for raw in items(raw).unwrap_or_default() {
-            self.piece(raw, &mut touched, edits);
+        let pieces = items(raw).unwrap_or_default();
+        let is_lone = pieces.len() == 1;
+        let mut naming = Naming::Nothing;
+        for raw in pieces {
+            match self.piece(raw, held, &mut touched, edits) {
+                // With others beside it, it cannot wait.
+                Some(Naming::GoesOn { name, has_arguments }) => {
+                    naming = Naming::GoesOn { name, has_arguments: has_arguments || !is_lone };
+                }
+                Some(begins) if is_lone => naming = begins,
+                _ => {}
+            }
         }
+        naming
     }
 
-    fn piece<'a>(&mut self, raw: &'a RawValue, touched: &mut Vec<usize>, edits: &mut Edits<'a>) {
-        let (Some(members), Some(piece)) = (Members::of(raw).filter(|members| !members.0.is_empty()), Piece::read(raw)) else { return };
-        let Some(brace) = raw.get().get(..1) else { return };
-        let (id, name) = (piece.id.clone(), piece.name.clone());
-        let Some(at) = self.calls.piece(piece, touched) else { return };
+    fn piece<'a>(&mut self, raw: &'a RawValue, held: Option<usize>, touched: &mut Vec<usize>, edits: &mut Edits<'a>) -> Option<Naming<'a>> {
+        let members = Members::of(raw).filter(|members| !members.0.is_empty())?;
+        let piece = Piece::read(raw)?;
+        let brace = raw.get().get(..1)?;
+        let (id, name, has_arguments) = (piece.id.clone(), piece.name.clone(), !piece.arguments.is_empty());
+        let at = self.calls.piece(piece, touched)?;
         if self.told.len() <= at {
             self.told.resize(at + 1, Told::default());
         }
@@ -59,23 +108,30 @@ impl Renumber {
         if !missing.is_empty() {
             edits.push((brace, format!("{{{missing}")));
         }
-        if let Some(function) = members.get("function").and_then(Members::of) {
-            self.function(at, &function, &name, edits);
-        }
-    }
-
-    fn function<'a>(&mut self, at: usize, function: &Members<'a>, name: &str, edits: &mut Edits<'a>) {
-        // A fragment is left to the client, which joins what it gets; a whole name that comes again is not.
-        let is_whole = self.calls.list.get(at).is_some_and(|call| call.name == name);
-        if let (false, Some(told), Some(token)) = (name.is_empty(), self.told.get_mut(at), function.get("name"))
-            && std::mem::replace(&mut told.name, true)
-            && is_whole
-        {
-            edits.push((token.get(), "null".to_owned()));
-        }
+        let function = members.get("function").and_then(Members::of)?;
         if let Some(object) = function.get("arguments").filter(|raw| is_object(raw)) {
             edits.push((object.get(), serde_json::to_string(object.get()).unwrap_or_default()));
         }
+        let token = function.get("name").filter(|_| !name.is_empty())?;
+        let (said, is_held) = (self.said(at, &name)?, held == Some(at));
+        if said == Said::Again || (said == Said::Further && is_held) {
+            edits.push((token.get(), "null".to_owned()));
+        }
+        match said {
+            Said::First if !has_arguments => Some(Naming::Begins { call: at, token: token.get() }),
+            Said::Further if is_held => Some(Naming::GoesOn { name: self.calls.list.get(at)?.name.clone(), has_arguments }),
+            _ => None,
+        }
+    }
+
+    fn said(&mut self, at: usize, name: &str) -> Option<Said> {
+        let is_whole = self.calls.list.get(at)?.name == name;
+        let is_told = std::mem::replace(&mut self.told.get_mut(at)?.name, true);
+        Some(match (is_told, is_whole) {
+            (false, _) => Said::First,
+            (true, true) => Said::Again,
+            (true, false) => Said::Further,
+        })
     }
 
     /// The token that belongs in place of the piece's id; `None` where that is right as it is.

@@ -1,7 +1,8 @@
 //! Relays a Chat stream to a Chat client as it is, mending only its faults.
 //!
 //! Complete healthy frames leave as the bytes they came as. What is mended: a missing `[DONE]` after a finish, an end
-//! without either, comments, pieces of calls that no SDK can put together, finish words that no client knows, errors in odd shapes, a JSON answer in place of a stream,
+//! without either, comments, pieces of calls that no SDK can put together (the frame that
+//! begins a tool's name waits for the next one), finish words that no client knows, errors in odd shapes, a JSON answer in place of a stream,
 //! and whatever follows the end.
 
 use bytes::Bytes;
@@ -10,7 +11,8 @@ use serde_json::value::RawValue;
 
 use super::chunk::{self, Chunk, Delta, Finish};
 use super::error;
-use super::renumber::{self, Edits, Renumber};
+use super::naming::Held;
+use super::renumber::{self, Edits, Naming, Renumber};
 use super::stream_in::{self, is_done};
 use super::stream_out::Encoder;
 use crate::chat::{Failure, FailureKind};
@@ -36,6 +38,10 @@ pub(super) struct Tap {
     /// The stream was begun by us: its chunks get our id, its role chunk is dropped.
     is_ours: bool,
     calls: Renumber,
+    /// The beginning of a call's name, which the client has not seen yet.
+    naming: Option<Held>,
+    /// What was held and leaves before all else.
+    released: Bytes,
     /// The first choice, which is mostly the only one, has been given its reason to stop.
     has_reason: bool,
     /// What came in place of an event stream.
@@ -56,6 +62,8 @@ impl Tap {
             map: map.clone(),
             is_ours: false,
             calls: Renumber::default(),
+            naming: None,
+            released: Bytes::new(),
             has_reason: false,
             body: Vec::new(),
             quirks: quirks.clone(),
@@ -84,12 +92,12 @@ impl Tap {
                     None => Verdict::Drop,
                 },
             };
-            if is_untouched && !matches!(verdict, Verdict::Pass) {
+            if is_untouched && !(matches!(verdict, Verdict::Pass) && self.released.is_empty()) {
                 is_untouched = false;
                 out.extend_from_slice(&chunk[..start]);
             }
             if !is_untouched {
-                verdict.write(&raw, out);
+                self.write(verdict, &raw, out);
             }
             start = end;
         }
@@ -99,6 +107,44 @@ impl Tap {
             out.extend_from_slice(&chunk[..start]);
         }
         is_untouched
+    }
+
+    /// Appends what leaves of a frame, and before it what was held.
+    fn write(&mut self, verdict: Verdict, raw: &Bytes, out: &mut Vec<u8>) {
+        out.extend_from_slice(&std::mem::take(&mut self.released));
+        if let Some(held) = self.naming.as_mut().filter(|held| held.raw.is_empty()) {
+            held.raw = raw.clone();
+        }
+        verdict.write(raw, out);
+    }
+
+    /// Lets go of what is held.
+    fn release(&mut self) {
+        if let Some(held) = self.naming.take() {
+            self.released = held.into_frame();
+        }
+    }
+
+    /// Judges what a frame does to a name: it waits, adds to what waits, or sets it free.
+    fn name(&mut self, naming: Naming<'_>, is_plain: bool, data: &[u8], edits: Edits<'_>) -> Verdict {
+        match naming {
+            Naming::Begins { call, token } if is_plain => {
+                self.release();
+                self.naming = Some(Held::new(call, data, edits, token));
+                return Verdict::Drop;
+            }
+            Naming::GoesOn { name, has_arguments } => {
+                if let Some(held) = &mut self.naming {
+                    held.joined(name);
+                }
+                if is_plain && !has_arguments {
+                    return Verdict::Drop;
+                }
+            }
+            Naming::Begins { .. } | Naming::Nothing => {}
+        }
+        self.release();
+        if edits.is_empty() { Verdict::Pass } else { Verdict::Replace(renumber::replaced(data, edits)) }
     }
 
     fn frame(&mut self, frame: &Frame) -> Verdict {
@@ -122,6 +168,7 @@ impl Tap {
             return Verdict::Drop;
         }
         if is_done(data) {
+            self.release();
             self.is_over = true;
             self.progress.finished = true;
             return Verdict::Pass;
@@ -131,7 +178,11 @@ impl Tap {
             && !self.is_ours
             && memmem::find(data, b"\"choices\"").is_some()
             && !["finish_reason", "usage", "error", "base_resp", "tool_calls"].iter().any(|name| may_have(data, name));
-        if is_dull { Verdict::Pass } else { self.look(data) }
+        if !is_dull {
+            return self.look(data);
+        }
+        self.release();
+        Verdict::Pass
     }
 
     /// A close look at one chunk.
@@ -150,11 +201,13 @@ impl Tap {
         }
         let mut edits = Edits::new();
         let mut is_role_only = !choices.is_empty();
+        let mut naming = Naming::Nothing;
+        let held = self.naming.as_ref().map(|held| held.call);
         for choice in &choices {
             let has_content = choice.delta.is_some_and(has_content);
             self.progress.content |= has_content;
             if let Some(calls) = choice.delta.filter(|_| choice.is_first()).and_then(calls) {
-                self.calls.mend(calls, &mut edits);
+                naming = self.calls.mend(calls, held, &mut edits);
             }
             is_role_only &= !has_content && choice.finish_reason.is_none_or(|raw| raw.get() == "null") && chunk.usage.is_none();
             let Some(token) = choice.finish_reason.filter(|raw| raw.get() != "null") else { continue };
@@ -185,7 +238,10 @@ impl Tap {
         } else {
             self.remember(&chunk);
         }
-        if edits.is_empty() { Verdict::Pass } else { Verdict::Replace(renumber::replaced(data, edits)) }
+        // A frame that says more than a name cannot wait.
+        let is_plain = matches!(choices.as_slice(), [only] if only.finish_reason.is_none_or(|raw| raw.get() == "null"))
+            && !choices.iter().filter_map(|choice| choice.delta).any(says_more);
+        self.name(naming, is_plain, data, edits)
     }
 
     fn remember(&mut self, chunk: &Chunk<'_>) {
@@ -198,6 +254,7 @@ impl Tap {
     }
 
     fn failed(&mut self, failure: Failure) -> Verdict {
+        self.release();
         let mut event = Vec::new();
         error::write_event(&failure, &mut event);
         self.is_over = true;
@@ -219,13 +276,13 @@ impl Tap {
             match self.splitter.next_frame() {
                 Ok(Some(frame)) => {
                     let verdict = self.frame(&frame);
-                    verdict.write(&frame.raw, out);
+                    self.write(verdict, &frame.raw, out);
                 }
                 Ok(None) => break,
                 Err(long) => {
                     if !self.is_over {
                         let verdict = self.failed(Failure::nonsense(long));
-                        verdict.write(&Bytes::new(), out);
+                        self.write(verdict, &Bytes::new(), out);
                     }
                     break;
                 }
@@ -248,7 +305,7 @@ impl Tap {
             }
             Err(failure) => {
                 let verdict = self.failed(failure);
-                verdict.write(&Bytes::new(), out);
+                self.write(verdict, &Bytes::new(), out);
             }
         }
     }
@@ -285,11 +342,20 @@ fn may_have(data: &[u8], name: &str) -> bool {
 /// Whether a delta says something: any text, thinking or call.
 fn has_content(raw: &RawValue) -> bool {
     let Ok(delta) = read::from_str::<Delta<'_>>(raw.get()) else { return false };
-    let is_said = |raw: Option<&RawValue>| raw.is_some_and(|raw| !matches!(raw.get(), "null" | "\"\"" | "[]" | "{}"));
     [delta.content, delta.refusal, delta.reasoning_content, delta.reasoning, delta.reasoning_details, delta.tool_calls, delta.function_call]
         .into_iter()
         .any(is_said)
         || Members::of(raw).is_some_and(|members| is_said(members.get("audio")))
+}
+
+/// Whether a delta says something beside its calls.
+fn says_more(raw: &RawValue) -> bool {
+    let Ok(delta) = read::from_str::<Delta<'_>>(raw.get()) else { return false };
+    [delta.content, delta.refusal, delta.reasoning_content, delta.reasoning, delta.reasoning_details].into_iter().any(is_said)
+}
+
+fn is_said(raw: Option<&RawValue>) -> bool {
+    raw.is_some_and(|raw| !matches!(raw.get(), "null" | "\"\"" | "[]" | "{}"))
 }
 
 /// Whether a frame's data, if it has any, is not cut off.
@@ -330,12 +396,14 @@ impl ReplyStream for Tap {
         }
         // A last frame without its blank line counts when it is whole.
         if let Some(frame) = self.splitter.finish().filter(is_whole) {
-            let verdict = self.frame(&frame);
-            match verdict {
-                Verdict::Pass => crate::wire::sse::write(&mut out, "", &frame.data),
-                other => other.write(&frame.raw, &mut out),
-            }
+            let verdict = match self.frame(&frame) {
+                Verdict::Pass => Verdict::Replace(renumber::replaced(&frame.data, Edits::new())),
+                other => other,
+            };
+            self.write(verdict, &Bytes::new(), &mut out);
         }
+        self.release();
+        out.extend_from_slice(&std::mem::take(&mut self.released));
         if self.is_over {
         } else if !self.body.is_empty() && !self.progress.content {
             self.whole(&mut out);
@@ -344,7 +412,7 @@ impl ReplyStream for Tap {
             out.extend_from_slice(b"data: [DONE]\n\n");
         } else {
             let verdict = self.failed(Failure::broken_off("the provider's answer broke off before its end"));
-            verdict.write(&[], &mut out);
+            self.write(verdict, &Bytes::new(), &mut out);
         }
         out.into()
     }
@@ -353,16 +421,19 @@ impl ReplyStream for Tap {
         if self.is_over {
             return Bytes::new();
         }
-        match self.failed(failure.clone()) {
-            Verdict::Replace(event) => event.into(),
-            Verdict::Pass | Verdict::Drop => Bytes::new(),
-        }
+        let (mut out, verdict) = (Vec::new(), self.failed(failure.clone()));
+        self.write(verdict, &Bytes::new(), &mut out);
+        out.into()
     }
 
     fn keep_alive(&mut self) -> Bytes {
         // Half a frame may be under way to the client only where we let it: never.
         if self.is_over {
             Bytes::new()
+        } else if self.naming.is_some() {
+            // A name that has not gone on for so long is whole.
+            self.release();
+            std::mem::take(&mut self.released)
         } else if self.id.is_empty() {
             self.early_start()
         } else {

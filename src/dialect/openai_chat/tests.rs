@@ -691,9 +691,37 @@ fn a_tools_name_in_fragments_is_joined() {
 }
 
 #[test]
-fn a_relayed_tools_name_in_fragments_is_left_to_the_client_to_join() {
+fn a_relayed_tools_name_in_fragments_arrives_whole_and_once() {
+    let frames: Vec<&str> = FRAGMENTS.split_inclusive("\n\n").collect();
+    let joined = frames[0].replace("get_", "get_weather");
+    let expected = format!("{joined}{}{}", frames[2].replace("\"her\"", "null"), frames[3..].concat());
     for at in 0..FRAGMENTS.len() {
         let (a, b) = FRAGMENTS.as_bytes().split_at(at);
-        assert_eq!(text(&tapped(&[a, b]).0), FRAGMENTS);
+        assert_eq!(text(&tapped(&[a, b]).0), expected, "cut at {at}");
     }
+    // Another call, the finish, an end and a failure set the name free as well.
+    let other = frames[0].replace("\"index\":0,\"id\":\"a\"", "\"index\":1,\"id\":\"b\"");
+    let sent = [frames[0], frames[1], &other, frames[4], frames[5]].concat();
+    let expected = [&frames[0].replace("get_", "get_weat"), other.as_str(), frames[4], frames[5]].concat();
+    assert_eq!(text(&tapped(&[sent.as_bytes()]).0), expected);
+    let (broken, progress) = tapped(&[frames[0].as_bytes(), frames[1].as_bytes()]);
+    assert!(text(&broken).starts_with(&frames[0].replace("get_", "get_weat")) && progress.failure.is_some(), "{}", text(&broken));
+}
+
+#[test]
+fn the_frames_of_healthy_calls_leave_as_they_came() {
+    let name = r#"data:{"id":"c","choices":[{"index":0,"delta":{"role":"assistant","content":null,"tool_calls":[{"index":0,"id":"a","type":"function","function":{"name":"look","arguments":""}}]}}]}"#;
+    let arguments = r#"data: {"id":"c","choices":[{"index":0,"delta":{"tool_calls":[{"index":0,"function":{"arguments":"{}"}}]}}]}"#;
+    let second = name.replace("\"index\":0,\"id\":\"a\"", "\"index\":1,\"id\":\"b\"");
+    let finish = r#"data: {"id":"c","choices":[{"index":0,"delta":{},"finish_reason":"tool_calls"}]}"#;
+    let stream = [name, arguments, &second, finish, "data: [DONE]", ""].join("\n\n");
+    for at in 0..stream.len() {
+        let (a, b) = stream.as_bytes().split_at(at);
+        assert_eq!(text(&tapped(&[a, b]).0), stream, "cut at {at}");
+    }
+    // Silence sets a name free: it is whole, and the client may show it.
+    let mut tap = (CODEC.tap)(&ReplyMap::default(), &Quirks::CHAT, 1 << 20);
+    assert!(tap.push(Bytes::from(format!("{name}\n\n"))).is_empty() && tap.progress().content);
+    assert_eq!(text(&tap.keep_alive()), format!("{name}\n\n"));
+    assert_eq!(text(&tap.push(Bytes::from(format!("{arguments}\n\n")))), format!("{arguments}\n\n"));
 }
