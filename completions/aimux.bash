@@ -46,6 +46,9 @@ _aimux() {
             aimux__subcmd__config,schema)
                 cmd="aimux__subcmd__config__subcmd__schema"
                 ;;
+            aimux__subcmd__config,show)
+                cmd="aimux__subcmd__config__subcmd__show"
+                ;;
             aimux__subcmd__config,validate)
                 cmd="aimux__subcmd__config__subcmd__validate"
                 ;;
@@ -98,7 +101,7 @@ _aimux() {
             return 0
             ;;
         aimux__subcmd__config)
-            opts="-h --config --help validate schema reference"
+            opts="-h --config --help validate show schema reference"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -140,6 +143,28 @@ _aimux() {
                 return 0
             fi
             case "${prev}" in
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        aimux__subcmd__config__subcmd__show)
+            opts="-h --resolved --origin --json --listen --config --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --listen)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --config)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0

@@ -30,7 +30,7 @@ complete -c aimux -n "__fish_aimux_needs_command" -s V -l version -d 'Print vers
 complete -c aimux -n "__fish_aimux_needs_command" -f -a "serve" -d 'Serve clients on one local address'
 complete -c aimux -n "__fish_aimux_needs_command" -f -a "run" -d 'Run a client program with its environment set for aimux'
 complete -c aimux -n "__fish_aimux_needs_command" -f -a "keys" -d 'Keep providers\' keys in age files'
-complete -c aimux -n "__fish_aimux_needs_command" -f -a "config" -d 'Check the config'
+complete -c aimux -n "__fish_aimux_needs_command" -f -a "config" -d 'Check, show and keep the config'
 complete -c aimux -n "__fish_aimux_needs_command" -f -a "status" -d 'Tell whether the config\'s server runs, and where'
 complete -c aimux -n "__fish_aimux_needs_command" -f -a "stop" -d 'Stop the config\'s server; requests in flight are answered first'
 complete -c aimux -n "__fish_aimux_needs_command" -f -a "env" -d 'Print the environment that makes clients of this shell use aimux'
@@ -74,16 +74,23 @@ complete -c aimux -n "__fish_aimux_using_subcommand keys; and __fish_seen_subcom
 complete -c aimux -n "__fish_aimux_using_subcommand keys; and __fish_seen_subcommand_from audit" -s h -l help -d 'Print help'
 complete -c aimux -n "__fish_aimux_using_subcommand keys; and __fish_seen_subcommand_from audit" -f -a "list" -d 'Show the last entries'
 complete -c aimux -n "__fish_aimux_using_subcommand keys; and __fish_seen_subcommand_from audit" -f -a "verify" -d 'Check that no entry was edited, cut out, moved or inserted; exit 74 with the first line that was'
-complete -c aimux -n "__fish_aimux_using_subcommand config; and not __fish_seen_subcommand_from validate schema reference" -l config -d 'The config file [env: AIMUX_CONFIG] [default: config.yaml in aimux\'s config folder]' -r -F
-complete -c aimux -n "__fish_aimux_using_subcommand config; and not __fish_seen_subcommand_from validate schema reference" -s h -l help -d 'Print help'
-complete -c aimux -n "__fish_aimux_using_subcommand config; and not __fish_seen_subcommand_from validate schema reference" -f -a "validate" -d 'Find every mistake in a config; exit 78 when there is one'
-complete -c aimux -n "__fish_aimux_using_subcommand config; and not __fish_seen_subcommand_from validate schema reference" -f -a "schema" -d 'Print the JSON Schema of the config, for editors'
-complete -c aimux -n "__fish_aimux_using_subcommand config; and not __fish_seen_subcommand_from validate schema reference" -f -a "reference" -d 'Print the reference of all fields, in Markdown'
+complete -c aimux -n "__fish_aimux_using_subcommand config; and not __fish_seen_subcommand_from validate show schema reference" -l config -d 'The config file [env: AIMUX_CONFIG] [default: config.yaml in aimux\'s config folder]' -r -F
+complete -c aimux -n "__fish_aimux_using_subcommand config; and not __fish_seen_subcommand_from validate show schema reference" -s h -l help -d 'Print help'
+complete -c aimux -n "__fish_aimux_using_subcommand config; and not __fish_seen_subcommand_from validate show schema reference" -f -a "validate" -d 'Find every mistake in a config; exit 78 when there is one'
+complete -c aimux -n "__fish_aimux_using_subcommand config; and not __fish_seen_subcommand_from validate show schema reference" -f -a "show" -d 'Print what holds, and where each value came from'
+complete -c aimux -n "__fish_aimux_using_subcommand config; and not __fish_seen_subcommand_from validate show schema reference" -f -a "schema" -d 'Print the JSON Schema of the config, for editors'
+complete -c aimux -n "__fish_aimux_using_subcommand config; and not __fish_seen_subcommand_from validate show schema reference" -f -a "reference" -d 'Print the reference of all fields, in Markdown'
 complete -c aimux -n "__fish_aimux_using_subcommand config; and __fish_seen_subcommand_from validate" -l explain -d 'Explain a code, `E0114` say, and do nothing else' -r
 complete -c aimux -n "__fish_aimux_using_subcommand config; and __fish_seen_subcommand_from validate" -l config -d 'The config file [env: AIMUX_CONFIG] [default: config.yaml in aimux\'s config folder]' -r -F
 complete -c aimux -n "__fish_aimux_using_subcommand config; and __fish_seen_subcommand_from validate" -l strict -d 'Take a key file or variable that is not there as an error, as `serve` does'
 complete -c aimux -n "__fish_aimux_using_subcommand config; and __fish_seen_subcommand_from validate" -l json -d 'Print the findings as JSON'
 complete -c aimux -n "__fish_aimux_using_subcommand config; and __fish_seen_subcommand_from validate" -s h -l help -d 'Print help'
+complete -c aimux -n "__fish_aimux_using_subcommand config; and __fish_seen_subcommand_from show" -l listen -d 'Show what holds with this flag of `serve`' -r
+complete -c aimux -n "__fish_aimux_using_subcommand config; and __fish_seen_subcommand_from show" -l config -d 'The config file [env: AIMUX_CONFIG] [default: config.yaml in aimux\'s config folder]' -r -F
+complete -c aimux -n "__fish_aimux_using_subcommand config; and __fish_seen_subcommand_from show" -l resolved -d 'Show every field: defaults too, and variables filled in'
+complete -c aimux -n "__fish_aimux_using_subcommand config; and __fish_seen_subcommand_from show" -l origin -d 'Say where each value came from: file and line, variable, flag or default'
+complete -c aimux -n "__fish_aimux_using_subcommand config; and __fish_seen_subcommand_from show" -l json -d 'Print JSON'
+complete -c aimux -n "__fish_aimux_using_subcommand config; and __fish_seen_subcommand_from show" -s h -l help -d 'Print help'
 complete -c aimux -n "__fish_aimux_using_subcommand config; and __fish_seen_subcommand_from schema" -l config -d 'The config file [env: AIMUX_CONFIG] [default: config.yaml in aimux\'s config folder]' -r -F
 complete -c aimux -n "__fish_aimux_using_subcommand config; and __fish_seen_subcommand_from schema" -s h -l help -d 'Print help'
 complete -c aimux -n "__fish_aimux_using_subcommand config; and __fish_seen_subcommand_from reference" -l config -d 'The config file [env: AIMUX_CONFIG] [default: config.yaml in aimux\'s config folder]' -r -F

@@ -41,7 +41,7 @@ enum Command {
     Run(run::RunArgs),
     /// Keep providers' keys in age files
     Keys(keys::KeysArgs),
-    /// Check the config
+    /// Check, show and keep the config
     Config(config::ConfigArgs),
     /// Tell whether the config's server runs, and where
     Status(status::StatusArgs),

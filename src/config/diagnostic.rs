@@ -93,7 +93,7 @@ findings! {
     KeyAbsent: "E0136", Warning, "a secret that is not there", "The key file or the variable does not exist here. `serve` refuses to start; `validate` only warns, since a build machine has no keys.", "Add it with `aimux keys add NAME`, or set the variable.";
     Incomplete: "E0137", Error, "not enough to reach the provider", "A provider that is not built in needs a dialect and a base URL.", "Add `dialect` and `base_url`, or a `preset`.";
     Contradiction: "E0138", Error, "fields that exclude each other", "Two fields say the same thing in different ways.", "Keep one of them.";
-    Override: "E0139", Warning, "an unknown override", "A variable of the form AIMUX_SECTION__FIELD names no field of the config.", "Check its spelling, or unset it.";
+    Override: "E0139", Warning, "an unknown variable", "A variable that begins with AIMUX_ names no field of the config (AIMUX_SECTION__FIELD) and nothing else that aimux reads.", "Check its spelling, or unset it.";
     NotEnforced: "E0140", Warning, "a field without effect", "The field is read and checked, but nothing comes of it where it stands.", "Remove it.";
 }
 

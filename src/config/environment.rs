@@ -3,6 +3,10 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+/// The variables that begin as aimux's do and are no override of a field. A test looks for names in the source that are not
+/// here. `AIMUX_CLIENT_TOKEN` is what the docs call the client token's variable; a config names it or not.
+pub(crate) const OWN: &[&str] = &["AIMUX_CLIENT_TOKEN", "AIMUX_CONFIG", "AIMUX_IDENTITY", "AIMUX_LOG", "AIMUX_LOG_FORMAT"];
+
 /// Environment variables and the folders that follow from them.
 #[derive(Debug, Clone, Default)]
 pub struct Environment {

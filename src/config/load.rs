@@ -9,7 +9,8 @@ use super::check::{self, Checked};
 use super::diagnostic::{Diagnostic, Finding, Report, Severity, Source, Span};
 use super::environment::Environment;
 use super::key_sources::Source as KeySource;
-use super::{LoadError, Options, Ready, Server, made, overrides, tree};
+use super::tree::{self, Node};
+use super::{LoadError, Options, Ready, Server, made, overrides};
 use crate::error::{Code, Error};
 use crate::keys::Store;
 use crate::route::Table;
@@ -37,23 +38,39 @@ pub(crate) struct Loaded {
 /// # Errors
 /// When there is none, or it cannot be read at all.
 pub(crate) fn load(options: &Options, environment: &Environment, store: &Store) -> Result<Loaded, Error> {
-    let (path, bytes, notes) = match locate(options, environment) {
-        Some(path) => {
-            let bytes = read(&path)?;
-            (Some(path), bytes, Vec::new())
-        }
-        None => {
-            let Some(made) = made::make(environment, store) else {
-                let folder = environment.config_folder();
-                let message = format!("there is no config at {} and no provider's key at hand", folder.join("config.yaml").display());
-                return Err(Error::new(Code::ConfigMissing, message));
-            };
-            (None, made.text.into_bytes(), vec![made.note])
-        }
-    };
-    let name = path.as_ref().map_or_else(|| "made from the keys at hand".to_owned(), |path| path.display().to_string());
+    let Found { path, name, bytes, notes } = find(options, environment, store)?;
     let (checked, report) = examine(&name, &bytes, options, environment, store);
     Ok(Loaded { path, checked, report, notes })
+}
+
+/// A config that has been found and read, not yet looked into.
+#[derive(Debug)]
+pub(crate) struct Found {
+    /// The file; `None`: made from the keys at hand.
+    pub(crate) path: Option<PathBuf>,
+    /// What it is called in messages.
+    pub(crate) name: String,
+    /// Its bytes.
+    pub(crate) bytes: Vec<u8>,
+    /// Lines for the user.
+    pub(crate) notes: Vec<String>,
+}
+
+/// Finds and reads the config.
+///
+/// # Errors
+/// When there is none, or it cannot be read.
+pub(crate) fn find(options: &Options, environment: &Environment, store: &Store) -> Result<Found, Error> {
+    if let Some(path) = locate(options, environment) {
+        let bytes = read(&path)?;
+        return Ok(Found { name: path.display().to_string(), path: Some(path), bytes, notes: Vec::new() });
+    }
+    let Some(made) = made::make(environment, store) else {
+        let folder = environment.config_folder();
+        let message = format!("there is no config at {} and no provider's key at hand", folder.join("config.yaml").display());
+        return Err(Error::new(Code::ConfigMissing, message));
+    };
+    Ok(Found { path: None, name: "made from the keys at hand".to_owned(), bytes: made.text.into_bytes(), notes: vec![made.note] })
 }
 
 /// `--config`, else `AIMUX_CONFIG`, else the file in the config folder if there is one. Never the working folder.
@@ -64,7 +81,11 @@ pub(crate) fn locate(options: &Options, environment: &Environment) -> Option<Pat
     })
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, Error> {
+/// Reads a config file.
+///
+/// # Errors
+/// When it is no file, too large, or everybody may write to it.
+pub(crate) fn read(path: &Path) -> Result<Vec<u8>, Error> {
     let unreadable = |what: String| Error::new(Code::ConfigUnreadable, format!("config {}: {what}", path.display()));
     let file = File::open(path).map_err(|error| unreadable(format!("cannot be opened: {error}")))?;
     let about = file.metadata().map_err(|error| unreadable(format!("cannot be read: {error}")))?;
@@ -101,6 +122,15 @@ fn is_foreign(owner: u32, own: u32) -> bool {
 
 /// Checks the bytes of a config: the one validator.
 pub(crate) fn examine(name: &str, bytes: &[u8], options: &Options, environment: &Environment, store: &Store) -> (Option<Checked>, Report) {
+    let (root, report) = parsed(name, bytes, options, environment);
+    let Some(root) = root else { return (None, report) };
+    let (checked, report) = check::check(root, report, environment, store);
+    (Some(checked), report)
+}
+
+/// The bytes as a tree, with the overrides of the environment and the command line in their places; `None` where they are
+/// no YAML.
+pub(crate) fn parsed(name: &str, bytes: &[u8], options: &Options, environment: &Environment) -> (Option<Node>, Report) {
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     let text = String::from_utf8_lossy(bytes).into_owned();
     let mut report = Report { sources: vec![Source { name: name.to_owned(), text }], ..Report::default() };
@@ -126,9 +156,9 @@ pub(crate) fn examine(name: &str, bytes: &[u8], options: &Options, environment: 
             let path = ["server".to_owned(), "listen".to_owned()];
             overrides::set(&mut root, &mut report, "--listen", &format!("\"{listen}\""), &path);
         }
+        overrides::strangers(&mut report, environment);
     }
-    let (checked, report) = check::check(root, report, environment, store);
-    (Some(checked), report)
+    (Some(root), report)
 }
 
 /// What stands after the colon of fields that may hold a secret, found without a tree.

@@ -23,15 +23,18 @@ mod reader;
 mod reference;
 mod schema;
 mod sent;
+mod show;
 #[cfg(test)]
 mod tests;
 mod tree;
 mod url;
+mod write;
 
 pub use environment::Environment;
 pub use key_uses::{KeyOpener, KeyUse, key_uses};
 pub use reference::reference;
 pub use schema::schema;
+pub use show::{Extent, Origin, Shown, ShownRow, ShownValue, show};
 
 use crate::error::Error;
 use crate::keys::Store;

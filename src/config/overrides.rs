@@ -1,19 +1,63 @@
-//! The environment's overrides: `AIMUX_SERVER__LISTEN` stands for `server.listen`. The value is read as YAML, so that
-//! types and findings are the same as in the file; what is no YAML is text.
+//! The environment's overrides: `AIMUX_SERVER__LISTEN` stands for `server.listen`, `AIMUX_BREAKER` for the whole section. The
+//! value is read as YAML, so that types and findings are the same as in the file; what is no YAML is text.
+//!
+//! Start with [`apply`]; [`strangers`] finds the `AIMUX_` names that nothing reads.
 
 use super::diagnostic::{Diagnostic, Finding, Report, Source, Span};
-use super::environment::Environment;
+use super::environment::{Environment, OWN};
 use super::fields::{Field, Kind, ROOT};
 use super::near::nearest;
 use super::tree::{self, Key, Node, Value};
 
-/// Applies every variable of the form `AIMUX_…__…`, sorted by name. An empty one counts as unset, as everywhere.
+/// What every variable of aimux's begins with.
+const PREFIX: &str = "AIMUX_";
+
+/// Applies every variable that stands for a field, sorted by name, so that a section comes before its fields. An empty one
+/// counts as unset, as everywhere.
 pub(crate) fn apply(root: &mut Node, report: &mut Report, environment: &Environment) {
-    for (name, value) in environment.iter() {
-        let Some(rest) = name.strip_prefix("AIMUX_").filter(|rest| rest.contains("__") && !value.is_empty()) else { continue };
+    for (name, value) in environment.iter().filter(|(_, value)| !value.is_empty()) {
+        let Some(rest) = name.strip_prefix(PREFIX).filter(|rest| is_override(rest)) else { continue };
         let path: Vec<String> = rest.split("__").map(str::to_ascii_lowercase).collect();
         set(root, report, name, value, &path);
     }
+}
+
+/// Whether a name, after the prefix, means a field. `version` belongs to the file alone: installers use `AIMUX_VERSION`.
+fn is_override(rest: &str) -> bool {
+    let is_section = |field: &&Field| field.name != "version" && field.name.eq_ignore_ascii_case(rest);
+    rest.contains("__") || ROOT.iter().any(|field| is_section(&field))
+}
+
+/// Finds the variables that begin as aimux's do and that nothing reads: most are slips. A name that the config itself
+/// mentions is the user's own.
+pub(crate) fn strangers(report: &mut Report, environment: &Environment) {
+    let is_mentioned = |name: &str| report.sources.iter().any(|source| source.text.contains(name));
+    let is_known = |name: &str| OWN.contains(&name) || name.starts_with("AIMUX_TEST_");
+    let unread = |(name, value): &(&str, &str)| {
+        !value.is_empty() && name.strip_prefix(PREFIX).is_some_and(|rest| !is_override(rest)) && !is_known(name) && !is_mentioned(name)
+    };
+    let found: Vec<(String, String)> = environment.iter().filter(unread).map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+    for (name, value) in found {
+        let span = Span { source: report.sources.len(), start: 0, end: value.len() };
+        report.sources.push(Source { name: name.clone(), text: value });
+        report.secrets.push(span);
+        let diagnostic = Diagnostic::new(Finding::Override, span, "", format!("{name} is no variable of aimux"), "has no effect");
+        report.push(match near_variable(&name) {
+            Some(near) => diagnostic.help(format!("did you mean {near}?")),
+            None => diagnostic,
+        });
+    }
+}
+
+/// The variable that was probably meant: one of aimux's own, a section's, or a field's with one `_` instead of two.
+fn near_variable(name: &str) -> Option<String> {
+    let sections = ROOT.iter().filter_map(|field| Some((field.name, field.kind.fields()?)));
+    let fields = sections.filter(|(section, _)| !matches!(*section, "providers" | "models")).flat_map(|(section, inner)| {
+        inner.iter().map(move |field| format!("{PREFIX}{}__{}", section.to_ascii_uppercase(), field.name.to_ascii_uppercase()))
+    });
+    let sections = ROOT.iter().filter(|field| field.name != "version").map(|field| format!("{PREFIX}{}", field.name.to_ascii_uppercase()));
+    let all: Vec<String> = OWN.iter().map(|own| (*own).to_owned()).chain(sections).chain(fields).collect();
+    nearest(name, all.iter().map(String::as_str)).map(str::to_owned)
 }
 
 /// Puts one value in the place of a field, creating the sections on the way.
@@ -65,10 +109,34 @@ fn place(node: &mut Node, fields: &'static [Field], path: &[String], value: Node
             let Some((_, entry)) = entries.iter_mut().find(|(key, _)| same(&key.text, name)) else {
                 return Err(nearest(name, entries.iter().map(|(key, _)| key.text.as_str())).map(str::to_owned));
             };
+            if rest.is_empty() {
+                *entry = value;
+                return Ok(());
+            }
             place(entry, inner, rest, value, span)
         }
+        Kind::Models(inner) => model(child(node, field.name, span).ok_or(None)?, inner, rest, value, span),
         _ => Err(None),
     }
+}
+
+/// An entry of `models` whose name a variable can spell, or a field of one. Its short form is the field `use`.
+fn model(node: &mut Node, inner: &'static [Field], path: &[String], value: Node, span: Span) -> Result<(), Option<String>> {
+    let (Some((name, rest)), Value::Map(entries)) = (path.split_first(), &mut node.value) else { return Err(None) };
+    let Some((_, entry)) = entries.iter_mut().find(|(key, _)| same(&key.text, name)) else {
+        return Err(nearest(name, entries.iter().map(|(key, _)| key.text.as_str())).map(str::to_owned));
+    };
+    if rest.is_empty() {
+        *entry = value;
+        return Ok(());
+    }
+    if !matches!(entry.value, Value::Map(_)) {
+        let targets = std::mem::replace(entry, Node { span, value: Value::Map(Vec::new()) });
+        if let Value::Map(fields) = &mut entry.value {
+            fields.push((Key { text: "use".to_owned(), span: targets.span }, targets));
+        }
+    }
+    place(entry, inner, rest, value, span)
 }
 
 fn leads(fields: &'static [Field], path: &[String]) -> bool {

@@ -29,8 +29,10 @@ models:
 - Unknown keys, duplicate keys and wrong types are errors. Tags and several documents are refused; a file has 1 MiB at most
   and must not be writable by everybody.
 - `${NAME}` in a value stands for an environment variable; one that is not set is an error. `$${` is a literal `${`.
-- `AIMUX_SERVER__LISTEN` overrides `server.listen`, and so on for every field; a provider's name is written with `_` for `-`
-  and `.`. The value is read as YAML. A flag of the command line comes before the environment, that before the file.
+- `AIMUX_SERVER__LISTEN` overrides `server.listen`, and so on for every field but `version`; a name is written with `_` for `-`
+  and `.`; `AIMUX_BREAKER` stands for a whole section. The value is read as YAML. A flag of the command line comes before the
+  environment, that before the file. An `AIMUX_` variable that nothing reads is a warning.
+- `aimux config show --resolved --origin` prints every field with its value and where that came from, secrets masked.
 - A key never stands in the file. `key: NAME` is the file `keys/NAME.age`, made by `aimux keys add NAME`; `{ env: NAME }` is a
   variable.
 - A name under `models` may have stars. An exact name comes first, then the name with the most literal characters, then the

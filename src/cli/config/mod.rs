@@ -2,15 +2,17 @@
 //!
 //! Start with `validate.rs`.
 
+mod show;
 mod validate;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use super::known::store;
 use super::{CliError, output};
 use crate::config::{Environment, reference, schema};
 
-/// Check the config
+/// Check, show and keep the config
 #[derive(Debug, clap::Args)]
 #[command(disable_help_subcommand = true)]
 pub(crate) struct ConfigArgs {
@@ -22,6 +24,8 @@ pub(crate) struct ConfigArgs {
 enum Command {
     /// Find every mistake in a config; exit 78 when there is one
     Validate(validate::ValidateArgs),
+    /// Print what holds, and where each value came from
+    Show(show::ShowArgs),
     /// Print the JSON Schema of the config, for editors
     Schema,
     /// Print the reference of all fields, in Markdown
@@ -32,8 +36,14 @@ enum Command {
 pub(crate) fn run(args: &ConfigArgs, path: Option<PathBuf>, environment: &Environment) -> Result<ExitCode, CliError> {
     match &args.command {
         Command::Validate(args) => return validate::run(args, path, environment),
+        Command::Show(args) => return show::run(args, path, environment),
         Command::Schema => output::print(&schema()),
         Command::Reference => output::print(&reference()),
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// A file's argument: `-` is standard input.
+fn file(argument: Option<&PathBuf>) -> Option<PathBuf> {
+    argument.map(|file| if file.as_os_str() == "-" { PathBuf::from("/dev/stdin") } else { file.clone() })
 }
