@@ -37,6 +37,7 @@ const COMMANDS: &[(&str, How)] = &[
     ("aimux status", How::Says(" runs on http://127.0.0.1:")),
     ("aimux keys add zai", How::Says("added key \"zai\"")),
     ("aimux keys list", How::Says("anthropic")),
+    ("aimux keys test", How::Not("it asks the providers themselves; `tests/cli/keys_test.rs` has one of its own")),
     ("aimux keys add zai --force", How::Says("the former one is")),
 ];
 
