@@ -58,6 +58,15 @@ _aimux() {
             aimux__subcmd__keys,audit)
                 cmd="aimux__subcmd__keys__subcmd__audit"
                 ;;
+            aimux__subcmd__keys,exec)
+                cmd="aimux__subcmd__keys__subcmd__exec"
+                ;;
+            aimux__subcmd__keys,export)
+                cmd="aimux__subcmd__keys__subcmd__export"
+                ;;
+            aimux__subcmd__keys,import)
+                cmd="aimux__subcmd__keys__subcmd__import"
+                ;;
             aimux__subcmd__keys,init)
                 cmd="aimux__subcmd__keys__subcmd__init"
                 ;;
@@ -66,6 +75,9 @@ _aimux() {
                 ;;
             aimux__subcmd__keys,remove)
                 cmd="aimux__subcmd__keys__subcmd__remove"
+                ;;
+            aimux__subcmd__keys,show)
+                cmd="aimux__subcmd__keys__subcmd__show"
                 ;;
             aimux__subcmd__keys,test)
                 cmd="aimux__subcmd__keys__subcmd__test"
@@ -239,7 +251,7 @@ _aimux() {
             return 0
             ;;
         aimux__subcmd__keys)
-            opts="-h --config --help init add list test remove audit"
+            opts="-h --config --help init add list test show exec export import remove audit"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -340,6 +352,76 @@ _aimux() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        aimux__subcmd__keys__subcmd__exec)
+            opts="-h --config --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        aimux__subcmd__keys__subcmd__export)
+            opts="-o -h --to --passphrase --plaintext --output --config --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --to)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --output)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -o)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        aimux__subcmd__keys__subcmd__import)
+            opts="-h --name --force --config --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --name)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         aimux__subcmd__keys__subcmd__init)
             opts="-h --passphrase --config --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
@@ -378,6 +460,24 @@ _aimux() {
             ;;
         aimux__subcmd__keys__subcmd__remove)
             opts="-h --config --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        aimux__subcmd__keys__subcmd__show)
+            opts="-h --reveal --json --config --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

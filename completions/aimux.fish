@@ -46,14 +46,18 @@ complete -c aimux -n "__fish_aimux_using_subcommand serve" -l on-demand -d 'Leav
 complete -c aimux -n "__fish_aimux_using_subcommand serve" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c aimux -n "__fish_aimux_using_subcommand run" -l config -d 'The config file [env: AIMUX_CONFIG] [default: config.yaml in aimux\'s config folder]' -r -F
 complete -c aimux -n "__fish_aimux_using_subcommand run" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c aimux -n "__fish_aimux_using_subcommand keys; and not __fish_seen_subcommand_from init add list test remove audit" -l config -d 'The config file [env: AIMUX_CONFIG] [default: config.yaml in aimux\'s config folder]' -r -F
-complete -c aimux -n "__fish_aimux_using_subcommand keys; and not __fish_seen_subcommand_from init add list test remove audit" -s h -l help -d 'Print help'
-complete -c aimux -n "__fish_aimux_using_subcommand keys; and not __fish_seen_subcommand_from init add list test remove audit" -f -a "init" -d 'Make the identity that opens the keys'
-complete -c aimux -n "__fish_aimux_using_subcommand keys; and not __fish_seen_subcommand_from init add list test remove audit" -f -a "add" -d 'Add a provider\'s key: from a hidden prompt or standard input'
-complete -c aimux -n "__fish_aimux_using_subcommand keys; and not __fish_seen_subcommand_from init add list test remove audit" -f -a "list" -d 'List the keys, masked'
-complete -c aimux -n "__fish_aimux_using_subcommand keys; and not __fish_seen_subcommand_from init add list test remove audit" -f -a "test" -d 'Ask providers whether they accept the keys; exit 1 when one is refused'
-complete -c aimux -n "__fish_aimux_using_subcommand keys; and not __fish_seen_subcommand_from init add list test remove audit" -f -a "remove" -d 'Delete a key for good'
-complete -c aimux -n "__fish_aimux_using_subcommand keys; and not __fish_seen_subcommand_from init add list test remove audit" -f -a "audit" -d 'Show the log of changes to keys and config, or check it'
+complete -c aimux -n "__fish_aimux_using_subcommand keys; and not __fish_seen_subcommand_from init add list test show exec export import remove audit" -l config -d 'The config file [env: AIMUX_CONFIG] [default: config.yaml in aimux\'s config folder]' -r -F
+complete -c aimux -n "__fish_aimux_using_subcommand keys; and not __fish_seen_subcommand_from init add list test show exec export import remove audit" -s h -l help -d 'Print help'
+complete -c aimux -n "__fish_aimux_using_subcommand keys; and not __fish_seen_subcommand_from init add list test show exec export import remove audit" -f -a "init" -d 'Make the identity that opens the keys'
+complete -c aimux -n "__fish_aimux_using_subcommand keys; and not __fish_seen_subcommand_from init add list test show exec export import remove audit" -f -a "add" -d 'Add a provider\'s key: from a hidden prompt or standard input'
+complete -c aimux -n "__fish_aimux_using_subcommand keys; and not __fish_seen_subcommand_from init add list test show exec export import remove audit" -f -a "list" -d 'List the keys, masked'
+complete -c aimux -n "__fish_aimux_using_subcommand keys; and not __fish_seen_subcommand_from init add list test show exec export import remove audit" -f -a "test" -d 'Ask providers whether they accept the keys; exit 1 when one is refused'
+complete -c aimux -n "__fish_aimux_using_subcommand keys; and not __fish_seen_subcommand_from init add list test show exec export import remove audit" -f -a "show" -d 'Show what is known of a key, masked'
+complete -c aimux -n "__fish_aimux_using_subcommand keys; and not __fish_seen_subcommand_from init add list test show exec export import remove audit" -f -a "exec" -d 'Run a program with keys in its environment, as the variables that it reads'
+complete -c aimux -n "__fish_aimux_using_subcommand keys; and not __fish_seen_subcommand_from init add list test show exec export import remove audit" -f -a "export" -d 'Write a key as an age file for somebody else'
+complete -c aimux -n "__fish_aimux_using_subcommand keys; and not __fish_seen_subcommand_from init add list test show exec export import remove audit" -f -a "import" -d 'Take keys from an age file, a folder of them or an .env file'
+complete -c aimux -n "__fish_aimux_using_subcommand keys; and not __fish_seen_subcommand_from init add list test show exec export import remove audit" -f -a "remove" -d 'Delete a key for good'
+complete -c aimux -n "__fish_aimux_using_subcommand keys; and not __fish_seen_subcommand_from init add list test show exec export import remove audit" -f -a "audit" -d 'Show the log of changes to keys and config, or check it'
 complete -c aimux -n "__fish_aimux_using_subcommand keys; and __fish_seen_subcommand_from init" -l config -d 'The config file [env: AIMUX_CONFIG] [default: config.yaml in aimux\'s config folder]' -r -F
 complete -c aimux -n "__fish_aimux_using_subcommand keys; and __fish_seen_subcommand_from init" -l passphrase -d 'Protect the identity with a passphrase: asked for, or read from standard input'
 complete -c aimux -n "__fish_aimux_using_subcommand keys; and __fish_seen_subcommand_from init" -s h -l help -d 'Print help'
@@ -66,6 +70,22 @@ complete -c aimux -n "__fish_aimux_using_subcommand keys; and __fish_seen_subcom
 complete -c aimux -n "__fish_aimux_using_subcommand keys; and __fish_seen_subcommand_from test" -l config -d 'The config file [env: AIMUX_CONFIG] [default: config.yaml in aimux\'s config folder]' -r -F
 complete -c aimux -n "__fish_aimux_using_subcommand keys; and __fish_seen_subcommand_from test" -l json -d 'Print JSON'
 complete -c aimux -n "__fish_aimux_using_subcommand keys; and __fish_seen_subcommand_from test" -s h -l help -d 'Print help'
+complete -c aimux -n "__fish_aimux_using_subcommand keys; and __fish_seen_subcommand_from show" -l config -d 'The config file [env: AIMUX_CONFIG] [default: config.yaml in aimux\'s config folder]' -r -F
+complete -c aimux -n "__fish_aimux_using_subcommand keys; and __fish_seen_subcommand_from show" -l reveal -d 'Print the key itself; on a terminal only'
+complete -c aimux -n "__fish_aimux_using_subcommand keys; and __fish_seen_subcommand_from show" -l json -d 'Print JSON'
+complete -c aimux -n "__fish_aimux_using_subcommand keys; and __fish_seen_subcommand_from show" -s h -l help -d 'Print help'
+complete -c aimux -n "__fish_aimux_using_subcommand keys; and __fish_seen_subcommand_from exec" -l config -d 'The config file [env: AIMUX_CONFIG] [default: config.yaml in aimux\'s config folder]' -r -F
+complete -c aimux -n "__fish_aimux_using_subcommand keys; and __fish_seen_subcommand_from exec" -s h -l help -d 'Print help'
+complete -c aimux -n "__fish_aimux_using_subcommand keys; and __fish_seen_subcommand_from export" -l to -d 'A public key that may open the file; several may' -r
+complete -c aimux -n "__fish_aimux_using_subcommand keys; and __fish_seen_subcommand_from export" -s o -l output -d 'Write to a new file, mode 0600, instead of standard output' -r -F
+complete -c aimux -n "__fish_aimux_using_subcommand keys; and __fish_seen_subcommand_from export" -l config -d 'The config file [env: AIMUX_CONFIG] [default: config.yaml in aimux\'s config folder]' -r -F
+complete -c aimux -n "__fish_aimux_using_subcommand keys; and __fish_seen_subcommand_from export" -l passphrase -d 'A passphrase opens the file: asked for, or read from standard input'
+complete -c aimux -n "__fish_aimux_using_subcommand keys; and __fish_seen_subcommand_from export" -l plaintext -d 'No encryption: whoever reads the output has the key'
+complete -c aimux -n "__fish_aimux_using_subcommand keys; and __fish_seen_subcommand_from export" -s h -l help -d 'Print help'
+complete -c aimux -n "__fish_aimux_using_subcommand keys; and __fish_seen_subcommand_from import" -l name -d 'What a single age file\'s key is called here; else the file\'s own name' -r
+complete -c aimux -n "__fish_aimux_using_subcommand keys; and __fish_seen_subcommand_from import" -l config -d 'The config file [env: AIMUX_CONFIG] [default: config.yaml in aimux\'s config folder]' -r -F
+complete -c aimux -n "__fish_aimux_using_subcommand keys; and __fish_seen_subcommand_from import" -l force -d 'Replace keys of the same names; the former ones are kept in keys/.retired'
+complete -c aimux -n "__fish_aimux_using_subcommand keys; and __fish_seen_subcommand_from import" -s h -l help -d 'Print help'
 complete -c aimux -n "__fish_aimux_using_subcommand keys; and __fish_seen_subcommand_from remove" -l config -d 'The config file [env: AIMUX_CONFIG] [default: config.yaml in aimux\'s config folder]' -r -F
 complete -c aimux -n "__fish_aimux_using_subcommand keys; and __fish_seen_subcommand_from remove" -s h -l help -d 'Print help'
 complete -c aimux -n "__fish_aimux_using_subcommand keys; and __fish_seen_subcommand_from audit" -l last -d 'How many entries, the last ones' -r

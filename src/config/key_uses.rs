@@ -9,6 +9,7 @@ use super::load;
 use super::{Environment, LoadError, Options};
 use crate::error::Error;
 use crate::keys::Store;
+use crate::provider::{Preset, table::PRESETS};
 use crate::route::table::Provider;
 use crate::secret::Secret;
 
@@ -21,6 +22,8 @@ pub struct KeyUse {
     pub kind: &'static str,
     /// The provider, without its keys.
     pub provider: Arc<Provider>,
+    /// The variables that programs usually read the provider's key from; empty where none is known.
+    pub variables: &'static [&'static str],
     source: Source,
 }
 
@@ -36,10 +39,15 @@ pub fn key_uses(options: &Options, environment: &Environment, store: &Store) -> 
                 Source::File(name) => ("file", name.clone()),
                 Source::Variable(name) => ("env", name.clone()),
             };
-            KeyUse { name, kind, provider: Arc::clone(&provider), source }
+            KeyUse { name, kind, provider: Arc::clone(&provider), variables: variables(&provider), source }
         })
     };
     Ok(used.into_iter().flat_map(each).collect())
+}
+
+fn variables(provider: &Provider) -> &'static [&'static str] {
+    let is_its = |preset: &&Preset| !preset.catalog.is_empty() && preset.catalog == provider.catalog;
+    PRESETS.iter().find(is_its).map_or(&[], |preset| preset.env)
 }
 
 /// Opens keys; the identity once, and only when there is a file to open.

@@ -21,7 +21,7 @@ const WORK: u8 = 18;
 #[cfg(test)]
 const WORK: u8 = 10;
 /// The dearest file that is tried: 1 GiB of memory. Dearer ones were not made by `age` on its own.
-const WORK_MAX: u8 = 20;
+pub(super) const WORK_MAX: u8 = 20;
 
 /// An identity file's content, not yet opened.
 pub(crate) enum Identity {

@@ -9,6 +9,7 @@
 mod folder;
 mod identity;
 mod name;
+mod share;
 #[cfg(test)]
 mod tests;
 
@@ -18,7 +19,8 @@ use age::DecryptError;
 use age::armor::Format;
 use zeroize::Zeroizing;
 
-pub use self::name::looks_like_secret;
+pub use self::name::{check as check_name, looks_like_secret};
+pub use self::share::{is_age_file, unseal_with, wants_passphrase};
 
 use self::folder::{Content, Folder, Trust};
 use self::identity::Identity;

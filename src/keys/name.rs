@@ -43,7 +43,10 @@ fn is_random(run: &str) -> bool {
 
 /// Checks a key's name: 1 to 64 of `a-z`, `0-9`, `.`, `_`, `-`, not beginning with a dot or a dash. The error never repeats
 /// the text: it may be a key that was put in the wrong place.
-pub(crate) fn check(name: &str) -> Result<(), Error> {
+///
+/// # Errors
+/// When it is none.
+pub fn check(name: &str) -> Result<(), Error> {
     if looks_like_secret(name) {
         return Err(Error::new(Code::Usage, "the name looks like a key itself; it is not repeated here")
             .hint("name the provider, as in `aimux keys add anthropic`, and paste the key when asked; if it was in your shell's history, replace it"));

@@ -11,6 +11,7 @@ mod generate;
 mod install;
 mod key_mistakes;
 mod keys;
+mod keys_share;
 mod keys_test;
 mod operator;
 mod provider;

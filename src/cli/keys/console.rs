@@ -39,6 +39,16 @@ pub(crate) fn ask_passphrase() -> Result<Secret, Error> {
     prompt(&Question { prompt: "Passphrase of the identity", wanted: Wanted::Passphrase, confirm: None })
 }
 
+/// Asks for the passphrase of one file, on the terminal only.
+pub(super) fn ask_passphrase_of(what: &str) -> Result<Secret, Error> {
+    if !io::stdin().is_terminal() {
+        return Err(
+            Error::new(Code::KeyUnavailable, "a passphrase protects it, and there is no terminal to ask on").hint("run it on a terminal")
+        );
+    }
+    prompt(&Question { prompt: what, wanted: Wanted::Passphrase, confirm: None })
+}
+
 /// The passphrase that `aimux run` hands to the server it starts, through a pipe: neither argv nor the environment has it.
 pub(crate) fn piped_passphrase() -> Result<Secret, Error> {
     read_secret(&mut io::stdin().lock(), Wanted::Passphrase)

@@ -17,7 +17,11 @@ use crate::keys::{Existing, Store};
 
 mod audit;
 mod console;
+mod exec;
+mod export;
+mod import;
 mod list;
+mod show;
 mod test;
 
 pub(crate) use console::{ask_passphrase, piped_passphrase};
@@ -64,6 +68,23 @@ enum Command {
         Examples:\n  aimux keys test\n  aimux keys test anthropic --json"
     )]
     Test(test::TestArgs),
+    /// Show what is known of a key, masked
+    #[command(after_help = "Examples:\n  aimux keys show anthropic\n  aimux keys show anthropic --reveal")]
+    Show(show::ShowArgs),
+    /// Run a program with keys in its environment, as the variables that it reads
+    #[command(after_help = "A key is the variable that its provider's programs read: ANTHROPIC_API_KEY, or the one that NAME=VARIABLE \
+        chooses. The program takes the place of this process: exit code and signals are its own; 127: it was not found, 126: it could \
+        not be run.\n\nExamples:\n  aimux keys exec anthropic -- claude\n  aimux keys exec zai=OPENAI_API_KEY -- python3 script.py")]
+    Exec(exec::ExecArgs),
+    /// Write a key as an age file for somebody else
+    #[command(
+        after_help = "Examples:\n  aimux keys export anthropic --to age1… -o anthropic.age\n  aimux keys export anthropic --passphrase"
+    )]
+    Export(export::ExportArgs),
+    /// Take keys from an age file, a folder of them or an .env file
+    #[command(after_help = "Exit 1 where a key could not be taken. An .env file is left as it is: delete it once its keys are here.\n\n\
+        Examples:\n  aimux keys import .env\n  aimux keys import ~/.passage/store/llm\n  aimux keys import anthropic.age")]
+    Import(import::ImportArgs),
     /// Delete a key for good
     Remove {
         /// The key's name
@@ -81,9 +102,14 @@ enum Command {
 pub(crate) fn run(args: &KeysArgs, path: Option<PathBuf>, env: &Environment) -> Result<ExitCode, CliError> {
     let store = Store::new(&env.config_folder(), env.get("AIMUX_IDENTITY").map(std::path::Path::new));
     let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |elapsed| elapsed.as_secs());
+    let log = Log::new(&env.state_folder(), "keys");
     match &args.command {
         Command::Test(args) => return test::run(args, path, env, &store),
-        command => execute(command, &store, &Log::new(&env.state_folder(), "keys"), now, &mut Terminal)?,
+        Command::Exec(args) => return exec::run(args, path, env, &store, &log),
+        Command::Import(args) => return Ok(import::run(args, &store, &log, now)?),
+        Command::Show(args) => show::run(args, path, env, &store, &log)?,
+        Command::Export(args) => export::run(args, &store, &log)?,
+        command => execute(command, &store, &log, now, &mut Terminal)?,
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -108,7 +134,9 @@ fn execute(command: &Command, store: &Store, log: &Log, now: u64, console: &mut 
             Ok(())
         }
         Command::Audit(args) => audit::run(args, log),
-        Command::Test(_) => Err(Error::new(Code::Bug, "a command that needs the config was run without it")),
+        Command::Test(_) | Command::Exec(_) | Command::Import(_) | Command::Show(_) | Command::Export(_) => {
+            Err(Error::new(Code::Bug, "a command was run in the wrong place"))
+        }
     }
 }
 
