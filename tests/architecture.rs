@@ -122,6 +122,38 @@ fn what_serves_requests_never_waits_in_the_kernel() {
     }
 }
 
+/// The encoders. The whole of `response.rs` is not among them: it reads answers too.
+const ENCODERS: &[&str] = &[
+    "anthropic/history.rs",
+    "anthropic/media.rs",
+    "anthropic/messages_out.rs",
+    "anthropic/request_out.rs",
+    "anthropic/stream_out.rs",
+    "anthropic/thinking.rs",
+    "anthropic/tools_out.rs",
+    "openai_chat/messages_out.rs",
+    "openai_chat/request_out.rs",
+    "openai_chat/response_out.rs",
+    "openai_chat/stream_out.rs",
+    "openai_chat/thinking_out.rs",
+    "openai_chat/tools_out.rs",
+];
+
+#[test]
+fn encoders_name_every_field_that_they_take_apart() {
+    let sources = all_sources();
+    let found: Vec<_> = ENCODERS.iter().filter_map(|name| sources.iter().find(|source| source.name == format!("dialect/{name}"))).collect();
+    assert_eq!(found.len(), ENCODERS.len(), "an encoder is gone from the source");
+    let mut faults = Vec::new();
+    for source in found {
+        // A struct update has a value behind the dots; a pattern that leaves fields out has the brace.
+        for (at, _) in source.code.match_indices("..").filter(|(at, _)| source.code[at + 2..].trim_start().starts_with('}')) {
+            faults.push(format!("{}:{}", source.name, source.code[..at].lines().count()));
+        }
+    }
+    report("an encoder takes apart without `..`: a new field must stop the build", &faults);
+}
+
 #[test]
 fn every_relaxed_lint_has_a_reason() {
     let faults: Vec<String> = all_sources().iter().flat_map(Source::relaxations_without_reason).collect();

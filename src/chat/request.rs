@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use serde_json::value::RawValue;
 
+use super::loss::{Loss, lose};
 use super::opaque::Opaque;
 use crate::wire::Text;
 
@@ -109,19 +110,29 @@ pub struct Block<'a> {
     pub cache: Option<&'a RawValue>,
     /// Anthropic's `citations`, verbatim: what a text cites, or whether a document may be cited.
     pub citations: Option<&'a RawValue>,
+    /// Paths of members of the block or of its message that have no field here.
+    pub unread: Vec<Cow<'a, str>>,
 }
 
 impl Block<'_> {
-    /// Whether it, or what is in it, cites or may be cited.
-    pub(crate) fn has_citations(&self) -> bool {
-        let own = self.citations.is_some_and(|raw| raw.get() != "[]" && (raw.get().starts_with('[') || raw.get().contains("true")));
-        own || matches!(&self.kind, BlockKind::ToolResult(result) if result.content.iter().any(Block::has_citations))
+    /// Records what stands beside the block's content, and what is in it, that no other dialect has a place for.
+    pub(crate) fn lose_beside(&self, losses: &mut Vec<Loss>) {
+        let Self { kind, cache: _, citations, unread } = self;
+        if citations.is_some_and(|raw| raw.get() != "[]" && (raw.get().starts_with('[') || raw.get().contains("true"))) {
+            lose(losses, Loss::dropped("messages[].content[].citations"));
+        }
+        for path in unread {
+            lose(losses, Loss::dropped(path.clone().into_owned()));
+        }
+        if let BlockKind::ToolResult(result) = kind {
+            result.content.iter().for_each(|block| block.lose_beside(losses));
+        }
     }
 }
 
 impl<'a> From<BlockKind<'a>> for Block<'a> {
     fn from(kind: BlockKind<'a>) -> Self {
-        Self { kind, cache: None, citations: None }
+        Self { kind, cache: None, citations: None, unread: Vec::new() }
     }
 }
 

@@ -131,7 +131,7 @@ fn rebuild<'a>(turns: &[Turn<'a>], losses: &mut Vec<Loss>) -> Vec<Turn<'a>> {
                     let Some(pair) = pairs.next_if(|pair| pair.turn == at) else { continue };
                     results.push(answer(&pair, losses));
                     let kind = BlockKind::ToolCall(ToolCall { id: Cow::Owned(pair.id), ..call.clone() });
-                    blocks.push(Block { kind, cache: block.cache, citations: block.citations });
+                    blocks.push(Block { kind, ..block.clone() });
                 }
                 BlockKind::ToolResult(_) if placed.contains(&(at, nth)) => {}
                 BlockKind::ToolResult(orphan) => orphaned(orphan, &mut blocks, losses),
@@ -155,11 +155,7 @@ fn rebuild<'a>(turns: &[Turn<'a>], losses: &mut Vec<Loss>) -> Vec<Turn<'a>> {
 fn answer<'a>(pair: &Pair<'_, 'a>, losses: &mut Vec<Loss>) -> Block<'a> {
     let call_id = Cow::Owned(pair.id.clone());
     if let Some((result, block)) = pair.result {
-        return Block {
-            kind: BlockKind::ToolResult(ToolResult { call_id, ..result.clone() }),
-            cache: block.cache,
-            citations: block.citations,
-        };
+        return Block { kind: BlockKind::ToolResult(ToolResult { call_id, ..result.clone() }), ..block.clone() };
     }
     lose(losses, Loss::emulated("messages[].tool_result"));
     let content = vec![BlockKind::Text(UNANSWERED.into()).into()];

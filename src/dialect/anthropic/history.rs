@@ -6,7 +6,7 @@
 
 use serde_json::value::RawValue;
 
-use crate::chat::request::{Block, BlockKind, Role, ToolCall, ToolResult, Turn};
+use crate::chat::request::{Block, BlockKind, Role, Thinking, ToolCall, ToolResult, Turn};
 use crate::chat::{Loss, Opaque, lose};
 use crate::dialect::{Quirks, Upstream};
 use crate::wire::Text;
@@ -41,11 +41,15 @@ pub(super) enum PieceKind<'r> {
 impl Piece<'_> {
     /// Whether a cache mark may stand on it.
     pub(super) fn takes_mark(&self) -> bool {
-        self.cache.is_some() && !matches!(self.kind, PieceKind::Thinking { .. })
+        self.cache.is_some() && !self.kind.is_thinking()
     }
 }
 
 impl PieceKind<'_> {
+    pub(super) fn is_thinking(&self) -> bool {
+        matches!(self, Self::Thinking { text: _, state: _, is_redacted: _ })
+    }
+
     fn is_call(&self) -> bool {
         matches!(self, Self::Call(_))
     }
@@ -62,11 +66,15 @@ pub(super) fn messages<'r>(turns: &'r [Turn<'r>], upstream: &Upstream<'_>, losse
     let mut messages: Vec<Message<'r>> = Vec::with_capacity(turns.len());
     for turn in turns {
         let mut pieces: Vec<Piece<'r>> = Vec::with_capacity(turn.blocks.len());
-        for block in &turn.blocks {
-            pieces.extend(piece(block, turn.role, upstream.quirks, losses));
+        let Turn { role, name, blocks } = turn;
+        if name.is_some() {
+            lose(losses, Loss::dropped("messages[].name"));
         }
-        let is_user = turn.role != Role::Assistant;
-        if pieces.is_empty() || (!is_user && pieces.iter().all(|piece| matches!(piece.kind, PieceKind::Thinking { .. }))) {
+        for block in blocks {
+            pieces.extend(piece(block, *role, upstream.quirks, losses));
+        }
+        let is_user = *role != Role::Assistant;
+        if pieces.is_empty() || (!is_user && pieces.iter().all(|piece| piece.kind.is_thinking())) {
             continue;
         }
         match messages.last_mut().filter(|last| last.is_user == is_user) {
@@ -90,10 +98,9 @@ pub(super) fn messages<'r>(turns: &'r [Turn<'r>], upstream: &Upstream<'_>, losse
 
 /// One block, or nothing where it says nothing or may not go back.
 fn piece<'r>(block: &'r Block<'r>, role: Role, quirks: &Quirks, losses: &mut Vec<Loss>) -> Option<Piece<'r>> {
-    if block.has_citations() {
-        lose(losses, Loss::dropped("messages[].content[].citations"));
-    }
-    let kind = match &block.kind {
+    block.lose_beside(losses);
+    let Block { kind, cache, citations: _, unread: _ } = block;
+    let kind = match kind {
         BlockKind::Text(text) if text.is_blank() => return None,
         BlockKind::Text(text) if role == Role::System => {
             lose(losses, Loss::normalised("messages[].role"));
@@ -103,9 +110,9 @@ fn piece<'r>(block: &'r Block<'r>, role: Role, quirks: &Quirks, losses: &mut Vec
         BlockKind::Image(_) | BlockKind::Document(_) | BlockKind::Audio(_) => PieceKind::Media(block),
         BlockKind::ToolCall(call) => PieceKind::Call(call),
         BlockKind::ToolResult(result) => PieceKind::Result(result),
-        BlockKind::Thinking(thinking) => match &thinking.opaque {
+        BlockKind::Thinking(Thinking { text, opaque, is_redacted }) => match opaque {
             Some(state) if state.family == quirks.family && !state.state.is_empty() => {
-                PieceKind::Thinking { text: &thinking.text, state, is_redacted: thinking.is_redacted }
+                PieceKind::Thinking { text, state, is_redacted: *is_redacted }
             }
             _ => {
                 lose(losses, Loss::dropped("messages[].content[].thinking"));
@@ -117,7 +124,7 @@ fn piece<'r>(block: &'r Block<'r>, role: Role, quirks: &Quirks, losses: &mut Vec
             return None;
         }
     };
-    Some(Piece { kind, cache: block.cache.filter(|_| quirks.cache_control) })
+    Some(Piece { kind, cache: cache.filter(|_| quirks.cache_control) })
 }
 
 /// Text after a call would part it from its result; thinking, text, then calls is the order that every model writes.
@@ -144,7 +151,7 @@ fn trim_end(message: &mut Message<'_>) {
                 }
                 return;
             }
-            PieceKind::Thinking { .. } => {
+            PieceKind::Thinking { text: _, state: _, is_redacted: _ } => {
                 message.pieces.pop();
             }
             _ => return,

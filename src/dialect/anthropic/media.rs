@@ -6,7 +6,7 @@
 use serde_json::value::RawValue;
 
 use super::request_out::Writer;
-use crate::chat::request::{Block, BlockKind, Document, Source};
+use crate::chat::request::{Block, BlockKind, Document, Media, Source};
 use crate::chat::{Loss, lose};
 use crate::dialect::TranslateError;
 use crate::wire::object::Object;
@@ -19,12 +19,13 @@ impl Writer<'_> {
                 if !self.upstream.quirks.images || self.upstream.sees_images == Some(false) {
                     return Err(self.lacks("images"));
                 }
-                if image.detail.is_some() {
+                let Media { source, detail } = image;
+                if detail.is_some() {
                     lose(self.losses, Loss::dropped("messages[].content[].image_url.detail"));
                 }
                 let mut object = Object::open(out);
                 object.str("type", "image");
-                self.image_source(object.key("source"), &image.source)?;
+                self.image_source(object.key("source"), source)?;
                 self.mark(&mut object, cache);
                 object.close();
                 Ok(())
@@ -100,7 +101,7 @@ impl Writer<'_> {
                 source.str("type", "text").str("media_type", "text/plain").str("data", &text);
                 source.close();
             }
-            Source::Base64 { media_type, .. } => {
+            Source::Base64 { media_type, data: _ } => {
                 return Err(self.lacks(&format!("documents of type {media_type:?}; PDF and text are known")));
             }
         }

@@ -50,10 +50,10 @@ impl Writer<'_> {
             PieceKind::Text(text) => {
                 object.str("type", "text").text("text", text);
             }
-            PieceKind::Thinking { state, is_redacted: true, .. } => {
+            PieceKind::Thinking { text: _, state, is_redacted: true } => {
                 object.str("type", "redacted_thinking").str("data", &state.state);
             }
-            PieceKind::Thinking { text, state, .. } => {
+            PieceKind::Thinking { text, state, is_redacted: false } => {
                 object.str("type", "thinking").text("thinking", text).str("signature", &state.state);
             }
             PieceKind::Call(call) => self.call(&mut object, call),
@@ -68,11 +68,15 @@ impl Writer<'_> {
     }
 
     fn call(&mut self, object: &mut Object<'_>, call: &ToolCall<'_>) {
-        let declared = self.names.iter().find(|(_, original)| *original == call.name).map(|(short, _)| Cow::Borrowed(short.as_str()));
+        let ToolCall { id, name, arguments, opaque } = call;
+        if opaque.is_some() {
+            lose(self.losses, Loss::dropped("messages[].tool_calls[].state"));
+        }
+        let declared = self.names.iter().find(|(_, original)| original == name).map(|(short, _)| Cow::Borrowed(short.as_str()));
         let quirks = self.upstream.quirks;
-        let name = declared.unwrap_or_else(|| tool_name(&call.name, quirks.tool_name_max));
-        object.str("type", "tool_use").str("id", &call_id(&call.id, quirks.tool_ids)).str("name", &name);
-        match &call.arguments {
+        let name = declared.unwrap_or_else(|| tool_name(name, quirks.tool_name_max));
+        object.str("type", "tool_use").str("id", &call_id(id, quirks.tool_ids)).str("name", &name);
+        match arguments {
             Arguments::Object(raw) if raw.get().starts_with('{') => {
                 object.raw("input", raw.get());
             }
@@ -92,14 +96,15 @@ impl Writer<'_> {
     }
 
     fn result(&mut self, object: &mut Object<'_>, result: &ToolResult<'_>) -> Result<(), TranslateError> {
-        object.str("type", "tool_result").str("tool_use_id", &call_id(&result.call_id, self.upstream.quirks.tool_ids));
+        let ToolResult { call_id: id, content, is_error } = result;
+        object.str("type", "tool_result").str("tool_use_id", &call_id(id, self.upstream.quirks.tool_ids));
         let says = |block: &&Block<'_>| !matches!(&block.kind, BlockKind::Text(text) if text.is_blank());
-        let content: Vec<&Block<'_>> = result.content.iter().filter(says).collect();
+        let content: Vec<&Block<'_>> = content.iter().filter(says).collect();
         match content.as_slice() {
             [] => {
                 object.str("content", if self.upstream.quirks.full_anthropic { "" } else { self.upstream.quirks.empty_tool_result });
             }
-            [Block { kind: BlockKind::Text(text), .. }] => {
+            [Block { kind: BlockKind::Text(text), cache: _, citations: _, unread: _ }] => {
                 object.text("content", text);
             }
             blocks => {
@@ -121,7 +126,7 @@ impl Writer<'_> {
                 }
             }
         }
-        if result.is_error {
+        if *is_error {
             object.json("is_error", true);
         }
         Ok(())

@@ -113,7 +113,10 @@ fn content_blocks(raw: &RawValue) -> Result<Vec<Block<'_>>, TranslateError> {
             verbatim.as_ref().and_then(|list| list.get(n).copied()).ok_or_else(|| TranslateError::new("", "expected a block"))
         };
         if let Some(kind) = block(wire, &mut whole).map_err(under(n))? {
-            out.push(Block { kind, cache: wire.cache_control, citations: wire.citations });
+            // What is kept verbatim has lost nothing.
+            let is_read = !matches!(kind, BlockKind::Foreign(_));
+            let unread = wire.unread.iter().filter(|_| is_read).map(|name| format!("messages[].content[].{name}").into()).collect();
+            out.push(Block { kind, cache: wire.cache_control, citations: wire.citations, unread });
         }
     }
     Ok(out)

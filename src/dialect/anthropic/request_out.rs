@@ -76,7 +76,7 @@ fn refuse(request: &ChatRequest<'_>, upstream: &Upstream<'_>) -> Result<(), Tran
         return Err(TranslateError::new("logprobs", lacks("log probabilities")));
     }
     for (n, tool) in request.tools.iter().enumerate() {
-        if let ToolKind::Server { kind, .. } = &tool.kind {
+        if let ToolKind::Server { kind, name: _, raw: _ } = &tool.kind {
             return Err(TranslateError::new(format!("tools.{n}.type"), lacks(&format!("tool of type {kind:?}"))));
         }
     }
@@ -97,7 +97,7 @@ pub(super) struct Plan<'r> {
 
 fn declared<'r>(request: &'r ChatRequest<'_>) -> impl Iterator<Item = &'r Cow<'r, str>> {
     request.tools.iter().map(|tool| match &tool.kind {
-        ToolKind::Function { name, .. } | ToolKind::Server { name, .. } => name,
+        ToolKind::Function { name, description: _, parameters: _, strict: _ } | ToolKind::Server { kind: _, name, raw: _ } => name,
     })
 }
 
@@ -114,7 +114,7 @@ impl<'r> Plan<'r> {
             thought: Thought::default(),
             is_continued: thinking::refuses_prefill(upstream.model),
         };
-        if let Some(OutputFormat::JsonSchema { name, description, schema, .. }) = &request.output {
+        if let Some(OutputFormat::JsonSchema { name, description, schema, strict: _ }) = &request.output {
             match upstream.quirks.structured {
                 Structured::Native => plan.native_schema = Some(output_schema(schema)),
                 Structured::ForcedTool | Structured::JsonMode => {
@@ -191,6 +191,7 @@ impl Writer<'_> {
         }
         let mut texts: Vec<(Text<'_>, Option<&RawValue>)> = Vec::new();
         for block in &request.system {
+            block.lose_beside(self.losses);
             match &block.kind {
                 BlockKind::Text(text) if text.is_blank() => {}
                 BlockKind::Text(text) => texts.push((text.clone(), block.cache)),

@@ -141,7 +141,7 @@ impl Encoder {
             BlockStart::Text => Kind::Text,
             BlockStart::Thinking => Kind::Thinking,
             BlockStart::RedactedThinking(_) => Kind::Sealed,
-            BlockStart::ToolCall { .. } => Kind::Arguments,
+            BlockStart::ToolCall { id: _, name: _ } => Kind::Arguments,
         };
         self.has_called |= kind == Kind::Arguments;
         // A text may go on in the empty text block that kept the client waiting.
@@ -211,7 +211,8 @@ impl StreamEncoder for Encoder {
             return;
         }
         match event {
-            Event::Start { id, .. } => {
+            // The model is the one that the client asked for.
+            Event::Start { id, model: _ } => {
                 if !self.has_started {
                     self.id = answer_id(super::ID, &self.id, id.as_deref());
                 }

@@ -126,9 +126,8 @@ fn fit(thought: Thought, mut budget: u64, has_limit: bool, output_max: u64, loss
 /// think on after that.
 fn is_unsigned_loop(history: &[Message<'_>]) -> bool {
     let Some(last) = history.iter().rfind(|message| !message.is_user) else { return false };
-    let is_thinking = |kind: &PieceKind<'_>| matches!(kind, PieceKind::Thinking { .. });
     let calls = last.pieces.iter().any(|piece| matches!(piece.kind, PieceKind::Call(_)));
-    calls && !last.pieces.first().is_some_and(|piece| is_thinking(&piece.kind))
+    calls && !last.pieces.first().is_some_and(|piece| piece.kind.is_thinking())
 }
 
 fn default_output(upstream: &Upstream<'_>) -> u64 {

@@ -4,7 +4,7 @@
 
 use super::request_out::{Plan, Writer};
 use super::schema::input_schema;
-use crate::chat::request::{ChatRequest, ToolChoice, ToolKind};
+use crate::chat::request::{ChatRequest, Tool, ToolChoice, ToolKind};
 use crate::chat::{Loss, lose};
 use crate::dialect::TranslateError;
 use crate::wire::Text;
@@ -17,7 +17,8 @@ impl Writer<'_> {
         }
         let out = body.key("tools");
         list(out, request.tools.iter().zip(&plan.names), |out, (tool, (short, _))| {
-            let ToolKind::Function { description, parameters, strict, .. } = &tool.kind else { return };
+            let Tool { kind, cache } = tool;
+            let ToolKind::Function { name: _, description, parameters, strict } = kind else { return };
             let mut object = Object::open(out);
             object.str("name", short);
             if let Some(description) = description.as_ref().filter(|text| !text.is_empty()) {
@@ -35,7 +36,7 @@ impl Writer<'_> {
                 Some(true) => lose(self.losses, Loss::dropped("tools[].strict")),
                 Some(false) | None => {}
             }
-            self.mark(&mut object, tool.cache);
+            self.mark(&mut object, *cache);
             object.close();
         });
         if let (Some(name), Some((schema, description))) = (&plan.schema_tool, &plan.schema) {

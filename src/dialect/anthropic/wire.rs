@@ -2,6 +2,8 @@
 //!
 //! Source: the Messages API reference (docs.anthropic.com, 2026-06).
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -22,41 +24,68 @@ pub(super) struct WireMessage<'a> {
     pub(super) content: Raw<'a>,
 }
 
-/// A content block of any type.
+/// Declares a record whose unknown members are told by name; those that say nothing (null, say) are not.
+macro_rules! record_with_rest {
+    ($(#[$doc:meta])* $record:ident { $($field:ident: $name:literal),+ $(,)? }) => {
+        $(#[$doc])*
+        #[derive(Default)]
+        pub(super) struct $record<'a> {
+            $(pub(super) $field: Raw<'a>,)+
+            /// Names of members that are not among these.
+            pub(super) unread: Vec<Cow<'a, str>>,
+        }
+
+        impl<'de: 'a, 'a> Deserialize<'de> for $record<'a> {
+            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                struct Collect;
+                impl<'de> serde::de::Visitor<'de> for Collect {
+                    type Value = $record<'de>;
+                    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                        f.write_str("an object")
+                    }
+                    fn visit_map<A: serde::de::MapAccess<'de>>(self, mut map: A) -> Result<$record<'de>, A::Error> {
+                        let mut record = $record::default();
+                        while let Some((Name(name), value)) = map.next_entry::<Name<'de>, &'de RawValue>()? {
+                            let value = Some(value).filter(|value| value.get() != "null");
+                            match &*name {
+                                $($name => record.$field = value,)+
+                                _ if value.is_some_and(|value| !matches!(value.get(), "false" | "[]" | "{}" | "\"\"")) => record.unread.push(name),
+                                _ => {}
+                            }
+                        }
+                        Ok(record)
+                    }
+                }
+                deserializer.deserialize_map(Collect)
+            }
+        }
+    };
+}
+
+/// A member's name, borrowed where it holds no escape.
 #[derive(Deserialize)]
-pub(super) struct WireBlock<'a> {
-    #[serde(borrow, default, rename = "type")]
-    pub(super) kind: Raw<'a>,
-    #[serde(borrow, default)]
-    pub(super) text: Raw<'a>,
-    #[serde(borrow, default)]
-    pub(super) source: Raw<'a>,
-    #[serde(borrow, default)]
-    pub(super) title: Raw<'a>,
-    #[serde(borrow, default)]
-    pub(super) context: Raw<'a>,
-    #[serde(borrow, default)]
-    pub(super) citations: Raw<'a>,
-    #[serde(borrow, default)]
-    pub(super) id: Raw<'a>,
-    #[serde(borrow, default)]
-    pub(super) name: Raw<'a>,
-    #[serde(borrow, default)]
-    pub(super) input: Raw<'a>,
-    #[serde(borrow, default)]
-    pub(super) tool_use_id: Raw<'a>,
-    #[serde(borrow, default)]
-    pub(super) content: Raw<'a>,
-    #[serde(borrow, default)]
-    pub(super) is_error: Raw<'a>,
-    #[serde(borrow, default)]
-    pub(super) thinking: Raw<'a>,
-    #[serde(borrow, default)]
-    pub(super) signature: Raw<'a>,
-    #[serde(borrow, default)]
-    pub(super) data: Raw<'a>,
-    #[serde(borrow, default)]
-    pub(super) cache_control: Raw<'a>,
+struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
+
+record_with_rest! {
+    /// A content block of any type.
+    WireBlock {
+        kind: "type",
+        text: "text",
+        source: "source",
+        title: "title",
+        context: "context",
+        citations: "citations",
+        id: "id",
+        name: "name",
+        input: "input",
+        tool_use_id: "tool_use_id",
+        content: "content",
+        is_error: "is_error",
+        thinking: "thinking",
+        signature: "signature",
+        data: "data",
+        cache_control: "cache_control",
+    }
 }
 
 /// Where an image's or document's bytes are.

@@ -25,16 +25,50 @@ pub(super) fn decode(raw: &RawValue) -> Result<(Vec<Block<'_>>, Vec<Turn<'_>>)> 
         let members = Members::of(raw).ok_or_else(|| at.fault("", "must be an object"))?;
         let role = members.str("role").ok_or_else(|| at.fault(".role", "is required"))?;
         let name = members.text("name");
+        let marked = |blocks| marked(blocks, &members);
         match &*role {
-            "system" | "developer" if turns.is_empty() => system.extend(at.content(&members)?),
-            "system" | "developer" => turns.push(Turn { role: Role::System, name, blocks: at.content(&members)? }),
-            "user" => turns.push(Turn { role: Role::User, name, blocks: at.content(&members)? }),
-            "assistant" => push_answer(&mut turns, Turn { role: Role::Assistant, name, blocks: at.assistant(&members)? }),
-            "tool" | "function" => push_result(&mut turns, at.result(&members)?),
+            "system" | "developer" if turns.is_empty() => system.extend(at.content(&members).map(marked)?),
+            "system" | "developer" => turns.push(Turn { role: Role::System, name, blocks: at.content(&members).map(marked)? }),
+            "user" => turns.push(Turn { role: Role::User, name, blocks: at.content(&members).map(marked)? }),
+            "assistant" => push_answer(&mut turns, Turn { role: Role::Assistant, name, blocks: at.assistant(&members).map(marked)? }),
+            "tool" | "function" => {
+                let result = at.result(&members).map(|result| marked(vec![result]))?;
+                result.into_iter().for_each(|result| push_result(&mut turns, result));
+            }
             other => return Err(at.fault(".role", &format!("unknown role {other:?}"))),
         }
     }
     Ok((system, turns))
+}
+
+/// The members of a message that are read.
+const MEMBERS: &[&str] = &[
+    "role",
+    "content",
+    "name",
+    "cache_control",
+    "refusal",
+    "tool_calls",
+    "function_call",
+    "tool_call_id",
+    "reasoning_content",
+    "reasoning",
+    "reasoning_details",
+];
+
+/// What no field takes is remembered with the message's first block.
+fn marked<'a>(mut blocks: Vec<Block<'a>>, members: &Members<'a>) -> Vec<Block<'a>> {
+    if let Some(first) = blocks.first_mut() {
+        first.unread.extend(unread("messages[]", members, MEMBERS));
+    }
+    blocks
+}
+
+/// The paths of members that say something and are not `known`.
+fn unread<'a>(under: &str, members: &Members<'a>, known: &[&str]) -> Vec<Cow<'a, str>> {
+    let says = |value: &RawValue| !matches!(value.get(), "null" | "false" | "[]" | "{}" | "\"\"");
+    let strange = members.0.iter().filter(|(name, value)| !known.contains(&&**name) && says(value));
+    strange.map(|(name, _)| format!("{under}.{name}").into()).collect()
 }
 
 /// Neighbouring tool messages are one user turn.

@@ -35,16 +35,16 @@ pub(super) fn messages<'a>(
     let last_answer = turns.iter().rposition(|turn| turn.role == Role::Assistant);
     let mut writer = Writer { upstream, losses, out: Vec::with_capacity(turns.len() + 1), is_old: false, turn: 0 };
     if !request.system.is_empty() {
+        request.system.iter().for_each(|block| block.lose_beside(writer.losses));
         writer.system(&request.system, None)?;
     }
     for (nth, turn) in turns.iter().enumerate() {
-        if turn.blocks.iter().any(Block::has_citations) {
-            lose(writer.losses, Loss::dropped("messages[].content[].citations"));
-        }
+        let Turn { role, name, blocks } = turn;
+        blocks.iter().for_each(|block| block.lose_beside(writer.losses));
         writer.turn = nth;
         writer.is_old = last_answer.is_some_and(|last| nth < last);
-        match turn.role {
-            Role::System => writer.system(&turn.blocks, turn.name.as_ref())?,
+        match role {
+            Role::System => writer.system(blocks, name.as_ref())?,
             Role::User => writer.user(turn)?,
             Role::Assistant => writer.assistant(turn)?,
         }
@@ -131,9 +131,10 @@ impl<'a> Writer<'a, '_> {
 
     /// One `tool` message; pictures and files go to `after`.
     fn result(&mut self, result: &'a ToolResult<'a>, after: &mut Vec<Part<'a>>) -> Result<()> {
+        let ToolResult { call_id, content: blocks, is_error } = result;
         let mut content = Content { parts: Vec::new(), joint: Some("\n") };
         let mut follow = Vec::new();
-        for block in &result.content {
+        for block in blocks {
             match &block.kind {
                 BlockKind::Text(text) if text.is_empty() => {}
                 BlockKind::Text(text) => content.parts.push(Part { kind: PartKind::Text(Cow::Borrowed(text)), cache: None }),
@@ -150,7 +151,7 @@ impl<'a> Writer<'a, '_> {
                 }
             }
         }
-        let tool_call_id = names::call_id(&result.call_id, self.upstream.quirks.tool_ids);
+        let tool_call_id = names::call_id(call_id, self.upstream.quirks.tool_ids);
         if !follow.is_empty() {
             after.push(Part::text(format!("[attachment of tool result {tool_call_id}]").into()));
             after.append(&mut follow);
@@ -158,7 +159,7 @@ impl<'a> Writer<'a, '_> {
         if content.parts.is_empty() {
             content.parts.push(Part::text(self.upstream.quirks.empty_tool_result.into()));
         }
-        if result.is_error {
+        if *is_error {
             content.parts.insert(0, Part::text("[tool error] ".into()));
             content.joint = Some("");
         }
@@ -172,7 +173,10 @@ impl<'a> Writer<'a, '_> {
         let mut thoughts = Vec::new();
         for block in &turn.blocks {
             match &block.kind {
-                BlockKind::ToolCall(call) => message.tool_calls.push(self.call(call)),
+                BlockKind::ToolCall(call) => {
+                    let call = self.call(call);
+                    message.tool_calls.push(call);
+                }
                 BlockKind::Thinking(thinking) => thoughts.push(thinking),
                 // Pictures that a model made can only be told of.
                 BlockKind::Image(_) | BlockKind::Audio(_) | BlockKind::Document(_) => {
@@ -190,14 +194,18 @@ impl<'a> Writer<'a, '_> {
         Ok(())
     }
 
-    fn call(&self, call: &'a ToolCall<'a>) -> Call<'a> {
+    fn call(&mut self, call: &'a ToolCall<'a>) -> Call<'a> {
+        let ToolCall { id, name, arguments, opaque } = call;
+        if opaque.is_some() {
+            lose(self.losses, Loss::dropped("messages[].content[].tool_use.state"));
+        }
         let quirks = self.upstream.quirks;
-        let arguments = match &call.arguments {
+        let arguments = match arguments {
             Arguments::Object(raw) => CallArguments::Json(raw.get()),
             Arguments::Encoded(text) if text.is_blank() => CallArguments::Json("{}"),
             Arguments::Encoded(text) => CallArguments::Encoded(text),
         };
-        Call { id: names::call_id(&call.id, quirks.tool_ids), name: names::tool_name(&call.name, quirks.tool_name_max), arguments }
+        Call { id: names::call_id(id, quirks.tool_ids), name: names::tool_name(name, quirks.tool_name_max), arguments }
     }
 
     /// Thinking goes back only where the provider asks for it; it never becomes visible text.
@@ -228,8 +236,10 @@ impl<'a> Writer<'a, '_> {
 
     /// Any block but calls, results and thinking.
     fn part(&mut self, block: &'a Block<'a>, parts: &mut Vec<Part<'a>>) -> Result<()> {
+        // The mark was looked at, and the last two were recorded with the turn.
+        let Block { kind, cache: _, citations: _, unread: _ } = block;
         let cache = self.cache(block);
-        let kind = match &block.kind {
+        let kind = match kind {
             BlockKind::Text(text) if text.is_empty() => return Ok(()),
             BlockKind::Text(text) => PartKind::Text(Cow::Borrowed(text)),
             BlockKind::Image(image) => self.image(image)?,
@@ -247,7 +257,7 @@ impl<'a> Writer<'a, '_> {
 
     /// A refusal for what is new, a note for what the model has passed already.
     fn lacking(&mut self, what: &str, reason: &str) -> Result<PartKind<'a>> {
-        let Upstream { provider, model, .. } = self.upstream;
+        let (provider, model) = (self.upstream.provider, self.upstream.model);
         if self.is_old {
             lose(self.losses, Loss::dropped(format!("messages[].content[].{what}")));
             return Ok(PartKind::Text(Cow::Owned(format!("[{what} left out: {reason}]").into())));
@@ -260,12 +270,13 @@ impl<'a> Writer<'a, '_> {
         if !self.upstream.quirks.images || self.upstream.sees_images == Some(false) {
             return self.lacking("image", "the model does not see images");
         }
-        let url = match &image.source {
+        let Media { source, detail } = image;
+        let url = match source {
             Source::Base64 { media_type, data } => Address::Data { media_type, data },
             Source::Url(url) => Address::Url(url),
             Source::FileId(_) | Source::PlainText(_) => return self.lacking("image", "uploaded files exist at their own provider only"),
         };
-        Ok(PartKind::Image { url, detail: image.detail.as_ref() })
+        Ok(PartKind::Image { url, detail: detail.as_ref() })
     }
 
     fn document(&mut self, document: &'a Document<'a>) -> Result<PartKind<'a>> {
@@ -278,7 +289,7 @@ impl<'a> Writer<'a, '_> {
         };
         let is_text = match source {
             Source::PlainText(_) => true,
-            Source::Base64 { media_type, .. } => media_type.starts_with("text/"),
+            Source::Base64 { media_type, data: _ } => media_type.starts_with("text/"),
             Source::Url(_) | Source::FileId(_) => false,
         };
         if context.is_some() && !is_text {
@@ -298,14 +309,16 @@ impl<'a> Writer<'a, '_> {
             Source::FileId(id) if is_own => {
                 Ok(PartKind::File(File { filename: title.map(Cow::Borrowed), file_data: None, file_id: Some(id) }))
             }
-            Source::Base64 { .. } => self.lacking("document", "the provider reads no documents"),
+            Source::Base64 { media_type: _, data: _ } => self.lacking("document", "the provider reads no documents"),
             Source::Url(_) => self.lacking("document", "the provider fetches no documents from addresses"),
             Source::FileId(_) => self.lacking("document", "uploaded files exist at their own provider only"),
         }
     }
 
     fn audio(&mut self, audio: &'a Media<'a>) -> Result<PartKind<'a>> {
-        match &audio.source {
+        // OpenAI's `detail` is of images alone.
+        let Media { source, detail: _ } = audio;
+        match source {
             Source::Base64 { media_type, data } => {
                 let format = media_type.strip_prefix("audio/").unwrap_or(media_type);
                 Ok(PartKind::Audio { data, format: if format == "mpeg" { "mp3" } else { format } })
@@ -316,10 +329,11 @@ impl<'a> Writer<'a, '_> {
 
     /// What only the client's dialect knows is told in words.
     fn foreign(&mut self, foreign: &'a Foreign<'a>) -> PartKind<'a> {
-        lose(self.losses, Loss::emulated(format!("messages[].content[].{}", foreign.kind)));
-        let raw = foreign.raw.get();
+        let Foreign { kind, raw } = foreign;
+        lose(self.losses, Loss::emulated(format!("messages[].content[].{kind}")));
+        let raw = raw.get();
         let end = raw.char_indices().nth(NOTE_MAX).map_or(raw.len(), |(at, _)| at);
-        PartKind::Text(Cow::Owned(format!("[{}] {}", foreign.kind, raw.get(..end).unwrap_or_default()).into()))
+        PartKind::Text(Cow::Owned(format!("[{kind}] {}", raw.get(..end).unwrap_or_default()).into()))
     }
 }
 

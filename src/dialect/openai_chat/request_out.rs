@@ -9,7 +9,7 @@ use bytes::Bytes;
 
 use super::messages_out::messages;
 use super::record::{Body, StreamOptions};
-use crate::chat::request::Extra;
+use crate::chat::request::{Extra, Sampling};
 use crate::chat::{ChatRequest, Loss, lose};
 use crate::dialect::{Dialect, Quirks, ReplyMap, TranslateError, Upstream, history, names};
 
@@ -20,7 +20,26 @@ pub(super) type Result<T> = std::result::Result<T, TranslateError>;
 /// # Errors
 /// When the client asks for what the target cannot do and would miss it.
 pub(super) fn encode(request: &ChatRequest<'_>, upstream: &Upstream<'_>, losses: &mut Vec<Loss>) -> Result<(Bytes, ReplyMap)> {
-    let turns = history::repair(&request.turns, losses);
+    // Who writes each field; a new one stops the build until somebody does.
+    let ChatRequest {
+        model: _, // the upstream's own name stands in its place
+        system: _,
+        turns, // with `system`: messages_out
+        tools: _,
+        tool_choice: _,
+        parallel_tool_calls: _, // tools_out
+        max_output_tokens: _,
+        sampling: _,
+        stop: _,     // sampling
+        output: _,   // tools_out
+        thinking: _, // thinking_out
+        user_id: _,
+        service_tier: _,
+        stream: _,
+        stream_usage: _, // envelope
+        extras: _,       // extras
+    } = request;
+    let turns = history::repair(turns, losses);
     let mut reply = ReplyMap::default();
     let mut body = Body { model: upstream.model, messages: messages(request, &turns, upstream, losses)?, ..Body::default() };
     let mut writer = Writer { request, upstream, quirks: upstream.quirks, losses, reply: &mut reply };
@@ -81,6 +100,18 @@ impl<'a> Writer<'a, '_> {
 
     fn sampling(&mut self, body: &mut Body<'a>) -> Result<()> {
         let sampling = &self.request.sampling;
+        let Sampling {
+            temperature: _,
+            top_p: _,
+            presence_penalty: _,
+            frequency_penalty: _,
+            logit_bias: _, // sampler, drop_sampler
+            top_k: _,
+            seed: _,
+            logprobs: _,
+            top_logprobs: _,
+            n: _,
+        } = sampling;
         if sampling.n.is_some_and(|n| n > 1) {
             return Err(self.refusal("n", "more than one answer"));
         }

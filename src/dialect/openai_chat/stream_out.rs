@@ -134,7 +134,7 @@ impl Encoder {
                 self.chars += text.chars().count();
                 self.member("content", &text, out);
             }
-            (Kind::Thinking { length, .. }, Delta::Thinking(text)) => {
+            (Kind::Thinking { length, nth: _, place: _ }, Delta::Thinking(text)) => {
                 *length += text.chars().count();
                 self.member("reasoning_content", &text, out);
             }
@@ -198,9 +198,10 @@ impl StreamEncoder for Encoder {
             Event::Delta { index, delta } => self.go_on(index, delta, out),
             Event::BlockStop { index } => self.stop(index, out),
             Event::Usage(usage) => self.usage.merge(&usage),
-            Event::Finish { reason, .. } => self.finish(reason, out),
+            // A Chat answer has no place for the stop sequence that was met.
+            Event::Finish { reason, stop_sequence: _ } => self.finish(reason, out),
             Event::End => self.end(out),
-            Event::Start { .. } | Event::Failed(_) => {}
+            Event::Start { id: _, model: _ } | Event::Failed(_) => {}
         }
     }
 

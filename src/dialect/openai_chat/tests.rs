@@ -725,3 +725,24 @@ fn the_frames_of_healthy_calls_leave_as_they_came() {
     assert_eq!(text(&tap.keep_alive()), format!("{name}\n\n"));
     assert_eq!(text(&tap.push(Bytes::from(format!("{arguments}\n\n")))), format!("{arguments}\n\n"));
 }
+
+#[test]
+fn members_that_nobody_reads_are_named_as_lost() {
+    let losses = |from: &crate::dialect::Codec, to: &crate::dialect::Codec, client, quirks: &Quirks, body: &str| {
+        let request = (from.decode_request)(body.as_bytes()).expect("a request");
+        let mut losses = Vec::new();
+        (to.encode_request)(&request, &upstream(quirks, client), &mut losses).expect("a body");
+        losses.iter().map(ToString::to_string).collect::<Vec<_>>()
+    };
+    let anthropic = &crate::dialect::anthropic::CODEC;
+    let calls = r#"{"model":"m","max_tokens":9,"messages":[{"role":"user","content":[{"type":"text","text":"go","odd":null,"strange":1}]},
+        {"role":"assistant","content":[{"type":"tool_use","id":"a","name":"f","input":{},"caller":{"type":"direct"}}]},
+        {"role":"user","content":[{"type":"tool_result","tool_use_id":"a","content":[{"type":"text","text":"x","new":[1]}]}]}]}"#;
+    let lost = ["strange", "caller", "new"].map(|name| format!("messages[].content[].{name};dropped"));
+    assert_eq!(losses(anthropic, &CODEC, Dialect::AnthropicMessages, &Quirks::CHAT, calls), lost);
+    let chat = r#"{"model":"m","messages":[{"role":"user","content":"hi","name":"ann"},
+        {"role":"assistant","content":"see","refusal":null,"annotations":[{"type":"url_citation"}],"audio":{"id":"a"},"tool_calls":[]},
+        {"role":"user","content":"go"}]}"#;
+    let lost = ["name", "annotations", "audio"].map(|name| format!("messages[].{name};dropped"));
+    assert_eq!(losses(&CODEC, anthropic, Dialect::OpenAiChat, &Quirks::ANTHROPIC, chat), lost);
+}

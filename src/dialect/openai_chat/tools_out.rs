@@ -74,12 +74,15 @@ impl<'a> Writer<'a, '_> {
     }
 
     fn tool(&mut self, nth: usize, tool: &'a Tool<'a>) -> Result<ToolRecord<'a>> {
-        match &tool.kind {
+        let Tool { kind, cache } = tool;
+        match kind {
             ToolKind::Server { kind, raw, name } if self.is_chat_client() && *kind != "web_search_options" => {
                 self.reply.tools.push(name.clone().into_owned());
                 Ok(ToolRecord::Verbatim(raw))
             }
-            ToolKind::Server { kind, .. } => Err(self.refusal(format!("tools.{nth}.type"), &format!("the server tool {kind:?}"))),
+            ToolKind::Server { kind, name: _, raw: _ } => {
+                Err(self.refusal(format!("tools.{nth}.type"), &format!("the server tool {kind:?}")))
+            }
             ToolKind::Function { name, description, parameters, strict } => {
                 let short = names::tool_name(name, self.quirks.tool_name_max);
                 if let Cow::Owned(short) = &short {
@@ -99,7 +102,7 @@ impl<'a> Writer<'a, '_> {
                     description: description.as_ref().map(|text| self.description(text)),
                     strict: self.strict(*strict, parameters, "tools[].strict"),
                     parameters,
-                    cache: tool.cache.filter(|_| self.quirks.cache_control),
+                    cache: cache.filter(|_| self.quirks.cache_control),
                 }))
             }
         }
@@ -137,7 +140,7 @@ impl<'a> Writer<'a, '_> {
                 let json_schema = Some(JsonSchema { name, description: description.as_ref(), schema, strict });
                 body.response_format = Some(ResponseFormat { kind: "json_schema", json_schema });
             }
-            Some(OutputFormat::JsonSchema { schema, .. }) => match self.quirks.structured {
+            Some(OutputFormat::JsonSchema { name: _, description: _, schema, strict: _ }) => match self.quirks.structured {
                 Structured::JsonMode => self.json_mode(schema, body),
                 Structured::Native | Structured::ForcedTool => self.forced_tool(schema, body),
             },
