@@ -189,12 +189,16 @@ _aimux() {
             return 0
             ;;
         aimux__subcmd__config__subcmd__validate)
-            opts="-h --strict --json --explain --config --help"
+            opts="-h --format --json --strict --offline --fix --explain --config --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --format)
+                    COMPREPLY=($(compgen -W "text json github sarif junit" -- "${cur}"))
+                    return 0
+                    ;;
                 --explain)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0

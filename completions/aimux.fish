@@ -100,11 +100,18 @@ complete -c aimux -n "__fish_aimux_using_subcommand config; and not __fish_seen_
 complete -c aimux -n "__fish_aimux_using_subcommand config; and not __fish_seen_subcommand_from validate show schema reference" -f -a "show" -d 'Print what holds, and where each value came from'
 complete -c aimux -n "__fish_aimux_using_subcommand config; and not __fish_seen_subcommand_from validate show schema reference" -f -a "schema" -d 'Print the JSON Schema of the config, for editors'
 complete -c aimux -n "__fish_aimux_using_subcommand config; and not __fish_seen_subcommand_from validate show schema reference" -f -a "reference" -d 'Print the reference of all fields, in Markdown'
+complete -c aimux -n "__fish_aimux_using_subcommand config; and __fish_seen_subcommand_from validate" -l format -d 'How the findings are shown' -r -f -a "text\t'Excerpts, for people'
+json\t'One JSON document'
+github\t'Annotations of GitHub\'s runners'
+sarif\t'SARIF 2.1.0'
+junit\t'JUnit\'s XML, a suite a file'"
 complete -c aimux -n "__fish_aimux_using_subcommand config; and __fish_seen_subcommand_from validate" -l explain -d 'Explain a code, `E0114` say, and do nothing else' -r
 complete -c aimux -n "__fish_aimux_using_subcommand config; and __fish_seen_subcommand_from validate" -l config -d 'The config file [env: AIMUX_CONFIG] [default: config.yaml in aimux\'s config folder]' -r -F
-complete -c aimux -n "__fish_aimux_using_subcommand config; and __fish_seen_subcommand_from validate" -l strict -d 'Take a key file or variable that is not there as an error, as `serve` does'
-complete -c aimux -n "__fish_aimux_using_subcommand config; and __fish_seen_subcommand_from validate" -l json -d 'Print the findings as JSON'
-complete -c aimux -n "__fish_aimux_using_subcommand config; and __fish_seen_subcommand_from validate" -s h -l help -d 'Print help'
+complete -c aimux -n "__fish_aimux_using_subcommand config; and __fish_seen_subcommand_from validate" -l json -d 'The same as --format json'
+complete -c aimux -n "__fish_aimux_using_subcommand config; and __fish_seen_subcommand_from validate" -l strict -d 'Take warnings as errors; `serve` takes a key that is not there or cannot be opened as one'
+complete -c aimux -n "__fish_aimux_using_subcommand config; and __fish_seen_subcommand_from validate" -l offline -d 'Open no key file; only look whether it is there'
+complete -c aimux -n "__fish_aimux_using_subcommand config; and __fish_seen_subcommand_from validate" -l fix -d 'Mend in the files what can only have been meant in one way, then check them'
+complete -c aimux -n "__fish_aimux_using_subcommand config; and __fish_seen_subcommand_from validate" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c aimux -n "__fish_aimux_using_subcommand config; and __fish_seen_subcommand_from show" -l listen -d 'Show what holds with this flag of `serve`' -r
 complete -c aimux -n "__fish_aimux_using_subcommand config; and __fish_seen_subcommand_from show" -l config -d 'The config file [env: AIMUX_CONFIG] [default: config.yaml in aimux\'s config folder]' -r -F
 complete -c aimux -n "__fish_aimux_using_subcommand config; and __fish_seen_subcommand_from show" -l resolved -d 'Show every field: defaults too, and variables filled in'

@@ -58,6 +58,7 @@ pub(crate) fn check(mut root: Node, report: Report, environment: &Environment, s
     let limits = limits(&mut reader, &section);
     let retry = retry(&mut reader, &section);
     let breaker = breaker(&mut reader, &section);
+    conflicts(&mut reader, &section, &limits, &retry);
     let mut report = reader.report;
     report.finish();
     (Checked { listen, token, hosts, limits, providers, models, retry, breaker }, report)
@@ -131,7 +132,9 @@ fn listen(reader: &mut Reader<'_>, section: &Section<'_>, tls: bool) -> Option<S
             return None;
         }
     };
-    if !address.ip().is_loopback() {
+    // Who names the proxy and a token has thought of it.
+    let is_thought_of = tls && section.get("token").is_some();
+    if !address.ip().is_loopback() && !is_thought_of {
         let (finding, label) = if tls { (Finding::ExposedBehindProxy, "behind a proxy") } else { (Finding::Exposed, "not on loopback") };
         reader.found(finding, given.span, &path, format!("{path} is \"{shown}\", which other machines can reach"), label);
     }
@@ -188,6 +191,42 @@ fn at_least<T: PartialOrd>(reader: &mut Reader<'_>, section: &Section<'_>, name:
         reader.found(Finding::OutOfRange, node.span, &path, format!("{path} is lower than {other}"), "too low");
     }
     least
+}
+
+/// Finds limits of which one can never take effect, at the one that the file gives.
+fn conflicts(reader: &mut Reader<'_>, root: &Section<'_>, limits: &Limits, retry: &Retry) {
+    let deadline = retry.deadline.as_secs();
+    let pairs = [
+        ("limits.connect_s", limits.connect_s, "retry.deadline_s", deadline),
+        ("limits.first_byte_s", limits.first_byte_s, "retry.deadline_s", deadline),
+        ("limits.first_byte_whole_s", limits.first_byte_whole_s, "retry.deadline_s", deadline),
+        ("limits.stream_idle_s", limits.stream_idle_s, "retry.deadline_s", deadline),
+        ("retry.wait_max_s", retry.wait_max.as_secs(), "retry.deadline_s", deadline),
+        ("limits.first_byte_s", limits.first_byte_s, "limits.first_byte_whole_s", limits.first_byte_whole_s),
+        // A keep-alive that is due when the stream is given up is never sent.
+        ("limits.keep_alive_s", limits.keep_alive_s + 1, "limits.stream_idle_s", limits.stream_idle_s),
+        ("limits.drain_s", limits.drain_s, "limits.drain_stream_s", limits.drain_stream_s),
+    ];
+    for (low, value, high, most) in pairs.into_iter().filter(|(_, value, _, most)| value > most) {
+        let value = if low == "limits.keep_alive_s" { value - 1 } else { value };
+        let Some((given, node)) = [low, high].into_iter().find_map(|path| Some((path, given(root, path)?))) else { continue };
+        let (other, amount) = if given == low { (high, most) } else { (low, value) };
+        let words = match (given == low, low == "limits.keep_alive_s") {
+            (true, false) => "is longer than",
+            (true, true) => "is not shorter than",
+            (false, false) => "is shorter than",
+            (false, true) => "is not longer than",
+        };
+        let message = format!("{given} {words} {other}, which is {amount}");
+        reader.found(Finding::Conflict, node, given, message, "one of them is without effect");
+    }
+}
+
+/// Where a number of a section of the file stands.
+fn given(root: &Section<'_>, path: &str) -> Option<super::diagnostic::Span> {
+    let (section, name) = path.split_once('.')?;
+    let Value::Map(entries) = &root.get(section)?.value else { return None };
+    entries.iter().find(|(key, _)| key.text == name).map(|(_, node)| node.span)
 }
 
 fn retry(reader: &mut Reader<'_>, root: &Section<'_>) -> Retry {

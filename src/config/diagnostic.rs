@@ -95,6 +95,11 @@ findings! {
     Contradiction: "E0138", Error, "fields that exclude each other", "Two fields say the same thing in different ways.", "Keep one of them.";
     Override: "E0139", Warning, "an unknown variable", "A variable that begins with AIMUX_ names no field of the config (AIMUX_SECTION__FIELD) and nothing else that aimux reads.", "Check its spelling, or unset it.";
     NotEnforced: "E0140", Warning, "a field without effect", "The field is read and checked, but nothing comes of it where it stands.", "Remove it.";
+    Shadowed: "E0141", Warning, "a name that can never match", "Every name that fits it fits an entry that goes before it: of two with equally many literal characters, the first in the file wins.", "Remove it, or put it before the other.";
+    KeyClosed: "E0142", Warning, "a key that cannot be opened", "The key file is there, but the identity of this machine does not open it, or its permissions are unsafe. `serve` refuses to start.", "Replace it with `aimux keys add NAME --force`, or check without opening keys: `--offline`.";
+    NoPrice: "E0143", Warning, "a model without a price", "The catalog knows the model, but not what it costs.", "Nothing has to be done; its cost is counted as unknown.";
+    Conflict: "E0144", Warning, "limits that contradict each other", "One limit takes effect before another one can.", "Raise the one or lower the other.";
+    IdleAllowance: "E0145", Warning, "an allowance without effect", "A comment `# aimux: allow CODE` names no warning.", "Remove it.";
 }
 
 /// A place in one of a report's sources, in bytes.
@@ -125,6 +130,8 @@ pub(crate) struct Diagnostic {
     pub(crate) label: String,
     /// What to do here; else the row's action.
     pub(crate) help: Option<String>,
+    /// What may stand in the span's place without changing what is meant.
+    pub(crate) fix: Option<String>,
 }
 
 impl Diagnostic {
@@ -138,6 +145,7 @@ impl Diagnostic {
             message: message.into(),
             label: label.into(),
             help: None,
+            fix: None,
         }
     }
 
@@ -149,6 +157,11 @@ impl Diagnostic {
     /// The same with help of its own.
     pub(crate) fn help(self, help: impl Into<String>) -> Self {
         Self { help: Some(help.into()), ..self }
+    }
+
+    /// The same with a text that mends it, where there is one.
+    pub(crate) fn fix(self, fix: Option<String>) -> Self {
+        Self { fix, ..self }
     }
 }
 
@@ -170,6 +183,19 @@ pub(crate) struct Report {
     pub(crate) diagnostics: Vec<Diagnostic>,
     /// Places that hold a secret, or may: never shown.
     pub(crate) secrets: Vec<Span>,
+    /// Key files that are there and may be opened.
+    pub(crate) key_files: Vec<KeyFile>,
+}
+
+/// A key file that a config names.
+#[derive(Debug, Clone)]
+pub(crate) struct KeyFile {
+    /// Its name.
+    pub(crate) name: String,
+    /// Where it is named.
+    pub(crate) span: Span,
+    /// The field.
+    pub(crate) path: String,
 }
 
 /// The most characters of a source line in an excerpt.
@@ -207,6 +233,15 @@ impl Report {
         let line = before.bytes().filter(|byte| *byte == b'\n').count() + 1;
         let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
         (line, column)
+    }
+
+    /// The same for the character after the span's last one.
+    pub(crate) fn end(&self, span: Span) -> (usize, usize) {
+        let start = span.end.max(span.start + 1);
+        let text = self.text(span.source);
+        // A value that goes over several lines ends with its last character, not with the line feed after it.
+        let trimmed = text.get(floor(text, span.start)..floor(text, start)).map_or(start, |inside| span.start + inside.trim_end().len());
+        self.position(Span { start: trimmed.max(span.start + 1), ..span })
     }
 
     /// The source's name.

@@ -2,7 +2,7 @@
 //!
 //! Nothing is opened here. Start with [`keys`].
 
-use super::diagnostic::{Diagnostic, Finding};
+use super::diagnostic::{Diagnostic, Finding, KeyFile};
 use super::fields;
 use super::mask;
 use super::reader::{Reader, Section, is_name, is_variable, join};
@@ -58,6 +58,8 @@ pub(crate) fn keys(
 /// The key that a preset usually has: its file, else its variables.
 fn usual(reader: &mut Reader<'_>, key: &Key, preset: &'static Preset, store: &Store) -> Option<Source> {
     if store.contains(preset.name) {
+        let path = join("providers", &key.text);
+        reader.report.key_files.push(KeyFile { name: preset.name.to_owned(), span: key.span, path });
         return Some(Source::File(preset.name.to_owned()));
     }
     if let Some(name) = preset.env.iter().find(|name| reader.environment().get(name).is_some()) {
@@ -97,6 +99,8 @@ pub(crate) fn source(reader: &mut Reader<'_>, node: &Node, path: &str, store: &S
         let message = format!("key file \"{}\" does not exist", name.text);
         let diagnostic = Diagnostic::new(Finding::KeyAbsent, name.span, path, message, "not there");
         reader.found_with(diagnostic.help(format!("add it with `aimux keys add {}`", name.text)));
+    } else {
+        reader.report.key_files.push(KeyFile { name: name.text.clone(), span: name.span, path: path.to_owned() });
     }
     Some(Source::File(name.text))
 }

@@ -10,7 +10,7 @@ use super::diagnostic::{Diagnostic, Finding, Report, Severity, Source, Span};
 use super::environment::Environment;
 use super::key_sources::Source as KeySource;
 use super::tree::{self, Node};
-use super::{LoadError, Options, Ready, Server, made, overrides};
+use super::{LoadError, Options, Ready, Server, allowances, made, overrides};
 use crate::error::{Code, Error};
 use crate::keys::Store;
 use crate::route::Table;
@@ -185,13 +185,15 @@ pub(crate) fn ready(
 ) -> Result<Ready, LoadError> {
     let mut loaded = load(options, environment, store).map_err(LoadError::Other)?;
     strict(&mut loaded.report);
+    allowances::apply(&mut loaded.report);
     loaded.notes.extend(loaded.path.as_deref().and_then(foreign_owner));
     compiled(loaded, environment, Opener { environment, store, passphrase: Some(passphrase), identity: None })
 }
 
 /// Loads and checks, but opens no key: see [`super::outline`].
 pub(crate) fn outline(options: &Options, environment: &Environment, store: &Store) -> Result<Ready, LoadError> {
-    let loaded = load(options, environment, store).map_err(LoadError::Other)?;
+    let mut loaded = load(options, environment, store).map_err(LoadError::Other)?;
+    allowances::apply(&mut loaded.report);
     compiled(loaded, environment, Opener { environment, store, passphrase: None, identity: None })
 }
 
@@ -246,7 +248,7 @@ fn client_token(name: &str, environment: &Environment) -> Result<Secret, Error> 
 /// Makes an absent secret an error: where requests are to be served, it is one.
 pub(crate) fn strict(report: &mut Report) {
     for found in &mut report.diagnostics {
-        if found.finding == Finding::KeyAbsent {
+        if matches!(found.finding, Finding::KeyAbsent | Finding::KeyClosed) {
             found.severity = Severity::Error;
         }
     }

@@ -2,14 +2,16 @@
 //!
 //! The way: `load` finds the file, `tree` gives each value its place, `overrides` applies the environment, `check` (with
 //! `providers` and `models`) reads it by the table in `fields`, `diagnostic` shows what is wrong. It prints nothing and
-//! changes no file. Start with [`ready`] and [`validate`].
+//! changes no file; `fix` mends a text. Start with [`ready`] and [`validate`].
 
 use std::path::PathBuf;
 
+mod allowances;
 mod check;
 mod diagnostic;
 pub mod environment;
 mod fields;
+mod fix;
 mod key_sources;
 mod key_uses;
 mod load;
@@ -18,9 +20,11 @@ mod mask;
 mod models;
 mod near;
 mod overrides;
+mod pages;
 mod providers;
 mod reader;
 mod reference;
+mod samples;
 mod schema;
 mod sent;
 mod show;
@@ -28,13 +32,17 @@ mod show;
 mod tests;
 mod tree;
 mod url;
+mod validation;
 mod write;
 
 pub use environment::Environment;
+pub use fix::{Applied, Fixed, fix};
 pub use key_uses::{KeyOpener, KeyUse, key_uses};
+pub use pages::{Page, explain, pages};
 pub use reference::reference;
 pub use schema::schema;
 pub use show::{Extent, Origin, Shown, ShownRow, ShownValue, show};
+pub use validation::{Checks, FindingLine, Keys, Place, Strict, Validation, read, unreadable, validate, validate_found, validate_text};
 
 use crate::error::Error;
 use crate::keys::Store;
@@ -192,97 +200,4 @@ pub fn listen_address(text: &str) -> Result<std::net::SocketAddr, &'static str> 
 /// As for [`ready`], but an absent key is a note.
 pub fn outline(options: &Options, environment: &Environment, keys: &Store) -> Result<Ready, LoadError> {
     load::outline(options, environment, keys)
-}
-
-/// What [`validate`] found.
-#[derive(Debug, Clone)]
-pub struct Validation {
-    /// The file's name, or what else it is.
-    pub name: String,
-    /// Each finding with its excerpt, one text for the terminal; empty: none.
-    pub rendered: String,
-    /// How many errors.
-    pub errors: usize,
-    /// How many warnings.
-    pub warnings: usize,
-    /// Lines for the user: what was made up.
-    pub notes: Vec<String>,
-    /// The findings one by one.
-    pub findings: Vec<FindingLine>,
-}
-
-/// A finding, for programs.
-#[derive(Debug, Clone, serde::Serialize)]
-pub struct FindingLine {
-    /// `AIMUX-E0114`.
-    pub code: String,
-    /// `error` or `warning`.
-    pub severity: &'static str,
-    /// The file, or the variable.
-    pub file: String,
-    /// From one.
-    pub line: usize,
-    /// From one, in characters.
-    pub column: usize,
-    /// The field; empty for the file.
-    pub path: String,
-    /// What is wrong.
-    pub message: String,
-    /// What to do.
-    pub help: String,
-}
-
-/// Checks a config as `serve` does, without opening keys. `strict`: a secret that is not there is an error.
-///
-/// # Errors
-/// When there is no config, or it cannot be read at all.
-pub fn validate(options: &Options, environment: &Environment, keys: &Store, strict: Strict) -> Result<Validation, Error> {
-    let mut loaded = load::load(options, environment, keys)?;
-    if strict == Strict::Yes {
-        load::strict(&mut loaded.report);
-    }
-    let report = &loaded.report;
-    let line = |found: &diagnostic::Diagnostic| {
-        let (line, column) = report.position(found.span);
-        let row = found.finding.row();
-        FindingLine {
-            code: format!("AIMUX-{}", row.id),
-            severity: found.severity.name(),
-            file: report.name(found.span).to_owned(),
-            line,
-            column,
-            path: mask::shown(&found.path),
-            message: mask::shown(&found.message),
-            help: found.advice(),
-        }
-    };
-    Ok(Validation {
-        name: loaded.path.as_ref().map_or_else(|| "the config made from the keys at hand".to_owned(), |path| path.display().to_string()),
-        rendered: report.render(),
-        errors: report.errors(),
-        warnings: report.warnings(),
-        findings: report.diagnostics.iter().map(line).collect(),
-        notes: loaded.notes,
-    })
-}
-
-/// Whether absent secrets are errors.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Strict {
-    /// They are.
-    Yes,
-    /// They are warnings: a build machine has no keys.
-    No,
-}
-
-/// Title, cause and action of a finding's code, `E0114` or `AIMUX-E0114`.
-#[must_use]
-pub fn explain(code: &str) -> Option<String> {
-    let id = code.trim().to_ascii_uppercase();
-    let id = id.strip_prefix("AIMUX-").unwrap_or(&id);
-    let found = diagnostic::Finding::ALL.iter().map(|finding| finding.row()).find(|row| row.id == id);
-    let found = found.map(|row| (row.id, row.title, row.cause, row.action));
-    let others = || crate::error::Code::ALL.iter().map(|code| code.row()).find(|row| row.id == id);
-    let (id, title, cause, action) = found.or_else(|| others().map(|row| (row.id, row.title, row.cause, row.action)))?;
-    Some(format!("AIMUX-{id}: {title}\n\n{cause}\n{action}\n"))
 }

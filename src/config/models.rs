@@ -46,6 +46,7 @@ pub(crate) fn read(reader: &mut Reader<'_>, node: &Node, providers: &[Provider])
         let targets = targets(reader, node, &path);
         written.push((Text { text: key.text.clone(), span: key.span }, path, targets));
     }
+    shadowed(reader, &written);
     let names: HashMap<String, usize> = written.iter().enumerate().map(|(index, (name, ..))| (name.text.clone(), index)).collect();
     let mut entries: Vec<Entry> = Vec::new();
     for (name, path, targets) in written {
@@ -57,6 +58,24 @@ pub(crate) fn read(reader: &mut Reader<'_>, node: &Node, providers: &[Provider])
         entries.push(Entry { name, path, targets });
     }
     flatten(reader, entries)
+}
+
+/// Finds names that can never match. A longer name goes before a shorter one, so only one with as many literal characters
+/// and an earlier place can take all of another's names.
+fn shadowed<T>(reader: &mut Reader<'_>, written: &[(Text, String, T)]) {
+    let mut earlier: HashMap<String, Vec<&Text>> = HashMap::new();
+    for (name, path, _) in written.iter().filter(|(name, ..)| name.text.contains('*')) {
+        // Whoever takes all of them takes the shortest, in which every star is nothing: its literals are the same.
+        let same = earlier.entry(name.text.replace('*', "")).or_default();
+        // No pattern can have this character as a literal, so only a star takes it.
+        let every = name.text.replace('*', "\u{0}");
+        if let Some(other) = same.iter().find(|other| Glob::new(other.text.clone()).matches(&every)) {
+            let (line, _) = reader.report.position(other.span);
+            let message = format!("\"{}\" can never match: \"{}\" in line {line} takes every name that fits it", name.text, other.text);
+            reader.found(Finding::Shadowed, name.span, path, message, "never reached");
+        }
+        same.push(name);
+    }
 }
 
 /// The targets as texts, whatever form they are written in.
@@ -162,7 +181,14 @@ fn known(reader: &mut Reader<'_>, text: &Text, path: &str, provider: &Provider, 
         )
     } else {
         let catalogued = !provider.catalog.is_empty() && models_of(provider.catalog).next().is_some();
-        if !catalogued || model(provider.catalog, name).is_some() || own_id(provider.catalog, name).is_some() {
+        if let Some(row) = model(provider.catalog, name) {
+            if row.price.input.is_none() || row.price.output.is_none() {
+                let message = format!("the price of \"{}\" is not known", text.text);
+                reader.found(Finding::NoPrice, text.span, path, message, "no price in the catalog");
+            }
+            return;
+        }
+        if !catalogued || own_id(provider.catalog, name).is_some() {
             return;
         }
         let near = nearest(name, models_of(provider.catalog).map(|model| model.id));
@@ -221,11 +247,15 @@ fn flatten(reader: &mut Reader<'_>, entries: Vec<Entry>) -> Vec<ModelEntry> {
 
 fn joined(reader: &mut Reader<'_>, entry: &Entry, done: &[Option<Vec<TargetRef>>]) -> Vec<TargetRef> {
     let mut targets: Vec<TargetRef> = Vec::new();
-    for (_, step) in &entry.targets {
+    for (text, step) in &entry.targets {
         let steps = match step {
             Step::To(target) => std::slice::from_ref(target),
             Step::Entry(other) => done.get(*other).and_then(Option::as_deref).unwrap_or_default(),
         };
+        if matches!(step, Step::Entry(_)) && !steps.is_empty() && steps.iter().all(|target| targets.contains(target)) {
+            let message = format!("\"{}\" leads only to targets that {} has already", text.text, entry.path);
+            reader.found(Finding::Repeated, text.span, &entry.path, message, "nothing new");
+        }
         for target in steps {
             if !targets.contains(target) && targets.len() <= TARGETS_MAX {
                 targets.push(target.clone());

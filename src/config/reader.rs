@@ -8,7 +8,7 @@ use super::diagnostic::{Diagnostic, Finding, Report, Span};
 use super::environment::Environment;
 use super::fields::{Field, Kind};
 use super::mask;
-use super::near::nearest;
+use super::near::{nearest, only};
 use super::tree::{Key, Node, Value};
 
 /// A text and its place.
@@ -31,6 +31,8 @@ pub(crate) struct Section<'n> {
     fields: &'static [Field],
     /// Fields that misspelt keys meant, most likely: they are not missing, too.
     slips: Vec<&'static str>,
+    /// Every key as it is written.
+    written: Vec<String>,
     /// Whether anything else might stand in it: it is no mapping, or one that aimux cannot read whole.
     is_doubtful: bool,
 }
@@ -146,8 +148,11 @@ impl<'a> Reader<'a> {
     /// The known entries of a mapping; unknown keys are found.
     pub(crate) fn section<'n>(&mut self, node: &'n Node, path: &str, fields: &'static [Field]) -> Section<'n> {
         let is_doubtful = !node.is_null() && !matches!(node.value, Value::Map(_));
-        let mut section = Section { path: path.to_owned(), span: node.span, entries: Vec::new(), fields, slips: Vec::new(), is_doubtful };
-        for (key, value) in self.map(node, path, "a mapping").unwrap_or_default() {
+        let entries = self.map(node, path, "a mapping").unwrap_or_default();
+        let written = entries.iter().map(|(key, _)| key.text.clone()).collect();
+        let mut section =
+            Section { path: path.to_owned(), span: node.span, entries: Vec::new(), fields, slips: Vec::new(), written, is_doubtful };
+        for (key, value) in entries {
             match fields.iter().find(|field| field.name == key.text) {
                 Some(field) => section.entries.push((field, value)),
                 None => self.unknown_key(key, value, &mut section),
@@ -171,7 +176,8 @@ impl<'a> Reader<'a> {
         };
         let message = format!("unknown key \"{}\" in {place}", key.text);
         let path = join(&section.path, &key.text);
-        self.found_with(Diagnostic::new(Finding::UnknownKey, key.span, path, message, "no such field").help(help));
+        let diagnostic = Diagnostic::new(Finding::UnknownKey, key.span, path, message, "no such field").help(help);
+        self.found_with(diagnostic.fix(meant(&key.text, section).map(str::to_owned)));
     }
 
     /// The section inside of a field, empty where it is absent.
@@ -189,7 +195,11 @@ impl<'a> Reader<'a> {
         let Some(text) = node.number() else {
             let message = format!("{path} is {}, expected {expected}", node.kind());
             let diagnostic = Diagnostic::new(Finding::WrongType, node.span, path, message, format!("this is {}", node.kind()));
-            self.found_with(diagnostic.help("write a number in digits, without quotes"));
+            let digits =
+                matches!(&node.value, Value::Scalar { text, .. } if text.parse::<u64>().is_ok_and(|value| (min..=max).contains(&value)));
+            let bare = self.written(node.span);
+            let is_quoted = digits && bare.bytes().all(|byte| byte.is_ascii_digit());
+            self.found_with(diagnostic.help("write a number in digits, without quotes").fix(is_quoted.then_some(bare)));
             return None;
         };
         let digits = text.strip_prefix(['-', '+']).unwrap_or(text);
@@ -216,7 +226,15 @@ impl<'a> Reader<'a> {
         let node = section.get(name)?;
         let flag = node.flag();
         if flag.is_none() {
-            self.wrong_type(node, &section.at(name), &Kind::Flag.describe());
+            let (path, expected) = (section.at(name), Kind::Flag.describe());
+            let diagnostic = mistyped(node, &path, &expected);
+            // What YAML 1.1 took for a flag.
+            let meant = match self.written(node.span).to_ascii_lowercase().as_str() {
+                "yes" | "on" | "true" => Some("true"),
+                "no" | "off" | "false" => Some("false"),
+                _ => None,
+            };
+            self.found_with(diagnostic.fix(meant.map(str::to_owned)));
         }
         flag
     }
@@ -236,6 +254,12 @@ impl<'a> Reader<'a> {
                     return None;
                 }
                 Some(Text { text: text.clone(), span: node.span })
+            }
+            Value::Scalar { text, .. } if !node.is_null() => {
+                let written = self.written(node.span);
+                let quoted = (written == *text).then(|| format!("\"{written}\""));
+                self.found_with(mistyped(node, path, expected).fix(quoted));
+                None
             }
             _ => {
                 self.wrong_type(node, path, expected);
@@ -258,7 +282,8 @@ impl<'a> Reader<'a> {
         if let Some(near) = nearest(&given.text, words.iter().copied()) {
             diagnostic = diagnostic.help(format!("did you mean \"{near}\"?"));
         }
-        self.found_with(diagnostic);
+        let meant = only(&given.text, words.iter().copied()).map(str::to_owned);
+        self.found_with(diagnostic.fix(meant));
         None
     }
 
@@ -303,9 +328,7 @@ impl<'a> Reader<'a> {
 
     /// Notes a wrong type.
     pub(crate) fn wrong_type(&mut self, node: &Node, path: &str, expected: &str) {
-        let what = if path.is_empty() { "the file" } else { path };
-        let message = format!("{what} is {}, expected {expected}", node.kind());
-        self.found(Finding::WrongType, node.span, path, message, format!("this is {}", node.kind()));
+        self.found_with(mistyped(node, path, expected));
     }
 
     /// Hides every scalar of a node from all excerpts.
@@ -323,6 +346,19 @@ impl<'a> Reader<'a> {
         let text = text.get(span.start..span.end).unwrap_or_default();
         mask::shown(text.trim().trim_matches(['"', '\'']))
     }
+}
+
+/// The field that a misspelt key can only have meant: it is not there yet, and no other key may have meant it.
+fn meant(key: &str, section: &Section<'_>) -> Option<&'static str> {
+    let meant = only(key, section.fields.iter().map(|field| field.name))?;
+    let mut others = section.written.iter().filter(|other| *other != key);
+    others.all(|other| other != meant && nearest(other, section.fields.iter().map(|field| field.name)) != Some(meant)).then_some(meant)
+}
+
+fn mistyped(node: &Node, path: &str, expected: &str) -> Diagnostic {
+    let what = if path.is_empty() { "the file" } else { path };
+    let message = format!("{what} is {}, expected {expected}", node.kind());
+    Diagnostic::new(Finding::WrongType, node.span, path, message, format!("this is {}", node.kind()))
 }
 
 /// YAML 1.1's key that takes over another mapping's entries.

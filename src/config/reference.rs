@@ -12,7 +12,7 @@ const HEAD: &str = "# The config
 
 One YAML file, `$XDG_CONFIG_HOME/aimux/config.yaml` (else `~/.config/aimux/config.yaml`), or the one that `--config` or
 `AIMUX_CONFIG` names; never one in the working folder by itself. JSON is YAML too. `aimux config validate` finds every mistake in
-one run and exits 78 when there is one; `aimux serve` runs the same check before it listens. Without any file, one is made
+one run and exits 78 when there is one ([docs/ci.md](ci.md) shows it in CI); `aimux serve` runs the same check before it listens. Without any file, one is made
 from the key files and the providers' usual variables.
 
 ```yaml
@@ -60,11 +60,20 @@ pub fn reference() -> String {
         );
     }
     out.push_str(
-        "\n## Findings\n\nWarnings leave the exit code at 0.\n\n| code | | what | why | what to do |\n| --- | --- | --- | --- | --- |\n",
+        "\n## Findings\n\nWarnings leave the exit code at 0, but with `--strict`. A comment `# aimux: allow E0136` allows a warning: on a line of its own
+for the whole file, at the end of a line for that line. Errors cannot be allowed.\n\n| code | | what | why | what to do |\n| --- | --- | --- | --- | --- |\n",
     );
     for finding in Finding::ALL {
         let row = finding.row();
-        let _ = writeln!(out, "| AIMUX-{} | {} | {} | {} | {} |", row.id, row.severity.name(), row.title, row.cause, row.action);
+        let _ = writeln!(
+            out,
+            "| [AIMUX-{0}](codes/{0}.md) | {1} | {2} | {3} | {4} |",
+            row.id,
+            row.severity.name(),
+            row.title,
+            row.cause,
+            row.action
+        );
     }
     out
 }

@@ -130,7 +130,7 @@ fn places_that_hold_no_config_are_named_with_the_reason() {
     for (name, word) in [("folder", "is a folder"), ("dangling", "No such file"), ("absent", "No such file"), ("folder/", "is a folder")] {
         let output = aimux(home.path()).args(["config", "validate", name]).output().unwrap();
         assert_exit(&output, 78);
-        let said = stderr(&output);
+        let said = stdout(&output);
         assert!(said.contains(name) && said.contains(word) && said.contains("= help: "), "{said}");
     }
 }
@@ -152,7 +152,7 @@ fn a_file_that_is_not_there_is_named() {
     let home = tempfile::tempdir().unwrap();
     let output = aimux(home.path()).args(["config", "validate", "absent.yaml"]).output().unwrap();
     assert_exit(&output, 78);
-    assert!(stderr(&output).contains("absent.yaml") && stderr(&output).contains("AIMUX-E0104"), "{}", stderr(&output));
+    assert!(stdout(&output).contains("absent.yaml") && stdout(&output).contains("AIMUX-E0104"), "{}", stdout(&output));
 }
 
 #[test]

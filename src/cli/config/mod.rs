@@ -2,6 +2,9 @@
 //!
 //! Start with `validate.rs`.
 
+mod formats;
+mod mend;
+mod sarif;
 mod show;
 mod validate;
 

@@ -1,29 +1,48 @@
-//! `aimux config validate`: every mistake of a config, for people and for programs.
+//! `aimux config validate`: every mistake of some configs, for people and for programs.
+//!
+//! Start with [`run`]; `formats.rs` and `sarif.rs` are what programs read, `mend.rs` is `--fix`.
 
-use std::path::PathBuf;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use crate::cli::{CliError, output};
-use crate::config::{Environment, Options, Strict, Validation, explain, validate};
+use super::formats::{self, Format};
+use super::mend::{Mended, mend};
+use super::sarif::sarif;
+use crate::cli::{CliError, known, output};
+use crate::config::{self, Checks, Environment, Keys, Options, Strict, Validation};
 use crate::error::{Code, Error};
 use crate::keys::Store;
 
 /// Exit code of a config with errors.
 const EX_CONFIG: u8 = 78;
+/// What standard input is called.
+const STDIN: &str = "stdin";
+/// The most bytes of standard input that are looked at: one more than a config may have.
+const STDIN_MAX: u64 = (1 << 20) + 1;
 
 /// Arguments of `aimux config validate`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct ValidateArgs {
-    /// The file, `-` for standard input; else AIMUX_CONFIG, else the usual one
-    file: Option<PathBuf>,
-    /// Take a key file or variable that is not there as an error, as `serve` does
+    /// The files, `-` for standard input; else AIMUX_CONFIG, else the usual one
+    files: Vec<PathBuf>,
+    /// How the findings are shown
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    format: Format,
+    /// The same as --format json
+    #[arg(long, conflicts_with = "format")]
+    json: bool,
+    /// Take warnings as errors; `serve` takes a key that is not there or cannot be opened as one
     #[arg(long)]
     strict: bool,
-    /// Print the findings as JSON
+    /// Open no key file; only look whether it is there
     #[arg(long)]
-    json: bool,
+    offline: bool,
+    /// Mend in the files what can only have been meant in one way, then check them
+    #[arg(long)]
+    fix: bool,
     /// Explain a code, `E0114` say, and do nothing else
-    #[arg(long, value_name = "CODE", conflicts_with_all = ["file", "strict", "json"])]
+    #[arg(long, value_name = "CODE", conflicts_with_all = ["files", "format", "json", "strict", "offline", "fix"])]
     explain: Option<String>,
 }
 
@@ -47,56 +66,121 @@ pub(crate) fn run(args: &ValidateArgs, path: Option<PathBuf>, environment: &Envi
 }
 
 fn outcome(args: &ValidateArgs, path: Option<PathBuf>, environment: &Environment) -> Result<Output, Error> {
-    let Some(code) = &args.explain else { return check(args, path, environment) };
-    match explain(code) {
-        Some(stdout) => Ok(Output { stdout, ..Output::default() }),
-        None => Err(Error::new(Code::Usage, "no finding has that code").hint("docs/config.md lists them")),
+    if let Some(code) = &args.explain {
+        return match config::explain(code) {
+            Some(stdout) => Ok(Output { stdout, ..Output::default() }),
+            None => Err(Error::new(Code::Usage, "nothing has that code").hint("docs/codes lists them")),
+        };
+    }
+    let store = known::store(environment);
+    let checks =
+        Checks { strict: if args.strict { Strict::Yes } else { Strict::No }, keys: if args.offline { Keys::Closed } else { Keys::Opened } };
+    let options = Options { path, listen: None };
+    let located = || config::locate(&options, environment).into_iter().collect();
+    let paths: Vec<PathBuf> = if args.files.is_empty() { located() } else { args.files.clone() };
+    if args.fix && paths.iter().any(|path| path.as_os_str() == "-") {
+        return Err(Error::new(Code::Usage, "standard input cannot be mended in its place").hint("name a file for --fix"));
+    }
+    let mut run = Run { environment, store, checks, said: String::new(), fix: args.fix };
+    let files = match paths.as_slice() {
+        [] => vec![config::validate_found(&options, environment, &run.store, checks)?],
+        paths => paths.iter().map(|path| run.file(path)).collect(),
+    };
+    let format = if args.json { Format::Json } else { args.format };
+    shown(format, &files, run.said)
+}
+
+/// One run over all files.
+struct Run<'a> {
+    environment: &'a Environment,
+    store: Store,
+    checks: Checks,
+    /// What `--fix` did, for standard error.
+    said: String,
+    fix: bool,
+}
+
+impl Run<'_> {
+    /// Checks a file; one that cannot be read is a finding like any other, and the next one is looked at.
+    fn file(&mut self, path: &Path) -> Validation {
+        let name = if path.as_os_str() == "-" { STDIN.to_owned() } else { path.display().to_string() };
+        let bytes = if path.as_os_str() == "-" { stdin() } else { config::read(path) };
+        match bytes {
+            Ok(bytes) => {
+                let bytes = if self.fix { self.mended(path, bytes) } else { bytes };
+                config::validate_text(&name, &bytes, self.environment, &self.store, self.checks)
+            }
+            Err(error) => config::unreadable(&name, &error),
+        }
+    }
+
+    /// The bytes after `--fix`.
+    fn mended(&mut self, path: &Path, bytes: Vec<u8>) -> Vec<u8> {
+        match mend(path, &bytes, self.environment, &self.store) {
+            Ok(Mended::Nothing) => bytes,
+            Ok(Mended::Written(fixed)) => {
+                for change in &fixed.applied {
+                    let (line, code) = (change.line, &change.code);
+                    self.said += &format!("fixed: {}:{line}: {code}: {} → {}\n", path.display(), change.before, change.after);
+                }
+                fixed.text.into_bytes()
+            }
+            Err(error) => {
+                self.said += &format!("warning[{}]: {}\n  = help: {}\n", error.code, error.message, error.advice());
+                bytes
+            }
+        }
     }
 }
 
-fn check(args: &ValidateArgs, path: Option<PathBuf>, environment: &Environment) -> Result<Output, Error> {
-    let identity = environment.get("AIMUX_IDENTITY").map(PathBuf::from);
-    let store = Store::new(&environment.config_folder(), identity.as_deref());
-    let strict = if args.strict { Strict::Yes } else { Strict::No };
-    let file = args.file.as_ref().map(|file| if file.as_os_str() == "-" { PathBuf::from("/dev/stdin") } else { file.clone() });
-    let options = Options { path: file.or(path), listen: None };
-    let found = validate(&options, environment, &store, strict)?;
-    if args.json { json(&found) } else { Ok(text(&found)) }
+fn stdin() -> Result<Vec<u8>, Error> {
+    let mut bytes = Vec::new();
+    let read = std::io::stdin().lock().take(STDIN_MAX).read_to_end(&mut bytes);
+    read.map_err(|error| Error::new(Code::ConfigUnreadable, format!("standard input cannot be read: {error}")).caused_by(error))?;
+    if bytes.len() as u64 == STDIN_MAX {
+        let message = format!("standard input is larger than {} bytes", STDIN_MAX - 1);
+        return Err(Error::new(Code::ConfigUnreadable, message).hint("is it the right file?"));
+    }
+    Ok(bytes)
 }
 
-fn exit(found: &Validation) -> u8 {
-    if found.errors > 0 { EX_CONFIG } else { 0 }
+fn shown(format: Format, files: &[Validation], said: String) -> Result<Output, Error> {
+    let exit = if files.iter().any(|file| file.errors > 0) { EX_CONFIG } else { 0 };
+    let notes: String = files.iter().flat_map(|file| &file.notes).map(|note| format!("note: {note}\n")).collect();
+    let stderr = output::printable(&(said + &notes));
+    let summary = summary(files);
+    let (stdout, stderr) = match format {
+        Format::Text => {
+            let parts = files.iter().map(|file| file.rendered.as_str()).chain([summary.as_str()]);
+            (parts.filter(|part| !part.is_empty()).collect::<Vec<_>>().join("\n"), stderr)
+        }
+        // A runner shows every line that is no command as it stands: the summary belongs to the log.
+        Format::Github => (formats::github(files), stderr + &summary),
+        Format::Json => (formats::json(files)?, stderr),
+        Format::Sarif => (sarif(files), stderr),
+        Format::Junit => (formats::junit(files), stderr),
+    };
+    Ok(Output { stdout, stderr, exit })
 }
 
-fn text(found: &Validation) -> Output {
-    let notes: String = found.notes.iter().map(|note| format!("note: {note}\n")).collect();
-    let gap = if found.rendered.is_empty() { "" } else { "\n" };
-    let stdout = format!("{}{gap}{}: {}\n", found.rendered, found.name, summary(found));
-    Output { stdout, stderr: notes, exit: exit(found) }
-}
-
-fn summary(found: &Validation) -> String {
+/// One line about the whole run; nothing where nothing was found.
+fn summary(files: &[Validation]) -> String {
     let count = |number: usize, word: &str| format!("{number} {word}{}", if number == 1 { "" } else { "s" });
-    match (found.errors, found.warnings) {
-        (0, 0) => "valid".to_owned(),
+    let errors: usize = files.iter().map(|file| file.errors).sum();
+    let warnings: usize = files.iter().map(|file| file.warnings).sum();
+    let found = match (errors, warnings) {
+        (0, 0) => return String::new(),
         (0, warnings) => format!("valid, {}", count(warnings, "warning")),
         (errors, 0) => count(errors, "error"),
         (errors, warnings) => format!("{}, {}", count(errors, "error"), count(warnings, "warning")),
+    };
+    match files {
+        [only] => format!("{}: {found}\n", only.name),
+        files => {
+            let with = files.iter().filter(|file| !file.findings.is_empty()).count();
+            format!("{with} of {}: {found}\n", count(files.len(), "file"))
+        }
     }
-}
-
-fn json(found: &Validation) -> Result<Output, Error> {
-    #[derive(serde::Serialize)]
-    struct Shape<'a> {
-        file: &'a str,
-        errors: usize,
-        warnings: usize,
-        findings: &'a [crate::config::FindingLine],
-    }
-    let shape = Shape { file: &found.name, errors: found.errors, warnings: found.warnings, findings: &found.findings };
-    let text = serde_json::to_string_pretty(&shape)
-        .map_err(|error| Error::new(Code::Bug, "the findings could not be written").caused_by(error))?;
-    Ok(Output { stdout: text + "\n", stderr: String::new(), exit: exit(found) })
 }
 
 #[cfg(test)]
@@ -135,10 +219,10 @@ mod tests {
     const LOCAL: &str = "version: 1\nproviders: { a: { dialect: openai-chat, base_url: \"http://127.0.0.1:1/v1\" } }\n";
 
     #[test]
-    fn a_good_file_is_valid_and_ends_with_zero() {
+    fn a_good_file_is_silent_and_ends_with_zero() {
         let (_folder, path) = file(LOCAL);
         let output = output(&[&path], &[]);
-        assert_eq!(output, Output { stdout: format!("{path}: valid\n"), ..Output::default() });
+        assert_eq!(output, Output::default());
     }
 
     #[test]
@@ -176,15 +260,15 @@ mod tests {
         let (folder, path) = file(&"#".repeat(1 << 21));
         let absent = folder.path().join("absent.yaml");
         for path in [absent.to_str().unwrap(), folder.path().to_str().unwrap(), &path] {
-            let error = failure(&[path], &[]);
-            assert_eq!((error.code, error.code.row().exit), (Code::ConfigUnreadable, 78), "{error}");
+            let output = output(&[path], &[]);
+            assert!(output.exit == 78 && output.stdout.contains("error[AIMUX-E0104]"), "{output:?}");
         }
         #[cfg(unix)]
         {
             use std::os::unix::fs::PermissionsExt as _;
             std::fs::write(&path, LOCAL).unwrap();
             std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o666)).unwrap();
-            assert!(failure(&[&path], &[]).message.contains("written by everybody"));
+            assert!(output(&[&path], &[]).stdout.contains("written by everybody"));
         }
     }
 
