@@ -73,8 +73,14 @@ _aimux() {
             aimux__subcmd__keys,list)
                 cmd="aimux__subcmd__keys__subcmd__list"
                 ;;
+            aimux__subcmd__keys,recipients)
+                cmd="aimux__subcmd__keys__subcmd__recipients"
+                ;;
             aimux__subcmd__keys,remove)
                 cmd="aimux__subcmd__keys__subcmd__remove"
+                ;;
+            aimux__subcmd__keys,rotate)
+                cmd="aimux__subcmd__keys__subcmd__rotate"
                 ;;
             aimux__subcmd__keys,show)
                 cmd="aimux__subcmd__keys__subcmd__show"
@@ -87,6 +93,15 @@ _aimux() {
                 ;;
             aimux__subcmd__keys__subcmd__audit,verify)
                 cmd="aimux__subcmd__keys__subcmd__audit__subcmd__verify"
+                ;;
+            aimux__subcmd__keys__subcmd__recipients,add)
+                cmd="aimux__subcmd__keys__subcmd__recipients__subcmd__add"
+                ;;
+            aimux__subcmd__keys__subcmd__recipients,list)
+                cmd="aimux__subcmd__keys__subcmd__recipients__subcmd__list"
+                ;;
+            aimux__subcmd__keys__subcmd__recipients,remove)
+                cmd="aimux__subcmd__keys__subcmd__recipients__subcmd__remove"
                 ;;
             *)
                 ;;
@@ -255,7 +270,7 @@ _aimux() {
             return 0
             ;;
         aimux__subcmd__keys)
-            opts="-h --config --help init add list test show exec export import remove audit"
+            opts="-h --config --help init add list rotate recipients test show exec export import remove audit"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -445,8 +460,84 @@ _aimux() {
             return 0
             ;;
         aimux__subcmd__keys__subcmd__list)
-            opts="-h --json --config --help"
+            opts="-h --json --stale-after --config --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --stale-after)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        aimux__subcmd__keys__subcmd__recipients)
+            opts="-h --config --help list add remove"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        aimux__subcmd__keys__subcmd__recipients__subcmd__add)
+            opts="-h --json --config --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        aimux__subcmd__keys__subcmd__recipients__subcmd__list)
+            opts="-h --json --config --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        aimux__subcmd__keys__subcmd__recipients__subcmd__remove)
+            opts="-h --force --json --config --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
@@ -469,6 +560,28 @@ _aimux() {
                 return 0
             fi
             case "${prev}" in
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        aimux__subcmd__keys__subcmd__rotate)
+            opts="-h --keep --no-probe --identity --passphrase --json --config --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --keep)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --config)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0

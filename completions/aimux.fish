@@ -46,27 +46,42 @@ complete -c aimux -n "__fish_aimux_using_subcommand serve" -l on-demand -d 'Leav
 complete -c aimux -n "__fish_aimux_using_subcommand serve" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c aimux -n "__fish_aimux_using_subcommand run" -l config -d 'The config file [env: AIMUX_CONFIG] [default: config.yaml in aimux\'s config folder]' -r -F
 complete -c aimux -n "__fish_aimux_using_subcommand run" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c aimux -n "__fish_aimux_using_subcommand keys; and not __fish_seen_subcommand_from init add list test show exec export import remove audit" -l config -d 'The config file [env: AIMUX_CONFIG] [default: config.yaml in aimux\'s config folder]' -r -F
-complete -c aimux -n "__fish_aimux_using_subcommand keys; and not __fish_seen_subcommand_from init add list test show exec export import remove audit" -s h -l help -d 'Print help'
-complete -c aimux -n "__fish_aimux_using_subcommand keys; and not __fish_seen_subcommand_from init add list test show exec export import remove audit" -f -a "init" -d 'Make the identity that opens the keys'
-complete -c aimux -n "__fish_aimux_using_subcommand keys; and not __fish_seen_subcommand_from init add list test show exec export import remove audit" -f -a "add" -d 'Add a provider\'s key: from a hidden prompt or standard input'
-complete -c aimux -n "__fish_aimux_using_subcommand keys; and not __fish_seen_subcommand_from init add list test show exec export import remove audit" -f -a "list" -d 'List the keys, masked'
-complete -c aimux -n "__fish_aimux_using_subcommand keys; and not __fish_seen_subcommand_from init add list test show exec export import remove audit" -f -a "test" -d 'Ask providers whether they accept the keys; exit 1 when one is refused'
-complete -c aimux -n "__fish_aimux_using_subcommand keys; and not __fish_seen_subcommand_from init add list test show exec export import remove audit" -f -a "show" -d 'Show what is known of a key, masked'
-complete -c aimux -n "__fish_aimux_using_subcommand keys; and not __fish_seen_subcommand_from init add list test show exec export import remove audit" -f -a "exec" -d 'Run a program with keys in its environment, as the variables that it reads'
-complete -c aimux -n "__fish_aimux_using_subcommand keys; and not __fish_seen_subcommand_from init add list test show exec export import remove audit" -f -a "export" -d 'Write a key as an age file for somebody else'
-complete -c aimux -n "__fish_aimux_using_subcommand keys; and not __fish_seen_subcommand_from init add list test show exec export import remove audit" -f -a "import" -d 'Take keys from an age file, a folder of them or an .env file'
-complete -c aimux -n "__fish_aimux_using_subcommand keys; and not __fish_seen_subcommand_from init add list test show exec export import remove audit" -f -a "remove" -d 'Delete a key for good'
-complete -c aimux -n "__fish_aimux_using_subcommand keys; and not __fish_seen_subcommand_from init add list test show exec export import remove audit" -f -a "audit" -d 'Show the log of changes to keys and config, or check it'
+complete -c aimux -n "__fish_aimux_using_subcommand keys; and not __fish_seen_subcommand_from init add list rotate recipients test show exec export import remove audit" -l config -d 'The config file [env: AIMUX_CONFIG] [default: config.yaml in aimux\'s config folder]' -r -F
+complete -c aimux -n "__fish_aimux_using_subcommand keys; and not __fish_seen_subcommand_from init add list rotate recipients test show exec export import remove audit" -s h -l help -d 'Print help'
+complete -c aimux -n "__fish_aimux_using_subcommand keys; and not __fish_seen_subcommand_from init add list rotate recipients test show exec export import remove audit" -f -a "init" -d 'Make the identity that opens the keys'
+complete -c aimux -n "__fish_aimux_using_subcommand keys; and not __fish_seen_subcommand_from init add list rotate recipients test show exec export import remove audit" -f -a "add" -d 'Add a provider\'s key: from a hidden prompt or standard input'
+complete -c aimux -n "__fish_aimux_using_subcommand keys; and not __fish_seen_subcommand_from init add list rotate recipients test show exec export import remove audit" -f -a "list" -d 'List the keys, masked'
+complete -c aimux -n "__fish_aimux_using_subcommand keys; and not __fish_seen_subcommand_from init add list rotate recipients test show exec export import remove audit" -f -a "rotate" -d 'Exchange a key, wholly or not at all; the running server takes it without losing a request'
+complete -c aimux -n "__fish_aimux_using_subcommand keys; and not __fish_seen_subcommand_from init add list rotate recipients test show exec export import remove audit" -f -a "recipients" -d 'Show or change whose identities open the keys'
+complete -c aimux -n "__fish_aimux_using_subcommand keys; and not __fish_seen_subcommand_from init add list rotate recipients test show exec export import remove audit" -f -a "test" -d 'Ask providers whether they accept the keys; exit 1 when one is refused'
+complete -c aimux -n "__fish_aimux_using_subcommand keys; and not __fish_seen_subcommand_from init add list rotate recipients test show exec export import remove audit" -f -a "show" -d 'Show what is known of a key, masked'
+complete -c aimux -n "__fish_aimux_using_subcommand keys; and not __fish_seen_subcommand_from init add list rotate recipients test show exec export import remove audit" -f -a "exec" -d 'Run a program with keys in its environment, as the variables that it reads'
+complete -c aimux -n "__fish_aimux_using_subcommand keys; and not __fish_seen_subcommand_from init add list rotate recipients test show exec export import remove audit" -f -a "export" -d 'Write a key as an age file for somebody else'
+complete -c aimux -n "__fish_aimux_using_subcommand keys; and not __fish_seen_subcommand_from init add list rotate recipients test show exec export import remove audit" -f -a "import" -d 'Take keys from an age file, a folder of them or an .env file'
+complete -c aimux -n "__fish_aimux_using_subcommand keys; and not __fish_seen_subcommand_from init add list rotate recipients test show exec export import remove audit" -f -a "remove" -d 'Delete a key for good'
+complete -c aimux -n "__fish_aimux_using_subcommand keys; and not __fish_seen_subcommand_from init add list rotate recipients test show exec export import remove audit" -f -a "audit" -d 'Show the log of changes to keys and config, or check it'
 complete -c aimux -n "__fish_aimux_using_subcommand keys; and __fish_seen_subcommand_from init" -l config -d 'The config file [env: AIMUX_CONFIG] [default: config.yaml in aimux\'s config folder]' -r -F
 complete -c aimux -n "__fish_aimux_using_subcommand keys; and __fish_seen_subcommand_from init" -l passphrase -d 'Protect the identity with a passphrase: asked for, or read from standard input'
 complete -c aimux -n "__fish_aimux_using_subcommand keys; and __fish_seen_subcommand_from init" -s h -l help -d 'Print help'
 complete -c aimux -n "__fish_aimux_using_subcommand keys; and __fish_seen_subcommand_from add" -l config -d 'The config file [env: AIMUX_CONFIG] [default: config.yaml in aimux\'s config folder]' -r -F
 complete -c aimux -n "__fish_aimux_using_subcommand keys; and __fish_seen_subcommand_from add" -l force -d 'Replace a key of that name; the former one is kept in keys/.retired'
 complete -c aimux -n "__fish_aimux_using_subcommand keys; and __fish_seen_subcommand_from add" -s h -l help -d 'Print help'
+complete -c aimux -n "__fish_aimux_using_subcommand keys; and __fish_seen_subcommand_from list" -l stale-after -d 'From which age on a key is called stale, in days' -r
 complete -c aimux -n "__fish_aimux_using_subcommand keys; and __fish_seen_subcommand_from list" -l config -d 'The config file [env: AIMUX_CONFIG] [default: config.yaml in aimux\'s config folder]' -r -F
 complete -c aimux -n "__fish_aimux_using_subcommand keys; and __fish_seen_subcommand_from list" -l json -d 'Print JSON'
 complete -c aimux -n "__fish_aimux_using_subcommand keys; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help'
+complete -c aimux -n "__fish_aimux_using_subcommand keys; and __fish_seen_subcommand_from rotate" -l keep -d 'How long the former one is kept, encrypted: 30m, 24h, 7d, 0' -r
+complete -c aimux -n "__fish_aimux_using_subcommand keys; and __fish_seen_subcommand_from rotate" -l config -d 'The config file [env: AIMUX_CONFIG] [default: config.yaml in aimux\'s config folder]' -r -F
+complete -c aimux -n "__fish_aimux_using_subcommand keys; and __fish_seen_subcommand_from rotate" -l no-probe -d 'Do not ask the provider whether it accepts the new key'
+complete -c aimux -n "__fish_aimux_using_subcommand keys; and __fish_seen_subcommand_from rotate" -l identity -d 'Make a new identity instead, and encrypt every key to it'
+complete -c aimux -n "__fish_aimux_using_subcommand keys; and __fish_seen_subcommand_from rotate" -l passphrase -d 'Protect the new identity with a passphrase: asked for, or read from standard input'
+complete -c aimux -n "__fish_aimux_using_subcommand keys; and __fish_seen_subcommand_from rotate" -l json -d 'Print JSON'
+complete -c aimux -n "__fish_aimux_using_subcommand keys; and __fish_seen_subcommand_from rotate" -s h -l help -d 'Print help'
+complete -c aimux -n "__fish_aimux_using_subcommand keys; and __fish_seen_subcommand_from recipients" -l config -d 'The config file [env: AIMUX_CONFIG] [default: config.yaml in aimux\'s config folder]' -r -F
+complete -c aimux -n "__fish_aimux_using_subcommand keys; and __fish_seen_subcommand_from recipients" -s h -l help -d 'Print help'
+complete -c aimux -n "__fish_aimux_using_subcommand keys; and __fish_seen_subcommand_from recipients" -f -a "list" -d 'List the public keys that open the keys'
+complete -c aimux -n "__fish_aimux_using_subcommand keys; and __fish_seen_subcommand_from recipients" -f -a "add" -d 'Let another identity open the keys: every file is encrypted anew'
+complete -c aimux -n "__fish_aimux_using_subcommand keys; and __fish_seen_subcommand_from recipients" -f -a "remove" -d 'Let an identity open the keys no more: every file is encrypted anew'
 complete -c aimux -n "__fish_aimux_using_subcommand keys; and __fish_seen_subcommand_from test" -l config -d 'The config file [env: AIMUX_CONFIG] [default: config.yaml in aimux\'s config folder]' -r -F
 complete -c aimux -n "__fish_aimux_using_subcommand keys; and __fish_seen_subcommand_from test" -l json -d 'Print JSON'
 complete -c aimux -n "__fish_aimux_using_subcommand keys; and __fish_seen_subcommand_from test" -s h -l help -d 'Print help'

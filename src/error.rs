@@ -99,7 +99,7 @@ codes! {
     UpstreamTimeout: "E0504", 504, 75, NextTarget, "the provider took too long", "No answer came within the limits.", "Try again, or raise limits.first_byte_s.";
     UpstreamBroken: "E0505", 502, 69, NextTarget, "the provider's answer broke off", "The stream ended without a terminal event.", "Try again.";
     UpstreamNonsense: "E0506", 502, 69, NextTarget, "the provider's answer makes no sense", "The answer is not what the dialect says.", "Check base_url and dialect of the provider.";
-    UpstreamAuth: "E0507", 401, 77, NextTarget, "the provider refused the key", "The provider does not accept the key that aimux holds for it.", "Replace it with `aimux keys add NAME`.";
+    UpstreamAuth: "E0507", 401, 77, NextTarget, "the provider refused the key", "The provider does not accept the key that aimux holds for it.", "Replace it with `aimux keys rotate NAME`.";
     UpstreamTls: "E0508", 502, 69, NextTarget, "no trusted connection to the provider", "TLS failed: the certificate is not trusted, is for another name or has expired, or the port speaks no TLS.", "Check base_url; for a CA of your own set SSL_CERT_FILE.";
     KeyStore: "E0601", 0, 74, Never, "the key store failed", "A key file could not be read, opened or written.", "Read the message; `aimux keys list` shows the files.";
     StateFolder: "E0602", 0, 74, Never, "the state folder failed", "A file in the config or state folder could not be written.", "Check the folder's owner, permissions and free space.";

@@ -78,9 +78,10 @@ impl Folder {
         if let Some(folder) = Self::open(path, trust)? {
             return Ok(folder);
         }
-        DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(|error| failed("make", path, error))?;
+        let made = step().and_then(|()| DirBuilder::new().recursive(true).mode(0o700).create(path));
+        made.map_err(|error| failed("make", path, error))?;
         if let Some(parent) = path.parent().and_then(|parent| File::open(parent).ok()) {
-            parent.sync_all().map_err(|error| failed("sync the folder of", path, error))?;
+            step().and_then(|()| parent.sync_all()).map_err(|error| failed("sync the folder of", path, error))?;
         }
         Self::open(path, trust)?.ok_or_else(|| Error::new(Code::KeyStore, format!("{} vanished", path.display())))
     }
@@ -134,6 +135,12 @@ impl Folder {
         rustix::fs::statat(&self.handle, name, AtFlags::SYMLINK_NOFOLLOW).is_ok()
     }
 
+    /// Whether a folder of that name is there.
+    pub(crate) fn is_folder(&self, name: &str) -> bool {
+        let about = rustix::fs::statat(&self.handle, name, AtFlags::SYMLINK_NOFOLLOW);
+        about.is_ok_and(|about| rustix::fs::FileType::from_raw_mode(about.st_mode) == rustix::fs::FileType::Directory)
+    }
+
     /// The names of what is in the folder, in no order. A name that is not UTF-8 is left out.
     pub(crate) fn list(&self) -> Result<Vec<String>, Error> {
         let broken = |error: rustix::io::Errno| failed("list", &self.path, error.into());
@@ -155,24 +162,45 @@ impl Folder {
     /// Writes and syncs `bytes` under a temporary name; nothing is visible until [`Staged::commit`].
     pub(crate) fn stage(&self, bytes: &[u8]) -> Result<Staged<'_>, Error> {
         let name = temporary_name()?;
-        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let file = rustix::fs::openat(&self.handle, name.as_str(), flags, Mode::RUSR | Mode::WUSR)
-            .map_err(|error| failed("write to", &self.path, error.into()))?;
-        let mut file = File::from(file);
+        let file = self.make(&name)?;
         let staged = Staged { folder: self, name };
-        file.set_permissions(Permissions::from_mode(0o600))
-            .and_then(|()| file.write_all(bytes))
-            .and_then(|()| file.sync_all())
-            .map_err(|error| failed("write to", &self.path, error))?;
+        self.fill(file, bytes)?;
         Ok(staged)
+    }
+
+    /// Writes a file that is not there yet, with mode 0600, and syncs it. Not in one step: whoever dies leaves a part.
+    pub(crate) fn create(&self, name: &str, bytes: &[u8]) -> Result<(), Error> {
+        self.fill(self.make(name)?, bytes)?;
+        self.sync()
+    }
+
+    fn make(&self, name: &str) -> Result<File, Error> {
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let made = step().and_then(|()| Ok(rustix::fs::openat(&self.handle, name, flags, Mode::RUSR | Mode::WUSR)?));
+        made.map(File::from).map_err(|error| failed("write to", &self.path, error))
+    }
+
+    fn fill(&self, mut file: File, bytes: &[u8]) -> Result<(), Error> {
+        file.set_permissions(Permissions::from_mode(0o600))
+            .and_then(|()| write(&mut file, bytes))
+            .and_then(|()| step())
+            .and_then(|()| file.sync_all())
+            .map_err(|error| failed("write to", &self.path, error))
+    }
+
+    /// Renames a file of the folder over another one, in one step, and syncs the folder.
+    pub(crate) fn rename(&self, from: &str, to: &str) -> Result<(), Error> {
+        let renamed = step().and_then(|()| Ok(rustix::fs::renameat(&self.handle, from, &self.handle, to)?));
+        renamed.map_err(|error| failed("write", &self.path_of(to), error))?;
+        self.sync()
     }
 
     /// Deletes a file; whether there was one.
     pub(crate) fn remove(&self, name: &str) -> Result<bool, Error> {
-        match rustix::fs::unlinkat(&self.handle, name, AtFlags::empty()) {
+        match step().and_then(|()| Ok(rustix::fs::unlinkat(&self.handle, name, AtFlags::empty())?)) {
             Ok(()) => self.sync().map(|()| true),
-            Err(rustix::io::Errno::NOENT) => Ok(false),
-            Err(error) => Err(failed("remove", &self.path_of(name), error.into())),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(failed("remove", &self.path_of(name), error)),
         }
     }
 
@@ -197,6 +225,18 @@ impl Folder {
         Ok(Lock { _file: file })
     }
 
+    /// Whether another process writes here now.
+    pub(crate) fn is_locked(&self) -> bool {
+        let flags = OFlags::RDWR | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let lock = rustix::fs::openat(&self.handle, LOCK, flags, Mode::empty()).map(File::from);
+        lock.is_ok_and(|lock| matches!(lock.try_lock(), Err(TryLockError::WouldBlock)))
+    }
+
+    /// Whether a writer staged something, be it at work or killed.
+    pub(crate) fn has_staged(&self) -> Result<bool, Error> {
+        Ok(self.list()?.iter().any(|name| name.starts_with(STAGED)))
+    }
+
     /// Deletes what a killed writer staged. Only for who holds the lock.
     pub(crate) fn sweep(&self) -> Result<(), Error> {
         for name in self.list()?.iter().filter(|name| name.starts_with(STAGED)) {
@@ -205,8 +245,9 @@ impl Folder {
         Ok(())
     }
 
-    fn sync(&self) -> Result<(), Error> {
-        self.handle.sync_all().map_err(|error| failed("sync", &self.path, error))
+    /// Waits until the names of the folder are on the disk.
+    pub(crate) fn sync(&self) -> Result<(), Error> {
+        step().and_then(|()| self.handle.sync_all()).map_err(|error| failed("sync", &self.path, error))
     }
 }
 
@@ -220,19 +261,77 @@ pub(crate) struct Staged<'a> {
 impl Staged<'_> {
     /// Gives the content its name, in one step, and syncs the folder.
     pub(crate) fn commit(mut self, name: &str) -> Result<(), Error> {
-        let handle = &self.folder.handle;
-        rustix::fs::renameat(handle, self.name.as_str(), handle, name)
-            .map_err(|error| failed("write", &self.folder.path_of(name), error.into()))?;
+        let folder = self.folder;
+        let renamed = step().and_then(|()| Ok(rustix::fs::renameat(&folder.handle, self.name.as_str(), &folder.handle, name)?));
+        renamed.map_err(|error| failed("write", &folder.path_of(name), error))?;
         self.name.clear();
-        self.folder.sync()
+        folder.sync()
     }
 }
 
 impl Drop for Staged<'_> {
     fn drop(&mut self) {
-        if !self.name.is_empty() {
+        if !self.name.is_empty() && step().is_ok() {
             // Nothing to be done about a failure: the next writer clears it away.
             let _ = rustix::fs::unlinkat(&self.folder.handle, self.name.as_str(), AtFlags::empty());
+        }
+    }
+}
+
+/// Asked before everything that changes the disk: here a test makes it fail.
+#[cfg(not(test))]
+#[expect(clippy::unnecessary_wraps, reason = "what a test puts in its place fails")]
+fn step() -> io::Result<()> {
+    Ok(())
+}
+
+#[cfg(test)]
+fn step() -> io::Result<()> {
+    faults::step()
+}
+
+fn write(file: &mut File, bytes: &[u8]) -> io::Result<()> {
+    if let Err(error) = step() {
+        // What a disk that fills up leaves of a write.
+        file.write_all(bytes.get(..bytes.len() / 2).unwrap_or_default())?;
+        return Err(error);
+    }
+    file.write_all(bytes)
+}
+
+/// Makes the disk fail, in this thread, at a step that is counted.
+#[cfg(test)]
+pub(crate) mod faults {
+    use std::cell::Cell;
+    use std::io;
+
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    pub(crate) enum Fault {
+        /// One step fails, and the program has its chance to undo.
+        Once,
+        /// Every step from there on fails: all that a killed process leaves.
+        Dead,
+    }
+
+    thread_local! {
+        static PLAN: Cell<(usize, Option<(usize, Fault)>)> = const { Cell::new((0, None)) };
+    }
+
+    /// Runs `work` with a fault at step `at`, from zero. Gives what it gave, and whether the step was reached.
+    pub(crate) fn at<T>(at: usize, fault: Fault, work: impl FnOnce() -> T) -> (T, bool) {
+        PLAN.set((0, Some((at, fault))));
+        let given = work();
+        let (steps, _) = PLAN.replace((0, None));
+        (given, steps > at)
+    }
+
+    pub(super) fn step() -> io::Result<()> {
+        let (count, plan) = PLAN.get();
+        PLAN.set((count + 1, plan));
+        match plan {
+            Some((at, Fault::Once)) if count == at => Err(io::Error::other("a fault of the test")),
+            Some((at, Fault::Dead)) if count >= at => Err(io::Error::other("a fault of the test")),
+            _ => Ok(()),
         }
     }
 }

@@ -9,6 +9,10 @@
 mod folder;
 mod identity;
 mod name;
+mod recipients;
+mod reseal;
+mod retired;
+mod rotate;
 mod share;
 #[cfg(test)]
 mod tests;
@@ -20,6 +24,10 @@ use age::armor::Format;
 use zeroize::Zeroizing;
 
 pub use self::name::{check as check_name, looks_like_secret};
+pub use self::recipients::{Change, Recipients};
+pub use self::reseal::{IdentityRotated, Mended, Unfinished};
+pub use self::retired::{Keep, Retired};
+pub use self::rotate::{Heard, Rotated, Rotation, Surroundings};
 pub use self::share::{is_age_file, unseal_with, wants_passphrase};
 
 use self::folder::{Content, Folder, Trust};
@@ -222,37 +230,25 @@ impl Store {
         self.may_add(name, existing)?;
         let folder = Folder::open_or_make(&self.folder, Trust::Private)?;
         let _lock = folder.lock()?;
+        self.mend(&folder, now, None)?;
         let former = folder.has(&file_name(name));
         self.may_add(name, existing)?;
         let identity_made = match self.load_identity()? {
             None => Some(self.init_locked(&folder, None, now)?),
             Some(_) => None,
         };
-        let recipients = self.recipients_for_writing(&folder, passphrase)?;
-        let recipients: Vec<&dyn age::Recipient> = recipients.iter().map(|recipient| recipient as _).collect();
-        let plaintext = Zeroizing::new(format!("{}\ncreated: {}\n", secret.expose(), date::rfc3339(now)));
-        let staged = identity::encrypt(plaintext.as_bytes(), &recipients, Format::Binary)?;
-        let staged = folder.stage(&staged)?;
-        let retired = if former { Some(self.retire(&folder, name, now)?) } else { None };
+        let staged = folder.stage(&self.sealed(&folder, secret, now, passphrase)?)?;
+        let retired = if former { Some(self.retire(&folder, name, now, Keep::Forever)?) } else { None };
         staged.commit(&file_name(name))?;
         Ok(Added { identity_made, retired })
     }
 
-    /// Copies the current key to `.retired`; it stays in place until the new one is renamed over it.
-    fn retire(&self, folder: &Folder, name: &str, now: u64) -> Result<PathBuf, Error> {
-        let Some(content) = folder.read(&file_name(name))? else { return Err(no_such_key(name)) };
-        let retired = Folder::open_or_make(&self.folder.join(RETIRED), Trust::Private)?;
-        retired.sweep()?;
-        let stamp: String = date::rfc3339(now).chars().filter(|c| !matches!(c, '-' | ':')).collect();
-        let free = (0..1000).map(|count| match count {
-            0 => format!("{name}.{stamp}.age"),
-            count => format!("{name}.{stamp}-{count}.age"),
-        });
-        let Some(file) = free.into_iter().find(|file| !retired.has(file)) else {
-            return Err(Error::new(Code::KeyStore, format!("too many former keys \"{name}\" of this second")));
-        };
-        retired.replace(&file, &content.bytes)?;
-        Ok(retired.path_of(&file))
+    /// An age file that holds a key.
+    fn sealed(&self, folder: &Folder, secret: &Secret, now: u64, passphrase: Ask<'_>) -> Result<Vec<u8>, Error> {
+        let recipients = self.recipients_for_writing(folder, passphrase)?;
+        let recipients: Vec<&dyn age::Recipient> = recipients.iter().map(|recipient| recipient as _).collect();
+        let plaintext = Zeroizing::new(format!("{}\ncreated: {}\n", secret.expose(), date::rfc3339(now)));
+        identity::encrypt(plaintext.as_bytes(), &recipients, Format::Binary)
     }
 
     /// Whether [`Store::remove`] would find something.
@@ -318,30 +314,39 @@ impl Store {
 }
 
 impl Opener<'_> {
+    /// The same with the identity as it is now, where that needs no passphrase: it may have been exchanged meanwhile.
+    fn renewed(self) -> Result<Self, Error> {
+        match self.store.load_identity()? {
+            Some(Identity::Open(identities)) => Ok(Self { identities, ..self }),
+            _ => Ok(self),
+        }
+    }
+
     /// Decrypts a key.
     ///
     /// # Errors
     /// When the file is absent, unsafe, damaged, for another identity, or its first line is no key.
     pub fn read(&self, name: &str) -> Result<Key, Error> {
         let content = self.store.file(name)?;
-        let identities: Vec<&dyn age::Identity> = self.identities.iter().map(|identity| identity as _).collect();
-        let plaintext = identity::decrypt(&content.bytes, &identities).map_err(|error| match error {
+        let plaintext = self.decrypt(&content.bytes).map_err(|error| match error {
             DecryptError::NoMatchingKeys => Error::new(Code::KeyStore, format!("key \"{name}\" is encrypted for another identity"))
                 .hint(format!("replace it with `aimux keys add {name} --force`, or put the identity that opens it into place")),
             error => Error::new(Code::KeyStore, format!("key \"{name}\" is damaged or no age file"))
                 .hint(format!("replace it with `aimux keys add {name} --force`"))
                 .caused_by(error),
         })?;
-        let text = std::str::from_utf8(&plaintext).map_err(|_| Error::new(Code::KeyStore, format!("key \"{name}\" holds no text")))?;
-        let mut lines = text.lines();
-        let secret = lines.next().unwrap_or_default().trim();
-        if secret.is_empty() || !secret.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
-            return Err(Error::new(Code::KeyStore, format!("the first line of key \"{name}\" is empty or holds what no key does"))
-                .hint(format!("replace it with `aimux keys add {name} --force`")));
+        parse_key(name, &plaintext, content.changed)
+    }
+
+    /// Decrypts a file, with the identity as it is now where it was exchanged since it was opened.
+    fn decrypt(&self, file: &[u8]) -> Result<Zeroizing<Vec<u8>>, DecryptError> {
+        match identity::decrypt(file, &dynamic(&self.identities)) {
+            Err(DecryptError::NoMatchingKeys) => match self.store.load_identity() {
+                Ok(Some(Identity::Open(now))) => identity::decrypt(file, &dynamic(&now)),
+                _ => Err(DecryptError::NoMatchingKeys),
+            },
+            other => other,
         }
-        let created = lines.filter_map(|line| line.split_once(':')).find(|(field, _)| field.trim() == "created");
-        let created = created.and_then(|(_, value)| date::parse(value.trim())).unwrap_or(content.changed);
-        Ok(Key { secret: Secret::new(secret.to_owned()), created })
     }
 
     /// The public keys of the identity, as `age1…`.
@@ -355,6 +360,24 @@ impl std::fmt::Debug for Opener<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Opener").field("store", self.store).finish_non_exhaustive()
     }
+}
+
+fn dynamic(identities: &[age::x25519::Identity]) -> Vec<&dyn age::Identity> {
+    identities.iter().map(|identity| identity as _).collect()
+}
+
+/// A key from its file's plaintext: the secret on line one, then fields. `changed`: when the file did, for want of a field.
+fn parse_key(name: &str, plaintext: &[u8], changed: u64) -> Result<Key, Error> {
+    let text = std::str::from_utf8(plaintext).map_err(|_| Error::new(Code::KeyStore, format!("key \"{name}\" holds no text")))?;
+    let mut lines = text.lines();
+    let secret = lines.next().unwrap_or_default().trim();
+    if secret.is_empty() || !secret.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
+        return Err(Error::new(Code::KeyStore, format!("the first line of key \"{name}\" is empty or holds what no key does"))
+            .hint(format!("replace it with `aimux keys add {name} --force`")));
+    }
+    let created = lines.filter_map(|line| line.split_once(':')).find(|(field, _)| field.trim() == "created");
+    let created = created.and_then(|(_, value)| date::parse(value.trim())).unwrap_or(changed);
+    Ok(Key { secret: Secret::new(secret.to_owned()), created })
 }
 
 fn file_name(name: &str) -> String {

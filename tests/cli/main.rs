@@ -15,6 +15,7 @@ mod keys_share;
 mod keys_test;
 mod operator;
 mod provider;
+mod rotate;
 mod usage;
 
 use std::io::Write;

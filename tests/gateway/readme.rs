@@ -38,7 +38,8 @@ const COMMANDS: &[(&str, How)] = &[
     ("aimux keys add zai", How::Says("added key \"zai\"")),
     ("aimux keys list", How::Says("anthropic")),
     ("aimux keys test", How::Not("it asks the providers themselves; `tests/cli/keys_test.rs` has one of its own")),
-    ("aimux keys add zai --force", How::Says("the former one is")),
+    ("aimux keys rotate zai", How::Not("it asks the provider itself; tests/cli/rotate.rs has one of its own")),
+    ("aimux keys rotate --identity", How::Says("made a new identity")),
 ];
 
 /// The commands of a page's `sh` blocks: continued lines joined, comments and blank lines left out.

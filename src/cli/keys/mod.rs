@@ -1,4 +1,4 @@
-//! `aimux keys`: make the identity, add, list and remove provider keys.
+//! `aimux keys`: make the identity, add, list, rotate and remove provider keys.
 //!
 //! A key comes from a hidden prompt or standard input, never from argv: other users see argv, and shells keep it. Start with
 //! [`run`].
@@ -13,7 +13,7 @@ use super::CliError;
 use crate::audit::{Action, Entry, Log};
 use crate::config::Environment;
 use crate::error::{Code, Error};
-use crate::keys::{Existing, Store};
+use crate::keys::{Existing, Store, Unfinished};
 
 mod audit;
 mod console;
@@ -21,6 +21,8 @@ mod exec;
 mod export;
 mod import;
 mod list;
+mod recipients;
+mod rotate;
 mod show;
 mod test;
 
@@ -60,7 +62,19 @@ enum Command {
         /// Print JSON
         #[arg(long)]
         json: bool,
+        /// From which age on a key is called stale, in days
+        #[arg(long, value_name = "DAYS", default_value_t = list::STALE_DAYS)]
+        stale_after: u64,
     },
+    /// Exchange a key, wholly or not at all; the running server takes it without losing a request
+    #[command(
+        after_help = "The new key comes from a hidden prompt or standard input. The provider is asked whether it accepts it, the running server takes it, \
+        and the former one is kept encrypted for a while. Whatever fails is undone.\n\n\
+        Examples:\n  aimux keys rotate anthropic\n  pass show zai | aimux keys rotate zai --keep 7d\n  aimux keys rotate --identity"
+    )]
+    Rotate(rotate::RotateArgs),
+    /// Show or change whose identities open the keys
+    Recipients(recipients::RecipientsArgs),
     /// Ask providers whether they accept the keys; exit 1 when one is refused
     #[command(
         after_help = "A free request for each key and provider, such as the list of models. Exit 0: all are good or known but limited; \
@@ -103,8 +117,12 @@ pub(crate) fn run(args: &KeysArgs, path: Option<PathBuf>, env: &Environment) -> 
     let store = Store::new(&env.config_folder(), env.get("AIMUX_IDENTITY").map(std::path::Path::new));
     let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |elapsed| elapsed.as_secs());
     let log = Log::new(&env.state_folder(), "keys");
+    tidy(&store, &log, now);
+    let context = |path| Context { store: &store, log: &log, environment: env, path, now };
     match &args.command {
         Command::Test(args) => return test::run(args, path, env, &store),
+        Command::Rotate(args) => rotate::run(args, &context(path), &mut Terminal)?,
+        Command::Recipients(args) => recipients::run(args, &context(path), &mut Terminal)?,
         Command::Exec(args) => return exec::run(args, path, env, &store, &log),
         Command::Import(args) => return Ok(import::run(args, &store, &log, now)?),
         Command::Show(args) => show::run(args, path, env, &store, &log)?,
@@ -112,6 +130,59 @@ pub(crate) fn run(args: &KeysArgs, path: Option<PathBuf>, env: &Environment) -> 
         command => execute(command, &store, &log, now, &mut Terminal)?,
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// What a command knows that changes keys which others use.
+struct Context<'a> {
+    store: &'a Store,
+    log: &'a Log,
+    environment: &'a Environment,
+    /// `--config`.
+    path: Option<PathBuf>,
+    /// Seconds since 1970.
+    now: u64,
+}
+
+impl Context<'_> {
+    /// Says why nothing seems to happen, where that is about to be so.
+    fn say_that_it_waits(&self) {
+        if self.store.is_busy() {
+            super::output::error("another aimux is writing keys; waiting for it\n");
+        }
+    }
+}
+
+/// Ends what earlier commands left, and says so. What is in the way of that is in the way of the command itself.
+fn tidy(store: &Store, log: &Log, now: u64) {
+    let Ok(tidied) = store.tidy(now) else { return };
+    let place = store.identity.display().to_string();
+    let mut said = Vec::new();
+    if tidied.expired > 0 {
+        let note = format!("former keys whose time was over were deleted: {}", tidied.expired);
+        said.push((Some(Entry::new(Action::KeyRemoved, "former keys")), note));
+    }
+    match tidied.change {
+        Unfinished::None => {}
+        Unfinished::TakenBack => {
+            let note = "an identity rotation that was cut short is taken back: all is as it was before";
+            said.push((Some(Entry::new(Action::IdentityRotated, place)), note.to_owned()));
+        }
+        Unfinished::Ended => {
+            let note = "a change of identity or recipients that was cut short is complete now";
+            said.push((Some(Entry::new(Action::IdentityRotated, place)), note.to_owned()));
+        }
+        Unfinished::Waits => {
+            let note = "a change of identity or recipients was cut short; every key opens, and the next `aimux keys rotate` ends it";
+            said.push((None, note.to_owned()));
+        }
+    }
+    for (entry, note) in said {
+        if let Some(entry) = entry {
+            // The log's own troubles are told by the command that must write to it.
+            let _ = log.append(&entry.note(&note));
+        }
+        super::output::error(&format!("{note}\n"));
+    }
 }
 
 fn execute(command: &Command, store: &Store, log: &Log, now: u64, console: &mut dyn Console) -> Result<(), Error> {
@@ -122,8 +193,8 @@ fn execute(command: &Command, store: &Store, log: &Log, now: u64, console: &mut 
                 .hint("leave it out and paste it when asked, or pipe it in; a key that stands in your shell's history should be replaced"))
         }
         Command::Add { name, force, .. } => add(store, log, name, if *force { Existing::Retire } else { Existing::Refuse }, now, console),
-        Command::List { json } => {
-            let listing = Listing::read(store, now)?;
+        Command::List { json, stale_after } => {
+            let listing = Listing::read(store, now, *stale_after)?;
             console.say(&if *json { listing.json() } else { listing.table(store) });
             Ok(())
         }
@@ -134,9 +205,13 @@ fn execute(command: &Command, store: &Store, log: &Log, now: u64, console: &mut 
             Ok(())
         }
         Command::Audit(args) => audit::run(args, log),
-        Command::Test(_) | Command::Exec(_) | Command::Import(_) | Command::Show(_) | Command::Export(_) => {
-            Err(Error::new(Code::Bug, "a command was run in the wrong place"))
-        }
+        Command::Test(_)
+        | Command::Exec(_)
+        | Command::Import(_)
+        | Command::Show(_)
+        | Command::Export(_)
+        | Command::Rotate(_)
+        | Command::Recipients(_) => Err(Error::new(Code::Bug, "a command was run in the wrong place")),
     }
 }
 
@@ -260,7 +335,7 @@ mod tests {
         let said = fixture.keys("list", &[]).unwrap();
         assert!(said.starts_with("NAME       KEY         AGE\nanthropic  sk-a…89     0 days\n\nidentity "), "{said}");
         let json: serde_json::Value = serde_json::from_str(&fixture.keys("list --json", &[]).unwrap()).unwrap();
-        let key = serde_json::json!({ "name": "anthropic", "masked": "sk-a…89", "age_days": 0, "problem": null });
+        let key = serde_json::json!({ "name": "anthropic", "masked": "sk-a…89", "age_days": 0, "stale": false, "problem": null });
         assert_eq!((&json["keys"][0], &json["identity"]["protected"]), (&key, &serde_json::Value::Bool(false)));
         assert!(json["recipients"][0].as_str().unwrap().starts_with("age1"));
     }

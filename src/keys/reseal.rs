@@ -1,0 +1,392 @@
+//! Every key file encrypted anew: for a new identity, or for other recipients. Killed at any point, each file opens with
+//! the identity that is in place, and the next writer ends what was begun, or takes it back.
+//!
+//! The order makes that so. A new identity is put beside the old one (`STAGED`), then a journal is written, then every file
+//! is encrypted to both, then the identity is renamed into place. Before that rename nobody needs the new one: taking it
+//! back is deleting it. After it nobody needs the old one: files and recipients are written without it, and the journal is
+//! deleted last. A change of recipients is that second half alone. Start with [`Store::rotate_identity`].
+
+use age::armor::Format;
+use age::{DecryptError, x25519};
+use zeroize::Zeroizing;
+
+use super::folder::{Folder, Trust};
+use super::identity::{self, Identity};
+use super::{Ask, Error, Keep, RECIPIENTS, RETIRED, Store, dynamic, retired};
+use crate::error::Code;
+use crate::secret::Secret;
+
+const JOURNAL: &str = ".rotation";
+
+/// What [`Store::rotate_identity`] did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IdentityRotated {
+    /// The new public key.
+    pub public: String,
+    /// How many files were encrypted anew, former keys included.
+    pub files: usize,
+    /// Where the former identity is, encrypted to the new one; `None`: it was not to be kept.
+    pub retired: Option<std::path::PathBuf>,
+}
+
+/// What was left to do from earlier commands.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Mended {
+    /// Former keys whose time was over, deleted.
+    pub expired: usize,
+    /// A change of identity or recipients that was cut short.
+    pub change: Unfinished,
+}
+
+/// What became of a change of identity or recipients that was cut short.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Unfinished {
+    /// There was none.
+    #[default]
+    None,
+    /// It had not come to the switch: all is as it was before.
+    TakenBack,
+    /// It is complete now.
+    Ended,
+    /// It waits for the identity to be opened.
+    Waits,
+}
+
+/// What is under way, on the disk.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Journal {
+    /// The public key of the identity that is put into place; `None`: the recipients alone change.
+    pub(super) identity: Option<String>,
+    pub(super) add: Vec<String>,
+    pub(super) drop: Vec<String>,
+    /// The file of the former identity.
+    pub(super) former: Option<String>,
+}
+
+impl Journal {
+    fn text(&self) -> String {
+        let mut text = "# aimux is exchanging the keys' recipients; the next `aimux keys` command ends it\n".to_owned();
+        let rows = [("identity", self.identity.as_slice()), ("add", &self.add), ("drop", &self.drop), ("former", self.former.as_slice())];
+        for (field, values) in rows {
+            values.iter().for_each(|value| text.push_str(&format!("{field}: {value}\n")));
+        }
+        text
+    }
+
+    fn parse(text: &str) -> Self {
+        let mut journal = Self::default();
+        for (field, value) in text.lines().filter_map(|line| line.split_once(": ")) {
+            let value = value.trim().to_owned();
+            match field {
+                "identity" => journal.identity = Some(value),
+                "add" => journal.add.push(value),
+                "drop" => journal.drop.push(value),
+                "former" => journal.former = Some(value),
+                _ => {}
+            }
+        }
+        journal
+    }
+
+    fn read(folder: &Folder) -> Result<Option<Self>, Error> {
+        Ok(folder.read(JOURNAL)?.map(|content| Self::parse(&String::from_utf8_lossy(&content.bytes))))
+    }
+
+    pub(super) fn write(&self, folder: &Folder) -> Result<(), Error> {
+        folder.replace(JOURNAL, self.text().as_bytes())
+    }
+}
+
+/// A file's plaintext, and where it came from.
+struct Unsealed {
+    is_retired: bool,
+    file: String,
+    plaintext: Zeroizing<Vec<u8>>,
+    is_armored: bool,
+}
+
+/// What to do with a file that is for somebody else.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Foreign {
+    Refuse,
+    /// A change that is cut short may have been to leave us out.
+    Leave,
+}
+
+impl Store {
+    /// Ends what earlier commands left: former keys whose time is over, a rotation that was killed. Without anything to do
+    /// it writes nothing and does not wait. Meant for the beginning of every command that looks at the keys.
+    ///
+    /// # Errors
+    /// When the folder is unsafe, or something cannot be written.
+    pub fn tidy(&self, now: u64) -> Result<Mended, Error> {
+        let Some(folder) = Folder::open(&self.folder, Trust::Private)? else { return Ok(Mended::default()) };
+        let over = self.retired()?.iter().any(|retired| retired.until.is_some_and(|until| until <= now));
+        let staged = folder.has_staged()? || self.retired_folder()?.map_or(Ok(false), |retired| retired.has_staged())?;
+        if !(over || staged || folder.has(JOURNAL) || self.staged_identity()?.is_some()) || folder.is_locked() {
+            return Ok(Mended::default());
+        }
+        let _lock = folder.lock()?;
+        self.mend(&folder, now, None)
+    }
+
+    /// Whether another process writes keys now: who is about to wait may say so.
+    #[must_use]
+    pub fn is_busy(&self) -> bool {
+        Folder::open(&self.folder, Trust::Private).ok().flatten().is_some_and(|folder| folder.is_locked())
+    }
+
+    /// The same for who holds the lock. `identities`: opened already, else taken where they need no passphrase.
+    pub(super) fn mend(&self, folder: &Folder, now: u64, identities: Option<&[x25519::Identity]>) -> Result<Mended, Error> {
+        let expired = self.sweep_retired(folder, now)?;
+        let journal = Journal::read(folder)?;
+        if let Some((home, staged)) = self.staged_identity()? {
+            self.take_back(folder, journal.as_ref(), &home, &staged)?;
+            return Ok(Mended { expired, change: Unfinished::TakenBack });
+        }
+        let Some(journal) = journal else { return Ok(Mended { expired, change: Unfinished::None }) };
+        let loaded = match (identities, self.load_identity()?) {
+            (None, Some(Identity::Open(identities))) => identities,
+            _ => Vec::new(),
+        };
+        let identities = identities.unwrap_or(&loaded);
+        // With another identity in place than the one that the journal speaks of, the keys would be lost.
+        let is_ours = |public: &String| identities.iter().any(|identity| identity.to_public().to_string() == *public);
+        if identities.is_empty() || journal.identity.as_ref().is_some_and(|public| !is_ours(public)) {
+            return Ok(Mended { expired, change: Unfinished::Waits });
+        }
+        self.end(folder, &journal, identities)?;
+        Ok(Mended { expired, change: Unfinished::Ended })
+    }
+
+    /// [`Store::mend`] for who changes recipients: two such changes cannot overlap.
+    pub(super) fn mend_wholly(&self, folder: &Folder, now: u64, identities: &[x25519::Identity]) -> Result<(), Error> {
+        if self.mend(folder, now, Some(identities))?.change != Unfinished::Waits {
+            return Ok(());
+        }
+        Err(Error::new(Code::KeyStore, "a rotation to another identity was cut short, and that identity is not the one in place")
+            .hint("name it in AIMUX_IDENTITY and run `aimux keys list`, which ends the rotation"))
+    }
+
+    /// Makes a new identity, encrypts every key and former key to it instead of the old one, and puts it into place.
+    /// `protect`: the passphrase of the new one; `passphrase` is asked for that of the old one.
+    ///
+    /// # Errors
+    /// When a file cannot be opened: nothing has been written then. Or when something cannot be written: then all is as
+    /// before, or the next command ends it.
+    pub fn rotate_identity(&self, protect: Option<&Secret>, keep: Keep, now: u64, passphrase: Ask<'_>) -> Result<IdentityRotated, Error> {
+        let opener = self.opener(passphrase)?;
+        let folder = Folder::open_or_make(&self.folder, Trust::Private)?;
+        let _lock = folder.lock()?;
+        let opener = opener.renewed()?;
+        self.mend_wholly(&folder, now, &opener.identities)?;
+        no_folders_within(&folder)?;
+        let files = self.unseal(&folder, &opener.identities, Foreign::Refuse)?;
+        let (text, public) = identity::make(now);
+        let Identity::Open(new) = identity::parse(text.as_bytes())? else {
+            return Err(Error::new(Code::Bug, "a new identity is protected"));
+        };
+        let bytes = match protect {
+            Some(passphrase) => Zeroizing::new(identity::protect(&text, passphrase)?),
+            None => Zeroizing::new(text.as_bytes().to_vec()),
+        };
+        let (home, current) = self.home()?;
+        let staged = staged_name(current);
+        let old = opener.public_keys();
+        let mut journal = Journal { identity: Some(public.clone()), add: vec![public.clone()], drop: old.clone(), former: None };
+        let before_switch = || -> Result<Option<std::path::PathBuf>, Error> {
+            home.create(&staged, &bytes)?;
+            check_staged(&home, &staged, protect, &public)?;
+            let former = if keep == Keep::Seconds(0) { None } else { Some(self.former_identity(&home, current, now, keep)?) };
+            journal.former = former.as_ref().map(|(_, file, _)| file.clone());
+            journal.write(&folder)?;
+            let kept = former.map(|(retired, file, content)| seal_former(&retired, &file, &content, &new)).transpose()?;
+            self.seal(&folder, &files, &with(&self.recipients_or(&folder, &old)?, &new), &[&new, &opener.identities])?;
+            write_recipients(&folder, &old, std::slice::from_ref(&public), &[])?;
+            Ok(kept)
+        };
+        let switched = { before_switch }().and_then(|kept| home.rename(&staged, current).map(|()| kept));
+        let kept = match switched {
+            Ok(kept) => kept,
+            Err(error) if home.has(&staged) => {
+                // What cannot be taken back now is taken back by the next command.
+                let _ = self.take_back(&folder, Some(&journal), &home, &staged);
+                return Err(error);
+            }
+            Err(error) => return Err(half_done(error)),
+        };
+        let files = files.len();
+        self.end(&folder, &journal, &new).map_err(half_done)?;
+        Ok(IdentityRotated { public, files, retired: kept })
+    }
+
+    /// The second half of every change: recipients and files as the journal wants them, and its end.
+    pub(super) fn end(&self, folder: &Folder, journal: &Journal, identities: &[x25519::Identity]) -> Result<(), Error> {
+        if journal.identity.is_some() {
+            // The rename of the identity must last before anything is written that only the new one opens.
+            self.home()?.0.sync()?;
+        }
+        let files = self.unseal(folder, identities, Foreign::Leave)?;
+        let own: Vec<String> = identities.iter().map(|identity| identity.to_public().to_string()).collect();
+        write_recipients(folder, &own, &journal.add, &journal.drop)?;
+        let recipients = super::read_recipients(folder)?;
+        self.seal(folder, &files, &recipients, &[identities])?;
+        folder.remove(JOURNAL).map(drop)
+    }
+
+    /// Before the switch: nobody needs the new identity, so it is deleted, last of all.
+    fn take_back(&self, folder: &Folder, journal: Option<&Journal>, home: &Folder, staged: &str) -> Result<(), Error> {
+        if let Some(journal) = journal {
+            if folder.has(RECIPIENTS) {
+                write_recipients(folder, &[], &[], &journal.add)?;
+            }
+            if let (Some(file), Some(retired)) = (&journal.former, self.retired_folder()?) {
+                retired.remove(file)?;
+            }
+            folder.remove(JOURNAL)?;
+        }
+        home.remove(staged).map(drop)
+    }
+
+    /// The identity that a rotation put beside the current one, if there is one.
+    fn staged_identity(&self) -> Result<Option<(Folder, String)>, Error> {
+        let (parent, current) = self.identity_place()?;
+        let staged = staged_name(current);
+        Ok(Folder::open(parent, Trust::Shared)?.filter(|home| home.has(&staged)).map(|home| (home, staged)))
+    }
+
+    fn home(&self) -> Result<(Folder, &str), Error> {
+        let (parent, file) = self.identity_place()?;
+        Ok((Folder::open_or_make(parent, Trust::Shared)?, file))
+    }
+
+    /// Where the former identity will be kept: the folder, the file's name, and what it is to hold.
+    fn former_identity(&self, home: &Folder, current: &str, now: u64, keep: Keep) -> Result<(Folder, String, Zeroizing<Vec<u8>>), Error> {
+        let Some(content) = home.read(current)? else {
+            return Err(Error::new(Code::KeyStore, format!("{} vanished", self.identity.display())));
+        };
+        let retired = Folder::open_or_make(&self.folder.join(RETIRED), Trust::Private)?;
+        let file = retired::free_name(&retired, retired::IDENTITY, now, keep)?;
+        Ok((retired, file, content.bytes))
+    }
+
+    fn recipients_or(&self, folder: &Folder, own: &[String]) -> Result<Vec<x25519::Recipient>, Error> {
+        let listed = super::read_recipients(folder)?;
+        if listed.is_empty() { identity::recipients(own.join("\n").as_bytes()) } else { Ok(listed) }
+    }
+
+    /// Opens every age file, the former ones too.
+    pub(super) fn unseal_all(&self, folder: &Folder, identities: &[x25519::Identity]) -> Result<usize, Error> {
+        Ok(self.unseal(folder, identities, Foreign::Refuse)?.len())
+    }
+
+    fn unseal(&self, folder: &Folder, identities: &[x25519::Identity], foreign: Foreign) -> Result<Vec<Unsealed>, Error> {
+        let mut files = Vec::new();
+        for (place, is_retired) in [(Some(folder), false), (self.retired_folder()?.as_ref(), true)] {
+            let Some(place) = place else { continue };
+            let mut names = place.list()?;
+            names.sort();
+            for file in names.into_iter().filter(|file| file.ends_with(".age")) {
+                let Some(content) = place.read(&file)? else { continue };
+                let is_armored = content.bytes.starts_with(b"-----BEGIN");
+                match identity::decrypt(&content.bytes, &dynamic(identities)) {
+                    Ok(plaintext) => files.push(Unsealed { is_retired, file, plaintext, is_armored }),
+                    Err(DecryptError::NoMatchingKeys) if foreign == Foreign::Leave => {}
+                    Err(error) => return Err(unopened(&place.path_of(&file), error)),
+                }
+            }
+        }
+        Ok(files)
+    }
+
+    /// Writes files for `recipients`, each in one step. Former identities are for the holder of the identity alone.
+    fn seal(
+        &self,
+        folder: &Folder,
+        files: &[Unsealed],
+        recipients: &[x25519::Recipient],
+        own: &[&[x25519::Identity]],
+    ) -> Result<(), Error> {
+        let own: Vec<x25519::Recipient> = own.iter().copied().flatten().map(x25519::Identity::to_public).collect();
+        let retired = self.retired_folder()?;
+        for unsealed in files {
+            let for_whom = if unsealed.file.starts_with(retired::IDENTITY) { &own } else { recipients };
+            let for_whom: Vec<&dyn age::Recipient> = for_whom.iter().map(|recipient| recipient as _).collect();
+            let format = if unsealed.is_armored { Format::AsciiArmor } else { Format::Binary };
+            let sealed = identity::encrypt(&unsealed.plaintext, &for_whom, format)?;
+            let place = if unsealed.is_retired { retired.as_ref() } else { Some(folder) };
+            if let Some(place) = place {
+                place.replace(&unsealed.file, &sealed)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The recipients file with lines added and dropped; comments and the others' lines stay. `own` stands for a lost file.
+fn write_recipients(folder: &Folder, own: &[String], add: &[String], drop: &[String]) -> Result<(), Error> {
+    let before = folder.read(RECIPIENTS)?.map_or_else(Vec::new, |content| content.bytes.to_vec());
+    let is_empty = identity::recipients(&before)?.is_empty();
+    let text = String::from_utf8_lossy(&before);
+    let mut lines: Vec<&str> = text.lines().filter(|line| !drop.iter().any(|dropped| dropped == line.trim())).collect();
+    let own = if is_empty { own } else { &[] };
+    for added in own.iter().chain(add) {
+        if !lines.iter().any(|line| line.trim() == added) && !drop.contains(added) {
+            lines.push(added);
+        }
+    }
+    let after = lines.iter().fold(String::new(), |text, line| text + line + "\n");
+    if after.as_bytes() == before { Ok(()) } else { folder.replace(RECIPIENTS, after.as_bytes()) }
+}
+
+fn with(recipients: &[x25519::Recipient], identities: &[x25519::Identity]) -> Vec<x25519::Recipient> {
+    recipients.iter().cloned().chain(identities.iter().map(x25519::Identity::to_public)).collect()
+}
+
+/// The former identity, for the new one alone: those who share the keys have no use for it.
+fn seal_former(retired: &Folder, file: &str, content: &[u8], new: &[x25519::Identity]) -> Result<std::path::PathBuf, Error> {
+    let new: Vec<x25519::Recipient> = new.iter().map(x25519::Identity::to_public).collect();
+    let new: Vec<&dyn age::Recipient> = new.iter().map(|recipient| recipient as _).collect();
+    retired.replace(file, &identity::encrypt(content, &new, Format::Binary)?)?;
+    Ok(retired.path_of(file))
+}
+
+/// Reads the new identity back from the disk: it is about to become the only one.
+fn check_staged(home: &Folder, staged: &str, protect: Option<&Secret>, public: &str) -> Result<(), Error> {
+    let unreadable = || Error::new(Code::KeyStore, "the new identity cannot be read back from the disk");
+    let content = home.read(staged)?.ok_or_else(unreadable)?;
+    let identities = match (identity::parse(&content.bytes)?, protect) {
+        (Identity::Open(identities), None) => identities,
+        (Identity::Protected(file), Some(passphrase)) => identity::unlock(&file, passphrase)?,
+        _ => return Err(unreadable()),
+    };
+    if identities.iter().any(|identity| identity.to_public().to_string() == public) { Ok(()) } else { Err(unreadable()) }
+}
+
+/// Keys in folders of their own are not aimux's, but they would be lost with the identity that opens them.
+fn no_folders_within(folder: &Folder) -> Result<(), Error> {
+    match folder.list()?.into_iter().find(|name| !name.starts_with('.') && folder.is_folder(name)) {
+        None => Ok(()),
+        Some(name) => {
+            let place = folder.path_of(&name);
+            Err(Error::new(Code::KeyStore, format!("{} is a folder: keys in it would not be encrypted anew", place.display()))
+                .hint("move it elsewhere first"))
+        }
+    }
+}
+
+fn staged_name(current: &str) -> String {
+    format!(".{current}.aimux-new")
+}
+
+fn unopened(path: &std::path::Path, error: DecryptError) -> Error {
+    let why = if matches!(error, DecryptError::NoMatchingKeys) { "is encrypted for another identity" } else { "is damaged or no age file" };
+    Error::new(Code::KeyStore, format!("{} {why}; nothing was changed", path.display()))
+        .hint("move it elsewhere if it is not needed, then try again")
+        .caused_by(error)
+}
+
+pub(super) fn half_done(error: Error) -> Error {
+    Error { message: format!("{}; the change is half done, every key opens", error.message), ..error }
+        .hint("the next `aimux keys` command ends it, once the cause is mended")
+}
