@@ -109,12 +109,23 @@ complete -c aimux -n "__fish_aimux_using_subcommand keys; and __fish_seen_subcom
 complete -c aimux -n "__fish_aimux_using_subcommand keys; and __fish_seen_subcommand_from audit" -s h -l help -d 'Print help'
 complete -c aimux -n "__fish_aimux_using_subcommand keys; and __fish_seen_subcommand_from audit" -f -a "list" -d 'Show the last entries'
 complete -c aimux -n "__fish_aimux_using_subcommand keys; and __fish_seen_subcommand_from audit" -f -a "verify" -d 'Check that no entry was edited, cut out, moved or inserted; exit 74 with the first line that was'
-complete -c aimux -n "__fish_aimux_using_subcommand config; and not __fish_seen_subcommand_from validate show schema reference" -l config -d 'The config file [env: AIMUX_CONFIG] [default: config.yaml in aimux\'s config folder]' -r -F
-complete -c aimux -n "__fish_aimux_using_subcommand config; and not __fish_seen_subcommand_from validate show schema reference" -s h -l help -d 'Print help'
-complete -c aimux -n "__fish_aimux_using_subcommand config; and not __fish_seen_subcommand_from validate show schema reference" -f -a "validate" -d 'Find every mistake in a config; exit 78 when there is one'
-complete -c aimux -n "__fish_aimux_using_subcommand config; and not __fish_seen_subcommand_from validate show schema reference" -f -a "show" -d 'Print what holds, and where each value came from'
-complete -c aimux -n "__fish_aimux_using_subcommand config; and not __fish_seen_subcommand_from validate show schema reference" -f -a "schema" -d 'Print the JSON Schema of the config, for editors'
-complete -c aimux -n "__fish_aimux_using_subcommand config; and not __fish_seen_subcommand_from validate show schema reference" -f -a "reference" -d 'Print the reference of all fields, in Markdown'
+complete -c aimux -n "__fish_aimux_using_subcommand config; and not __fish_seen_subcommand_from init validate show backup restore list migrate schema reference" -l config -d 'The config file [env: AIMUX_CONFIG] [default: config.yaml in aimux\'s config folder]' -r -F
+complete -c aimux -n "__fish_aimux_using_subcommand config; and not __fish_seen_subcommand_from init validate show backup restore list migrate schema reference" -s h -l help -d 'Print help'
+complete -c aimux -n "__fish_aimux_using_subcommand config; and not __fish_seen_subcommand_from init validate show backup restore list migrate schema reference" -f -a "init" -d 'Write a first config, from a few questions or the keys at hand'
+complete -c aimux -n "__fish_aimux_using_subcommand config; and not __fish_seen_subcommand_from init validate show backup restore list migrate schema reference" -f -a "validate" -d 'Find every mistake in a config; exit 78 when there is one'
+complete -c aimux -n "__fish_aimux_using_subcommand config; and not __fish_seen_subcommand_from init validate show backup restore list migrate schema reference" -f -a "show" -d 'Print what holds, and where each value came from'
+complete -c aimux -n "__fish_aimux_using_subcommand config; and not __fish_seen_subcommand_from init validate show backup restore list migrate schema reference" -f -a "backup" -d 'Save the config and the encrypted keys'
+complete -c aimux -n "__fish_aimux_using_subcommand config; and not __fish_seen_subcommand_from init validate show backup restore list migrate schema reference" -f -a "restore" -d 'Restore a backup after it has passed the validator'
+complete -c aimux -n "__fish_aimux_using_subcommand config; and not __fish_seen_subcommand_from init validate show backup restore list migrate schema reference" -f -a "list" -d 'List the backups of the config'
+complete -c aimux -n "__fish_aimux_using_subcommand config; and not __fish_seen_subcommand_from init validate show backup restore list migrate schema reference" -f -a "migrate" -d 'Bring a config to this program\'s version of the format'
+complete -c aimux -n "__fish_aimux_using_subcommand config; and not __fish_seen_subcommand_from init validate show backup restore list migrate schema reference" -f -a "schema" -d 'Print the JSON Schema of the config, for editors'
+complete -c aimux -n "__fish_aimux_using_subcommand config; and not __fish_seen_subcommand_from init validate show backup restore list migrate schema reference" -f -a "reference" -d 'Print the reference of all fields, in Markdown'
+complete -c aimux -n "__fish_aimux_using_subcommand config; and __fish_seen_subcommand_from init" -l config -d 'The config file [env: AIMUX_CONFIG] [default: config.yaml in aimux\'s config folder]' -r -F
+complete -c aimux -n "__fish_aimux_using_subcommand config; and __fish_seen_subcommand_from init" -l from-env -d 'Take the providers whose variables are set, and ask nothing'
+complete -c aimux -n "__fish_aimux_using_subcommand config; and __fish_seen_subcommand_from init" -l yes -d 'Take every provider whose key is at hand, and ask nothing'
+complete -c aimux -n "__fish_aimux_using_subcommand config; and __fish_seen_subcommand_from init" -l force -d 'Replace a config that is there'
+complete -c aimux -n "__fish_aimux_using_subcommand config; and __fish_seen_subcommand_from init" -l dry-run -d 'Print the config instead of writing it'
+complete -c aimux -n "__fish_aimux_using_subcommand config; and __fish_seen_subcommand_from init" -s h -l help -d 'Print help'
 complete -c aimux -n "__fish_aimux_using_subcommand config; and __fish_seen_subcommand_from validate" -l format -d 'How the findings are shown' -r -f -a "text\t'Excerpts, for people'
 json\t'One JSON document'
 github\t'Annotations of GitHub\'s runners'
@@ -133,6 +144,19 @@ complete -c aimux -n "__fish_aimux_using_subcommand config; and __fish_seen_subc
 complete -c aimux -n "__fish_aimux_using_subcommand config; and __fish_seen_subcommand_from show" -l origin -d 'Say where each value came from: file and line, variable, flag or default'
 complete -c aimux -n "__fish_aimux_using_subcommand config; and __fish_seen_subcommand_from show" -l json -d 'Print JSON'
 complete -c aimux -n "__fish_aimux_using_subcommand config; and __fish_seen_subcommand_from show" -s h -l help -d 'Print help'
+complete -c aimux -n "__fish_aimux_using_subcommand config; and __fish_seen_subcommand_from backup" -l keep -d 'How many backups of this config to keep; older ones are removed' -r
+complete -c aimux -n "__fish_aimux_using_subcommand config; and __fish_seen_subcommand_from backup" -l config -d 'The config file [env: AIMUX_CONFIG] [default: config.yaml in aimux\'s config folder]' -r -F
+complete -c aimux -n "__fish_aimux_using_subcommand config; and __fish_seen_subcommand_from backup" -s h -l help -d 'Print help'
+complete -c aimux -n "__fish_aimux_using_subcommand config; and __fish_seen_subcommand_from restore" -l keep -d 'How many backups of this config to keep' -r
+complete -c aimux -n "__fish_aimux_using_subcommand config; and __fish_seen_subcommand_from restore" -l config -d 'The config file [env: AIMUX_CONFIG] [default: config.yaml in aimux\'s config folder]' -r -F
+complete -c aimux -n "__fish_aimux_using_subcommand config; and __fish_seen_subcommand_from restore" -l keys -d 'Put the key files back too; those that differ are retired, further ones stay'
+complete -c aimux -n "__fish_aimux_using_subcommand config; and __fish_seen_subcommand_from restore" -s h -l help -d 'Print help'
+complete -c aimux -n "__fish_aimux_using_subcommand config; and __fish_seen_subcommand_from list" -l config -d 'The config file [env: AIMUX_CONFIG] [default: config.yaml in aimux\'s config folder]' -r -F
+complete -c aimux -n "__fish_aimux_using_subcommand config; and __fish_seen_subcommand_from list" -l json -d 'Print JSON'
+complete -c aimux -n "__fish_aimux_using_subcommand config; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help'
+complete -c aimux -n "__fish_aimux_using_subcommand config; and __fish_seen_subcommand_from migrate" -l config -d 'The config file [env: AIMUX_CONFIG] [default: config.yaml in aimux\'s config folder]' -r -F
+complete -c aimux -n "__fish_aimux_using_subcommand config; and __fish_seen_subcommand_from migrate" -l dry-run -d 'Say what would change, and write nothing'
+complete -c aimux -n "__fish_aimux_using_subcommand config; and __fish_seen_subcommand_from migrate" -s h -l help -d 'Print help'
 complete -c aimux -n "__fish_aimux_using_subcommand config; and __fish_seen_subcommand_from schema" -l config -d 'The config file [env: AIMUX_CONFIG] [default: config.yaml in aimux\'s config folder]' -r -F
 complete -c aimux -n "__fish_aimux_using_subcommand config; and __fish_seen_subcommand_from schema" -s h -l help -d 'Print help'
 complete -c aimux -n "__fish_aimux_using_subcommand config; and __fish_seen_subcommand_from reference" -l config -d 'The config file [env: AIMUX_CONFIG] [default: config.yaml in aimux\'s config folder]' -r -F

@@ -6,6 +6,7 @@
 //!
 //! Start with [`Store`]; `folder` holds the rules for permissions and writes, `identity` the age format.
 
+mod copy;
 mod folder;
 mod identity;
 mod name;
@@ -23,6 +24,7 @@ use age::DecryptError;
 use age::armor::Format;
 use zeroize::Zeroizing;
 
+pub use self::copy::PutBack;
 pub use self::name::{check as check_name, looks_like_secret};
 pub use self::recipients::{Change, Recipients};
 pub use self::reseal::{IdentityRotated, Mended, Unfinished};
@@ -30,7 +32,8 @@ pub use self::retired::{Keep, Retired};
 pub use self::rotate::{Heard, Rotated, Rotation, Surroundings};
 pub use self::share::{is_age_file, unseal_with, wants_passphrase};
 
-use self::folder::{Content, Folder, Trust};
+use self::folder::Content;
+pub(crate) use self::folder::{Folder, Trust};
 use self::identity::Identity;
 use crate::date;
 use crate::error::{Code, Error};

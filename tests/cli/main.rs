@@ -5,6 +5,7 @@
 
 mod audit;
 mod config;
+mod config_files;
 mod config_show;
 mod env;
 mod generate;

@@ -2,8 +2,11 @@
 //!
 //! Start with `validate.rs`.
 
+mod backup;
 mod formats;
+mod init;
 mod mend;
+mod migrate;
 mod sarif;
 mod show;
 mod validate;
@@ -25,10 +28,20 @@ pub(crate) struct ConfigArgs {
 
 #[derive(Debug, clap::Subcommand)]
 enum Command {
+    /// Write a first config, from a few questions or the keys at hand
+    Init(init::InitArgs),
     /// Find every mistake in a config; exit 78 when there is one
     Validate(validate::ValidateArgs),
     /// Print what holds, and where each value came from
     Show(show::ShowArgs),
+    /// Save the config and the encrypted keys
+    Backup(backup::BackupArgs),
+    /// Restore a backup after it has passed the validator
+    Restore(backup::RestoreArgs),
+    /// List the backups of the config
+    List(backup::ListArgs),
+    /// Bring a config to this program's version of the format
+    Migrate(migrate::MigrateArgs),
     /// Print the JSON Schema of the config, for editors
     Schema,
     /// Print the reference of all fields, in Markdown
@@ -40,6 +53,11 @@ pub(crate) fn run(args: &ConfigArgs, path: Option<PathBuf>, environment: &Enviro
     match &args.command {
         Command::Validate(args) => return validate::run(args, path, environment),
         Command::Show(args) => return show::run(args, path, environment),
+        Command::Backup(args) => return backup::save(args, path, environment),
+        Command::Restore(args) => return backup::put_back(args, path, environment),
+        Command::List(args) => return backup::list(args, path, environment),
+        Command::Init(args) => return init::run(args, path, environment),
+        Command::Migrate(args) => return migrate::run(args, path, environment),
         Command::Schema => output::print(&schema()),
         Command::Reference => output::print(&reference()),
     }
