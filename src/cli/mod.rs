@@ -4,6 +4,7 @@
 
 mod claude;
 mod config;
+mod dumps;
 mod env;
 mod generate;
 mod keys;
@@ -57,6 +58,7 @@ enum Command {
 /// Runs the program: reads argv and the environment, gives the exit code.
 #[must_use]
 pub fn main() -> ExitCode {
+    dumps::forbid();
     let environment =
         Environment::new(std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?))));
     let cli = match Cli::try_parse() {

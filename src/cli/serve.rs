@@ -48,6 +48,7 @@ pub(crate) struct ServeArgs {
 
 /// Serves until a signal ends it.
 pub(crate) fn run(args: ServeArgs, path: Option<PathBuf>, environment: &Environment) -> Result<ExitCode, CliError> {
+    super::dumps::forbid_for_good();
     log::start(args.log.as_deref(), args.log_format, environment)?;
     if args.on_demand {
         // The leader of a session already is one: nothing to leave.

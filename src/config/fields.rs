@@ -31,7 +31,7 @@ pub(crate) enum Kind {
     Choice(&'static [&'static str]),
     /// `{ env: NAME }`.
     Variable,
-    /// The name of a key file, or `{ env: NAME }`.
+    /// The name of a key file, `{ env: NAME }` or `{ cmd: [PROGRAM, …] }`.
     Key,
     /// Several of [`Kind::Key`].
     Keys,
@@ -59,8 +59,8 @@ impl Kind {
             Self::Text(what) => (*what).to_owned(),
             Self::Choice(words) => words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(" or "),
             Self::Variable => "a variable, `{ env: NAME }`".to_owned(),
-            Self::Key => "the name of a key file, or `{ env: NAME }`".to_owned(),
-            Self::Keys => "a list of key names or `{ env: NAME }`".to_owned(),
+            Self::Key => "the name of a key file, `{ env: NAME }` or `{ cmd: [PROGRAM, …] }`".to_owned(),
+            Self::Keys => "a list of key names, `{ env: NAME }` or `{ cmd: [PROGRAM, …] }`".to_owned(),
             Self::List(what) => format!("a list of {what}"),
             Self::Section(_) | Self::Named(_) => "a mapping".to_owned(),
             Self::SectionOrOff(_) => "a mapping, or `off`".to_owned(),

@@ -1,9 +1,10 @@
-//! Where secrets are: a key file's name or a variable's, never the secret itself. What is not there is noted.
+//! Where secrets are: a key file's name, a variable's or a program, never the secret itself. What is not there is noted.
 //!
 //! Nothing is opened here. Start with [`keys`].
 
 use super::diagnostic::{Diagnostic, Finding, KeyFile};
 use super::fields;
+use super::key_command::Command;
 use super::mask;
 use super::reader::{Reader, Section, is_name, is_variable, join};
 use super::tree::{Key, Node, Value};
@@ -17,6 +18,8 @@ pub(crate) enum Source {
     File(String),
     /// The environment variable of that name.
     Variable(String),
+    /// What a program prints.
+    Command(Command),
 }
 
 /// Where a provider's keys are. `preset`: the one whose usual key counts where the config names none.
@@ -72,13 +75,19 @@ fn usual(reader: &mut Reader<'_>, key: &Key, preset: &'static Preset, store: &St
     None
 }
 
-/// A key's place: the name of a file, or `{ env: NAME }`. A key itself is an error, and hidden.
+/// What a key's place may be.
+const EXPECTED: &str = "the name of a key file, `{ env: NAME }` or `{ cmd: [PROGRAM, …] }`";
+
+/// A key's place: the name of a file, `{ env: NAME }` or `{ cmd: [PROGRAM, …] }`. A key itself is an error, and hidden.
 pub(crate) fn source(reader: &mut Reader<'_>, node: &Node, path: &str, store: &Store) -> Option<Source> {
-    if matches!(node.value, Value::Map(_)) {
-        return variable(reader, node, path).map(Source::Variable);
+    if let Value::Map(entries) = &node.value {
+        return match entries.iter().any(|(key, _)| key.text == "cmd") {
+            true => command(reader, node, path).map(Source::Command),
+            false => variable(reader, node, path).map(Source::Variable),
+        };
     }
     let Value::Scalar { text, .. } = &node.value else {
-        reader.wrong_type(node, path, "the name of a key file, or `{ env: NAME }`");
+        reader.wrong_type(node, path, EXPECTED);
         return None;
     };
     if mask::looks_like_key(text) || looks_like_secret(text) || text.len() > 64 {
@@ -88,7 +97,7 @@ pub(crate) fn source(reader: &mut Reader<'_>, node: &Node, path: &str, store: &S
     if text.len() >= 16 && !is_name(text) {
         reader.secret(node);
     }
-    let name = reader.text_of(node, path, "the name of a key file, or `{ env: NAME }`")?;
+    let name = reader.text_of(node, path, EXPECTED)?;
     if !is_name(&name.text) {
         let diagnostic = Diagnostic::new(Finding::BadName, name.span, path, format!("{path} is not the name of a key file"), "not a name");
         let looks_like_variable = name.text.len() < 64 && is_variable(&name.text) && name.text.contains('_');
@@ -103,6 +112,38 @@ pub(crate) fn source(reader: &mut Reader<'_>, node: &Node, path: &str, store: &S
         reader.report.key_files.push(KeyFile { name: name.text.clone(), span: name.span, path: path.to_owned() });
     }
     Some(Source::File(name.text))
+}
+
+/// `{ cmd: [PROGRAM, ARGUMENT…] }`, checked, not run.
+fn command(reader: &mut Reader<'_>, node: &Node, path: &str) -> Option<Command> {
+    static CMD: &[fields::Field] = &[fields::Field {
+        name: "cmd",
+        kind: fields::Kind::List("a program and its arguments"),
+        default: "",
+        doc: "The program, and its arguments.",
+    }];
+    let section = reader.section(node, path, CMD);
+    let (inner, path) = (section.get("cmd")?, section.at("cmd"));
+    let nodes = reader.list(inner, &path, "a list of a program and its arguments")?;
+    let mut words = Vec::new();
+    for (index, node) in nodes.iter().enumerate() {
+        let path = format!("{path}[{index}]");
+        let word = reader.text_of(node, &path, "text")?;
+        if mask::looks_like_key(&word.text) {
+            clear(reader, node, &path);
+            return None;
+        }
+        if index == 0 && word.text.contains('/') && !word.text.starts_with('/') {
+            let message =
+                format!("{path} is \"{}\", a program in a folder that depends on where aimux is started", reader.written(word.span));
+            let diagnostic = Diagnostic::new(Finding::BadValue, word.span, &path, message, "neither a name nor an absolute path");
+            reader.found_with(diagnostic.help("write its absolute path, or its name alone, which is looked for in PATH"));
+            return None;
+        }
+        words.push(word.text);
+    }
+    let mut words = words.into_iter();
+    Some(Command { program: words.next()?, args: words.collect() })
 }
 
 /// `{ env: NAME }`, checked; an unset variable is noted.

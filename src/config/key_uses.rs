@@ -16,9 +16,9 @@ use crate::secret::Secret;
 /// A key that a config names, and the provider that it is for.
 #[derive(Debug, Clone)]
 pub struct KeyUse {
-    /// The file's name, or the variable's.
+    /// The file's name, the variable's, or a label for a program.
     pub name: String,
-    /// `file` or `env`.
+    /// `file`, `env` or `cmd`.
     pub kind: &'static str,
     /// The provider, without its keys.
     pub provider: Arc<Provider>,
@@ -38,6 +38,7 @@ pub fn key_uses(options: &Options, environment: &Environment, store: &Store) -> 
             let (kind, name) = match &source {
                 Source::File(name) => ("file", name.clone()),
                 Source::Variable(name) => ("env", name.clone()),
+                Source::Command(command) => ("cmd", command.label()),
             };
             KeyUse { name, kind, provider: Arc::clone(&provider), variables: variables(&provider), source }
         })

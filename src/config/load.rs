@@ -288,6 +288,7 @@ impl Opener<'_> {
     pub(super) fn key(&mut self, source: &KeySource, provider: &str) -> Result<Key, Error> {
         let (name, secret) = match source {
             KeySource::File(name) => (name.clone(), self.file(name)?),
+            KeySource::Command(command) => (command.label(), command.run()?),
             KeySource::Variable(name) => {
                 let value = self.environment.get(name).ok_or_else(|| {
                     Error::new(Code::KeyUnavailable, format!("the variable {name}, the key of provider \"{provider}\", is not set"))

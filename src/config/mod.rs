@@ -14,6 +14,7 @@ pub mod environment;
 mod fields;
 mod fix;
 mod init;
+mod key_command;
 mod key_sources;
 mod key_uses;
 mod load;

@@ -34,7 +34,9 @@ models:
   environment, that before the file. An `AIMUX_` variable that nothing reads is a warning.
 - `aimux config show --resolved --origin` prints every field with its value and where that came from, secrets masked.
 - A key never stands in the file. `key: NAME` is the file `keys/NAME.age`, made by `aimux keys add NAME`; `{ env: NAME }` is a
-  variable.
+  variable. `{ cmd: [op, read, \"op://vault/zai/key\"] }` is the first line that a program prints: it is found by its absolute
+  path or in `PATH`, run without a shell and without the providers' variables, and has 10 s and 16 KiB. `serve`, a reload and
+  `keys test` run it; `config validate` never does.
 - A name under `models` may have stars. An exact name comes first, then the name with the most literal characters, then the
   file's order. A target without a provider names another entry.
 - Plain `http://` to another machine needs `plain_http: true`; listening off loopback needs `tls: terminated`.

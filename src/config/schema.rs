@@ -47,7 +47,9 @@ fn variable() -> Value {
 }
 
 fn key() -> Value {
-    json!({ "oneOf": [{ "type": "string", "pattern": "^[a-z0-9][a-z0-9._-]{0,63}$" }, variable()] })
+    let words = json!({ "type": "array", "items": { "type": "string", "minLength": 1 }, "minItems": 1 });
+    let command = json!({ "type": "object", "properties": { "cmd": words }, "required": ["cmd"], "additionalProperties": false });
+    json!({ "oneOf": [{ "type": "string", "pattern": "^[a-z0-9][a-z0-9._-]{0,63}$" }, variable(), command] })
 }
 
 fn of_kind(field: &Field) -> Value {

@@ -285,6 +285,8 @@ fn implied(field: &str, provider: &Provider, node: &Node) -> Option<ShownValue> 
             Some(Source::Variable(name)) => {
                 ShownValue::Given { yaml: format!("{{ env: {name} }}"), json: serde_json::json!({ "env": name }), origin: Origin::Default }
             }
+            // A program is never usual: the file says so, and is shown as it is written.
+            Some(Source::Command(command)) => ShownValue::Unset(command.label()),
             None => ShownValue::Unset("no key".to_owned()),
         }),
         _ => None,

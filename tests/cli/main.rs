@@ -10,6 +10,7 @@ mod config_show;
 mod env;
 mod generate;
 mod install;
+mod key_commands;
 mod key_mistakes;
 mod keys;
 mod keys_share;
