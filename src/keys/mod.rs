@@ -14,6 +14,7 @@ mod recipients;
 mod reseal;
 mod retired;
 mod rotate;
+mod patterns;
 mod share;
 #[cfg(test)]
 mod tests;
@@ -30,6 +31,7 @@ pub use self::recipients::{Change, Recipients};
 pub use self::reseal::{IdentityRotated, Mended, Unfinished};
 pub use self::retired::{Keep, Retired};
 pub use self::rotate::{Heard, Rotated, Rotation, Surroundings};
+pub use self::patterns::{FoundKey, keys_in};
 pub use self::share::{is_age_file, unseal_with, wants_passphrase};
 
 use self::folder::Content;

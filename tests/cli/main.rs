@@ -13,6 +13,7 @@ mod install;
 mod key_commands;
 mod key_mistakes;
 mod keys;
+mod keys_scan;
 mod keys_share;
 mod keys_test;
 mod operator;

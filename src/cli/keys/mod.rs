@@ -23,6 +23,7 @@ mod import;
 mod list;
 mod recipients;
 mod rotate;
+mod scan;
 mod show;
 mod test;
 
@@ -99,6 +100,13 @@ enum Command {
     #[command(after_help = "Exit 1 where a key could not be taken. An .env file is left as it is: delete it once its keys are here.\n\n\
         Examples:\n  aimux keys import .env\n  aimux keys import ~/.passage/store/llm\n  aimux keys import anthropic.age")]
     Import(import::ImportArgs),
+    /// Look for providers' keys in files and git's history; exit 1 when there is one
+    #[command(
+        after_help = "In a git repository, files that it ignores are not looked at, and neither is what only a merge brought. Binary \
+        files are passed over, and so is a line with the words aimux:allow.\n\n\
+        Examples:\n  aimux keys scan\n  aimux keys scan --format sarif > keys.sarif"
+    )]
+    Scan(scan::ScanArgs),
     /// Delete a key for good
     Remove {
         /// The key's name
@@ -124,6 +132,7 @@ pub(crate) fn run(args: &KeysArgs, path: Option<PathBuf>, env: &Environment) -> 
         Command::Rotate(args) => rotate::run(args, &context(path), &mut Terminal)?,
         Command::Recipients(args) => recipients::run(args, &context(path), &mut Terminal)?,
         Command::Exec(args) => return exec::run(args, path, env, &store, &log),
+        Command::Scan(args) => return Ok(scan::run(args)?),
         Command::Import(args) => return Ok(import::run(args, &store, &log, now)?),
         Command::Show(args) => show::run(args, path, env, &store, &log)?,
         Command::Export(args) => export::run(args, &store, &log)?,
@@ -212,6 +221,9 @@ fn execute(command: &Command, store: &Store, log: &Log, now: u64, console: &mut 
         | Command::Export(_)
         | Command::Rotate(_)
         | Command::Recipients(_) => Err(Error::new(Code::Bug, "a command was run in the wrong place")),
+        Command::Test(_) | Command::Scan(_) | Command::Exec(_) | Command::Import(_) | Command::Show(_) | Command::Export(_) => {
+            Err(Error::new(Code::Bug, "a command was run in the wrong place"))
+        }
     }
 }
 
