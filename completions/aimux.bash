@@ -97,6 +97,9 @@ _aimux() {
             aimux__subcmd__keys,rotate)
                 cmd="aimux__subcmd__keys__subcmd__rotate"
                 ;;
+            aimux__subcmd__keys,scan)
+                cmd="aimux__subcmd__keys__subcmd__scan"
+                ;;
             aimux__subcmd__keys,show)
                 cmd="aimux__subcmd__keys__subcmd__show"
                 ;;
@@ -383,7 +386,7 @@ _aimux() {
             return 0
             ;;
         aimux__subcmd__keys)
-            opts="-h --config --help init add list rotate recipients test show exec export import remove audit"
+            opts="-h --config --help init add list rotate recipients test show exec export import scan remove audit"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -693,6 +696,28 @@ _aimux() {
             case "${prev}" in
                 --keep)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        aimux__subcmd__keys__subcmd__scan)
+            opts="-h --no-history --format --json --config --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --format)
+                    COMPREPLY=($(compgen -W "text json sarif" -- "${cur}"))
                     return 0
                     ;;
                 --config)

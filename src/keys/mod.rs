@@ -10,11 +10,11 @@ mod copy;
 mod folder;
 mod identity;
 mod name;
+mod patterns;
 mod recipients;
 mod reseal;
 mod retired;
 mod rotate;
-mod patterns;
 mod share;
 #[cfg(test)]
 mod tests;
@@ -27,11 +27,11 @@ use zeroize::Zeroizing;
 
 pub use self::copy::PutBack;
 pub use self::name::{check as check_name, looks_like_secret};
+pub use self::patterns::{FoundKey, keys_in};
 pub use self::recipients::{Change, Recipients};
 pub use self::reseal::{IdentityRotated, Mended, Unfinished};
 pub use self::retired::{Keep, Retired};
 pub use self::rotate::{Heard, Rotated, Rotation, Surroundings};
-pub use self::patterns::{FoundKey, keys_in};
 pub use self::share::{is_age_file, unseal_with, wants_passphrase};
 
 use self::folder::Content;

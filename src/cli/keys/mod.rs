@@ -215,15 +215,13 @@ fn execute(command: &Command, store: &Store, log: &Log, now: u64, console: &mut 
         }
         Command::Audit(args) => audit::run(args, log),
         Command::Test(_)
+        | Command::Scan(_)
         | Command::Exec(_)
         | Command::Import(_)
         | Command::Show(_)
         | Command::Export(_)
         | Command::Rotate(_)
         | Command::Recipients(_) => Err(Error::new(Code::Bug, "a command was run in the wrong place")),
-        Command::Test(_) | Command::Scan(_) | Command::Exec(_) | Command::Import(_) | Command::Show(_) | Command::Export(_) => {
-            Err(Error::new(Code::Bug, "a command was run in the wrong place"))
-        }
     }
 }
 
