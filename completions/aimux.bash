@@ -43,6 +43,9 @@ _aimux() {
             aimux__subcmd__config,backup)
                 cmd="aimux__subcmd__config__subcmd__backup"
                 ;;
+            aimux__subcmd__config,import)
+                cmd="aimux__subcmd__config__subcmd__import"
+                ;;
             aimux__subcmd__config,init)
                 cmd="aimux__subcmd__config__subcmd__init"
                 ;;
@@ -146,7 +149,7 @@ _aimux() {
             return 0
             ;;
         aimux__subcmd__config)
-            opts="-h --config --help init validate show backup restore list migrate schema reference"
+            opts="-h --config --help init validate show backup restore list import migrate schema reference"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -171,6 +174,32 @@ _aimux() {
             fi
             case "${prev}" in
                 --keep)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        aimux__subcmd__config__subcmd__import)
+            opts="-o -h --dry-run --output --force --json --config --help litellm ccr aimux1 aimux2"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --output)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -o)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

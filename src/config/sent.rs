@@ -21,6 +21,11 @@ const OWN_HEADERS: &[&str] = &[
     "proxy-connection",
 ];
 
+/// Whether aimux sets a header of that name itself.
+pub(crate) fn is_own(name: &str) -> bool {
+    OWN_HEADERS.iter().any(|own| own.eq_ignore_ascii_case(name))
+}
+
 /// Reads `headers`; what cannot be sent is noted and left out.
 pub(crate) fn headers(reader: &mut Reader<'_>, section: &Section<'_>) -> Vec<(String, String)> {
     let entries = entries(reader, section, "headers", "a mapping of header names to text");

@@ -32,7 +32,7 @@ fn init_writes_what_passes_once_and_never_over_it() {
     assert_eq!(std::fs::metadata(config(home.path())).unwrap().permissions().mode() & 0o777, 0o600);
     let schema = std::fs::read_to_string(home.path().join(".config/aimux/config.schema.json")).unwrap();
     assert_eq!(schema, run(home.path(), &["schema"], 0));
-    assert!(run(home.path(), &["validate"], 0).contains("valid\n"));
+    run(home.path(), &["validate", "--strict"], 0);
     assert!(run(home.path(), &["init", "--yes"], 64).contains("--force"));
     std::fs::write(config(home.path()), "mine").unwrap();
     assert!(run(home.path(), &["init", "--yes", "--force"], 0).contains("the former one is the backup "));
@@ -96,4 +96,53 @@ fn migrate_has_nothing_to_do_twice_and_sends_foreign_files_to_import() {
         assert_eq!(std::fs::read_to_string(home.path().join("c.yaml")).unwrap(), text);
     }
     assert!(run(home.path(), &["migrate"], 78).contains("aimux config init"));
+}
+
+const CCR: &str = r#"{ // comments are theirs
+    "APIKEY": "sk-0123456789-marker",
+    "Providers": [{ "name": "openrouter", "api_base_url": "https://openrouter.ai/api/v1/chat/completions", "api_key": "sk-0123456789-marker", "models": ["a/b"] }],
+    "Router": { "default": "openrouter,a/b", "think": "openrouter,a/b" }
+}"#;
+
+#[test]
+fn import_puts_keys_into_age_files_and_nowhere_else() {
+    let home = tempfile::tempdir().unwrap();
+    std::fs::write(home.path().join("ccr.json"), CCR).unwrap();
+    let dry = run(home.path(), &["import", "ccr", "ccr.json", "--dry-run"], 0);
+    assert!(dry.contains("would store the keys openrouter") && dry.contains("lost: ccr.json:4: Router.think: "), "{dry}");
+    assert!(!home.path().join(".config").exists(), "a dry run writes nothing");
+    let said = run(home.path(), &["import", "ccr", "ccr.json"], 0);
+    assert!(said.contains("stored the keys openrouter") && said.contains("lost: ccr.json:2: APIKEY: "), "{said}");
+    run(home.path(), &["validate", "--strict"], 0);
+    let mut folders = vec![home.path().join(".config")];
+    while let Some(folder) = folders.pop() {
+        for path in std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+            if path.is_dir() {
+                folders.push(path);
+            } else {
+                let bytes = std::fs::read(&path).unwrap();
+                assert!(!bytes.windows(KEY.len()).any(|part| part == KEY.as_bytes()), "{}", path.display());
+            }
+        }
+    }
+    let opened = aimux(home.path()).args(["keys", "list"]).output().unwrap();
+    assert!(stdout(&opened).contains("sk-0…er"), "{}", stdout(&opened));
+    // Twice: nothing is replaced without being told.
+    assert!(run(home.path(), &["import", "ccr", "ccr.json"], 64).contains("--force"));
+    assert!(run(home.path(), &["import", "ccr", "ccr.json", "-o", "other.yaml"], 74).contains("there is a key \"openrouter\" already"));
+    assert!(!home.path().join("other.yaml").exists());
+    run(home.path(), &["import", "ccr", "ccr.json", "--force"], 0);
+    assert_eq!(run(home.path(), &["list"], 0).lines().count(), 1);
+}
+
+#[test]
+fn import_of_something_else_writes_nothing() {
+    let home = tempfile::tempdir().unwrap();
+    for text in ["version: 1\n", "[]", "{\"api_key\": \"sk-0123456789-marker\", ]", "", "\u{1b}[31m"] {
+        std::fs::write(home.path().join("x"), text).unwrap();
+        for format in ["litellm", "ccr", "aimux1", "aimux2"] {
+            run(home.path(), &["import", format, "x"], 78);
+        }
+    }
+    assert!(!home.path().join(".config").exists());
 }

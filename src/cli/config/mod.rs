@@ -4,6 +4,7 @@
 
 mod backup;
 mod formats;
+mod import;
 mod init;
 mod mend;
 mod migrate;
@@ -40,6 +41,8 @@ enum Command {
     Restore(backup::RestoreArgs),
     /// List the backups of the config
     List(backup::ListArgs),
+    /// Make a config of another program's, and say what is lost
+    Import(import::ImportArgs),
     /// Bring a config to this program's version of the format
     Migrate(migrate::MigrateArgs),
     /// Print the JSON Schema of the config, for editors
@@ -58,6 +61,7 @@ pub(crate) fn run(args: &ConfigArgs, path: Option<PathBuf>, environment: &Enviro
         Command::List(args) => return backup::list(args, path, environment),
         Command::Init(args) => return init::run(args, path, environment),
         Command::Migrate(args) => return migrate::run(args, path, environment),
+        Command::Import(args) => return import::run(args, path, environment),
         Command::Schema => output::print(&schema()),
         Command::Reference => output::print(&reference()),
     }
