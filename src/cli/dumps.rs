@@ -13,3 +13,16 @@ pub(crate) fn forbid_for_good() {
     let none = rustix::process::Rlimit { current: Some(0), maximum: Some(0) };
     let _ = rustix::process::setrlimit(rustix::process::Resource::Core, none);
 }
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use rustix::process::{DumpableBehavior, Resource, dumpable_behavior, getrlimit};
+
+    #[test]
+    fn nobody_may_look_into_the_process_any_more() {
+        super::forbid();
+        assert_eq!(dumpable_behavior().unwrap(), DumpableBehavior::NotDumpable);
+        super::forbid_for_good();
+        assert_eq!(getrlimit(Resource::Core).maximum, Some(0));
+    }
+}

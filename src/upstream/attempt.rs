@@ -87,17 +87,22 @@ impl Job {
                 return Attempted::Broken(Refusal::new(Code::UpstreamTimeout, Failure::new(FailureKind::Timeout, message)));
             }
         };
-        let (head, body) = answer.into_parts();
+        let (mut head, body) = answer.into_parts();
+        headers::forget(&mut head.headers, key);
         told.is_reused = Some(body.is_reused());
         let headers = headers::downward(&head.headers, self.client == endpoint.dialect);
         if !head.status.is_success() {
             let body = body.read_whole(ERROR_BODY_MAX, self.patience().idle).await.unwrap_or_default();
             return Attempted::Refused(self.refusal(head.status.as_u16(), &body, &head.headers, headers, target, key));
         }
-        if self.peek.stream {
+        let attempted = if self.peek.stream {
             self.begin_stream(target, body, reply_map, headers).await
         } else {
             self.whole(target, key, body, reply_map, headers).await
+        };
+        match attempted {
+            Attempted::Refused(refusal) => Attempted::Refused(refusal.without(key.map(|key| &key.secret))),
+            attempted => attempted,
         }
     }
 

@@ -90,6 +90,18 @@ pub(super) fn upward(client: Option<&HeaderMap>, provider: &Provider, endpoint: 
     headers
 }
 
+/// Drops what a provider sends back of the key.
+pub(super) fn forget(headers: &mut HeaderMap, key: Option<&Key>) {
+    // A few characters stand in every header by chance.
+    let Some(secret) = key.map(|key| key.secret.expose()).filter(|secret| secret.len() >= 8) else { return };
+    let finder = memchr::memmem::Finder::new(secret);
+    let told: Vec<HeaderName> =
+        headers.iter().filter(|(_, value)| finder.find(value.as_bytes()).is_some()).map(|(name, _)| name.clone()).collect();
+    for name in told {
+        headers.remove(name);
+    }
+}
+
 /// The upstream's headers that a client gets. `same` says whether both speak one dialect.
 #[must_use]
 pub(super) fn downward(upstream: &HeaderMap, same: bool) -> HeaderMap {

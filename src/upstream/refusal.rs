@@ -29,6 +29,18 @@ impl Refusal {
     pub fn new(code: Code, failure: Failure) -> Self {
         Self { code, failure, headers: HeaderMap::new(), body: None }
     }
+
+    /// The same without the key in its words: an error event is read before anything has looked for one.
+    pub(super) fn without(mut self, secret: Option<&Secret>) -> Self {
+        let clean = |text: String| match secret.map(Secret::expose).filter(|secret| secret.len() >= 8) {
+            Some(secret) if text.contains(secret) => text.replace(secret, "[redacted]"),
+            _ => text,
+        };
+        self.failure.message = clean(self.failure.message);
+        self.failure.param = self.failure.param.map(clean);
+        self.failure.code = self.failure.code.map(clean);
+        self
+    }
 }
 
 pub(super) fn bug() -> Refusal {

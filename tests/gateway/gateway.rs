@@ -64,6 +64,13 @@ impl Gateway {
         Self::spawn(home, &["serve", "--config", path.to_str().unwrap()], variables)
     }
 
+    /// In a home that has an `aimux.yaml` and whatever else it needs, with more arguments.
+    pub(crate) fn in_home(home: tempfile::TempDir, args: &[&str]) -> Self {
+        let path = home.path().join("aimux.yaml");
+        let args = [&["serve", "--config", path.to_str().unwrap()], args].concat();
+        Self::spawn(home, &args, &[])
+    }
+
     /// One upstream; every model goes to `up0/up-model`.
     pub(crate) fn before(speaks: Speaks, upstream: &Upstream) -> Self {
         Self::start(&config(&[(speaks, upstream)], "\"*\": [up0/up-model]", ""))

@@ -18,6 +18,7 @@ mod faults;
 mod gateway;
 mod http;
 mod http2;
+mod hygiene;
 mod lifecycle;
 mod limits;
 mod pitfalls;

@@ -1,0 +1,163 @@
+//! A key is in no answer, log, file, argument or environment: everything that the program wrote is searched for it.
+
+use std::fs;
+use std::path::Path;
+use std::process::Stdio;
+use std::time::Duration;
+
+use serde_json::json;
+
+use crate::gateway::{Gateway, TOKEN, aimux, until};
+use crate::upstream::{Answer, Upstream};
+
+/// Planted in a key file; found nowhere else.
+const MARKER: &str = "sk-marker-Zq81xY0pLm37";
+
+fn run(home: &Path, args: &[&str], input: &str) -> String {
+    let mut command = aimux(home);
+    command.args(args).env("AIMUX_CONFIG", home.join("aimux.yaml")).current_dir(home);
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    std::io::Write::write_all(&mut child.stdin.take().unwrap(), input.as_bytes()).unwrap();
+    let output = child.wait_with_output().unwrap();
+    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+}
+
+/// Fails where `bytes`, which are `what`, hold the marker, as it is, escaped or in base64 of any alignment.
+fn assert_clean(what: &str, bytes: &[u8]) {
+    let text = String::from_utf8_lossy(bytes);
+    // "marker-Zq81xY0pLm37" in base64, without the letters at both ends that depend on what stands beside it.
+    for form in [MARKER, "marker-Zq81", "xY0pLm37", "FrZXItWnE4MXhZMHBMbT", "1hcmtlci1acTgxeFkwcExtM", "tYXJrZXItWnE4MXhZMHBMbTM"] {
+        assert!(!text.contains(form), "{what} holds the key: {form}");
+    }
+}
+
+/// Searches every file below a folder.
+fn assert_clean_below(folder: &Path) -> usize {
+    let mut files = 0;
+    for entry in fs::read_dir(folder).unwrap() {
+        let entry = entry.unwrap();
+        let (path, kind) = (entry.path(), entry.file_type().unwrap());
+        if kind.is_dir() {
+            files += assert_clean_below(&path);
+        } else if kind.is_file() {
+            files += 1;
+            assert_clean(&path.display().to_string(), &fs::read(&path).unwrap());
+        }
+    }
+    files
+}
+
+/// A provider that fails in every way it knows, and each time says the key that it was sent.
+fn telltale() -> Upstream {
+    Upstream::start(|request, count| {
+        let key = request.header("authorization").or(request.header("x-api-key")).unwrap_or_default().to_owned();
+        let said = format!("no: {key}");
+        match count % 6 {
+            0 => Answer::json(401, json!({ "error": { "message": said, "type": "authentication_error" } }).to_string()),
+            1 => Answer::json(500, said).header("x-echo", &key).header("x-request-id", &key),
+            2 => Answer::json(400, json!({ "error": { "message": said } }).to_string()).header("retry-after", &key),
+            3 => Answer::json(200, json!({ "error": { "message": said } }).to_string()),
+            4 => Answer::stream([format!("data: {}\n\n", json!({ "error": { "message": said } }))]),
+            _ => Answer::raw(format!("{said}\r\n\r\n")),
+        }
+    })
+}
+
+#[test]
+fn a_planted_key_is_in_nothing_that_the_program_wrote() {
+    let (chat, messages) = (telltale(), telltale());
+    let text = format!(
+        "version: 1\nserver: {{ listen: \"127.0.0.1:0\", token: {{ env: AIMUX_CLIENT_TOKEN }} }}\nretry: {{ key_rest_s: 1 }}\nbreaker: off\n\
+         providers:\n  one: {{ dialect: openai-chat, base_url: \"{}/v1\", key: planted }}\n  two: {{ dialect: anthropic, base_url: \"{}\", key: planted }}\n\
+         models: {{ one: one/m, two: two/m }}\n",
+        chat.url(),
+        messages.url()
+    );
+    let home = tempfile::tempdir().unwrap();
+    fs::write(home.path().join("aimux.yaml"), &text).unwrap();
+    assert!(run(home.path(), &["keys", "add", "planted"], MARKER).contains("added"));
+    let gateway = Gateway::in_home(home, &["--log", "trace"]);
+    let home = gateway.home();
+
+    let mut answers = 0;
+    for round in 0..14 {
+        for (model, path) in
+            [("one", "/v1/messages"), ("one", "/v1/chat/completions"), ("two", "/v1/messages"), ("two", "/v1/chat/completions")]
+        {
+            let stream = round % 2 == 1;
+            let body =
+                json!({ "model": model, "max_tokens": 9, "stream": stream, "messages": [{ "role": "user", "content": "hi" }] }).to_string();
+            let whole = gateway.call("POST", path, body.as_bytes());
+            assert_clean(&format!("an answer of {path}"), &whole.body);
+            assert_clean("its headers", format!("{:?}", whole.headers).as_bytes());
+            answers += 1;
+        }
+    }
+    assert_eq!(answers, 56);
+    let sent = chat.seen().iter().chain(&messages.seen()).filter(|seen| format!("{:?}", seen.headers).contains(MARKER)).count();
+    assert!(sent > 10, "the key was used {sent} times, so that there was something to tell");
+
+    for args in [
+        &["keys", "list"][..],
+        &["keys", "list", "--json"],
+        &["keys", "show", "planted"],
+        &["keys", "show", "planted", "--json"],
+        &["keys", "show", "planted", "--reveal"],
+        &["keys", "test"],
+        &["keys", "test", "--json"],
+        &["keys", "audit"],
+        &["keys", "scan", ".", "--json"],
+        &["keys", "export", "planted"],
+        &["keys", "export", "planted", "--passphrase", "-o", "out.age"],
+        &["keys", "exec", "planted", "--", "no-such-program"],
+        &["keys", "add", "planted"],
+        &["keys", "add", MARKER],
+        &["keys", "import", "-"],
+        &["keys", "test", MARKER],
+        &["config", "validate"],
+        &["config", "show", "--resolved"],
+        &["env"],
+        &["status"],
+    ] {
+        let input = if args.contains(&"import") { format!("OPENAI_API_KEY={MARKER}\n") } else { MARKER.to_owned() };
+        assert_clean(&format!("what `{}` said", args.join(" ").replace(MARKER, "…")), run(&home, args, &input).as_bytes());
+    }
+
+    let process = format!("/proc/{}", gateway.pid());
+    for name in ["cmdline", "environ"] {
+        assert_clean(name, &fs::read(format!("{process}/{name}")).unwrap());
+    }
+    let limits = fs::read_to_string(format!("{process}/limits")).unwrap();
+    let core = limits.lines().find(|line| line.starts_with("Max core file size")).unwrap();
+    assert_eq!(core.split_whitespace().filter(|word| *word == "0").count(), 2, "{core}");
+
+    assert!(gateway.log().len() > 10_000, "the log tells all: {} bytes", gateway.log().len());
+    assert_clean("the log", gateway.log().as_bytes());
+    let files = assert_clean_below(&home);
+    assert!(files > 5, "{files} files");
+}
+
+#[test]
+fn a_program_that_prints_a_key_is_given_none() {
+    let home = tempfile::tempdir().unwrap();
+    let dump = home.path().join("dump");
+    let program = home.path().join("vault");
+    fs::write(&program, format!("#!/bin/sh\nenv > {0}\ntr '\\0' ' ' < /proc/$PPID/cmdline >> {0}\necho {MARKER}\n", dump.display()))
+        .unwrap();
+    fs::set_permissions(&program, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let upstream = telltale();
+    let text = format!(
+        "version: 1\nserver: {{ listen: \"127.0.0.1:0\", token: {{ env: AIMUX_CLIENT_TOKEN }} }}\nproviders:\n  one: {{ dialect: openai-chat, \
+         base_url: \"{}/v1\", keys: [planted, {{ cmd: [{}] }}] }}\n",
+        upstream.url(),
+        program.display()
+    );
+    fs::write(home.path().join("aimux.yaml"), text).unwrap();
+    assert!(run(home.path(), &["keys", "add", "planted"], MARKER).contains("added"));
+    let gateway = Gateway::in_home(home, &[]);
+    let told = fs::read_to_string(&dump).unwrap();
+    assert!(told.contains("HOME=") && told.contains("serve"), "{told}");
+    assert_clean("its environment and its parent's arguments", told.as_bytes());
+    assert!(TOKEN.len() > 10 && gateway.pid() > 1);
+    until("the server answers", Duration::from_secs(5), || gateway.call("GET", "/v1/models", b"").status == 200);
+}
