@@ -43,6 +43,9 @@ _aimux() {
             aimux__subcmd__config,backup)
                 cmd="aimux__subcmd__config__subcmd__backup"
                 ;;
+            aimux__subcmd__config,diff)
+                cmd="aimux__subcmd__config__subcmd__diff"
+                ;;
             aimux__subcmd__config,import)
                 cmd="aimux__subcmd__config__subcmd__import"
                 ;;
@@ -149,7 +152,7 @@ _aimux() {
             return 0
             ;;
         aimux__subcmd__config)
-            opts="-h --config --help init validate show backup restore list import migrate schema reference"
+            opts="-h --config --help init validate show backup restore list diff import migrate schema reference"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -177,6 +180,24 @@ _aimux() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        aimux__subcmd__config__subcmd__diff)
+            opts="-h --json --config --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
                 --config)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0

@@ -36,6 +36,19 @@ impl Environment {
         self.variables.iter().map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
+    /// The same without the variables that begin as aimux's do: no override of a field is left.
+    #[must_use]
+    pub fn without_overrides(&self) -> Self {
+        Self {
+            variables: self
+                .variables
+                .iter()
+                .filter(|(name, _)| !name.starts_with("AIMUX_"))
+                .map(|(name, value)| (name.clone(), value.clone()))
+                .collect(),
+        }
+    }
+
     /// `$XDG_CONFIG_HOME/aimux`, else `~/.config/aimux`.
     #[must_use]
     pub fn config_folder(&self) -> PathBuf {

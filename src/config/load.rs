@@ -263,6 +263,23 @@ pub(super) struct Opener<'a> {
     pub(super) identity: Option<crate::keys::Opener<'a>>,
 }
 
+/// A provider as routing reads it, without its keys.
+pub(crate) fn closed(provider: super::providers::Provider) -> Provider {
+    Provider {
+        name: provider.name.text,
+        endpoints: provider.endpoints,
+        keys: Vec::new(),
+        catalog: provider.catalog,
+        models: provider.models,
+        headers: provider.headers,
+        query: provider.query,
+        concurrent_max: provider.concurrent_max,
+        requests_per_minute: provider.requests_per_minute,
+        tokens_per_minute: provider.tokens_per_minute,
+        http2: provider.http2,
+    }
+}
+
 impl Opener<'_> {
     fn open(&mut self, provider: super::providers::Provider) -> Result<Provider, Error> {
         let mut keys = Vec::new();
@@ -270,19 +287,7 @@ impl Opener<'_> {
         for source in wanted {
             keys.push(self.key(source, &provider.name.text)?);
         }
-        Ok(Provider {
-            name: provider.name.text,
-            endpoints: provider.endpoints,
-            keys,
-            catalog: provider.catalog,
-            models: provider.models,
-            headers: provider.headers,
-            query: provider.query,
-            concurrent_max: provider.concurrent_max,
-            requests_per_minute: provider.requests_per_minute,
-            tokens_per_minute: provider.tokens_per_minute,
-            http2: provider.http2,
-        })
+        Ok(Provider { keys, ..closed(provider) })
     }
 
     pub(super) fn key(&mut self, source: &KeySource, provider: &str) -> Result<Key, Error> {

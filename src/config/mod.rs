@@ -10,6 +10,7 @@ mod allowances;
 mod backup;
 mod check;
 mod diagnostic;
+mod diff;
 pub mod environment;
 mod fields;
 mod fix;
@@ -42,6 +43,7 @@ mod validation;
 mod write;
 
 pub use backup::{Backup, Made, Parts, Restored, Wanted, backup, backups, backups_folder, restore};
+pub use diff::{Diff, NameChange, SettingChange, diff, read_side};
 pub use environment::Environment;
 pub use fix::{Applied, Fixed, fix};
 pub use import::{Format, Imported, ImportedKey, Loss, import};

@@ -29,10 +29,7 @@ pub struct Placing<'a> {
 /// # Errors
 /// With its diagnostics when it has errors.
 pub fn check_text(name: &str, text: &str, environment: &Environment, store: &Store) -> Result<String, LoadError> {
-    let plain = Environment::new(
-        environment.iter().filter(|(name, _)| !name.starts_with("AIMUX_")).map(|(name, value)| (name.to_owned(), value.to_owned())),
-    );
-    let (_, report) = load::examine(name, text.as_bytes(), &Options::default(), &plain, store);
+    let (_, report) = load::examine(name, text.as_bytes(), &Options::default(), &environment.without_overrides(), store);
     if report.errors() > 0 { Err(LoadError::Invalid { errors: report.errors(), rendered: report.render() }) } else { Ok(report.render()) }
 }
 

@@ -115,9 +115,15 @@ pub enum Extent {
 /// When there is no config, or it cannot be read at all.
 pub fn show(options: &Options, environment: &Environment, store: &Store, extent: Extent) -> Result<Shown, Error> {
     let found = load::find(options, environment, store)?;
-    let (root, report) = load::parsed(&found.name, &found.bytes, options, environment);
+    Ok(Shown { notes: found.notes, ..shown(&found.name, &found.bytes, options, environment, store, extent) })
+}
+
+/// The fields of a config's text.
+pub(crate) fn shown(name: &str, bytes: &[u8], options: &Options, environment: &Environment, store: &Store, extent: Extent) -> Shown {
+    let (root, report) = load::parsed(name, bytes, options, environment);
+    let name = name.to_owned();
     let Some(root) = root else {
-        return Ok(Shown { name: found.name, rows: Vec::new(), rendered: report.render(), errors: report.errors(), notes: found.notes });
+        return Shown { name, rows: Vec::new(), rendered: report.render(), errors: report.errors(), notes: Vec::new() };
     };
     let (checked, report) = check::check(root.clone(), report, environment, store);
     let root = match extent {
@@ -127,7 +133,7 @@ pub fn show(options: &Options, environment: &Environment, store: &Store, extent:
     let mut walk = Walk { report: &report, checked: &checked, extent, rows: Vec::new() };
     walk.section(Some(&root), fields::ROOT, "", 0);
     let rows = walk.rows;
-    Ok(Shown { name: found.name, rows, rendered: report.render(), errors: report.errors(), notes: found.notes })
+    Shown { name, rows, rendered: report.render(), errors: report.errors(), notes: Vec::new() }
 }
 
 /// The tree with `${NAME}` filled in; what cannot be is in the report already.

@@ -100,8 +100,8 @@ fn migrate_has_nothing_to_do_twice_and_sends_foreign_files_to_import() {
 
 const CCR: &str = r#"{ // comments are theirs
     "APIKEY": "sk-0123456789-marker",
-    "Providers": [{ "name": "openrouter", "api_base_url": "https://openrouter.ai/api/v1/chat/completions", "api_key": "sk-0123456789-marker", "models": ["a/b"] }],
-    "Router": { "default": "openrouter,a/b", "think": "openrouter,a/b" }
+    "Providers": [{ "name": "openrouter", "api_base_url": "https://openrouter.ai/api/v1/chat/completions", "api_key": "sk-0123456789-marker", "models": ["anthropic/claude-opus-4.8"] }],
+    "Router": { "default": "openrouter,anthropic/claude-opus-4.8", "think": "openrouter,anthropic/claude-opus-4.8" }
 }"#;
 
 #[test]
@@ -145,4 +145,22 @@ fn import_of_something_else_writes_nothing() {
         }
     }
     assert!(!home.path().join(".config").exists());
+}
+
+#[test]
+fn diff_ends_with_0_1_or_78_and_tells_what_goes_elsewhere() {
+    let home = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| std::fs::write(home.path().join(name), text).unwrap();
+    let base = "version: 1\nproviders: { anthropic: {}, zai: {} }\nmodels: { \"claude-*\": anthropic/claude-opus-4-8 }\n";
+    write("a.yaml", base);
+    write("b.yaml", &base.replace("anthropic/claude-opus-4-8", "[zai/glm-5.2]").replace("zai: {}", "zai: { limits: { concurrent: 2 } }"));
+    write("bad.yaml", "version: 2\n");
+    assert!(run(home.path(), &["diff", "a.yaml", "a.yaml"], 0).starts_with("the same: "));
+    let said = run(home.path(), &["diff", "a.yaml", "b.yaml"], 1);
+    assert!(said.contains("  - anthropic/claude-opus-4-8\n  + zai/glm-5.2\n    $5 in, $25 out per million tokens → $"), "{said}");
+    assert!(said.contains("providers.zai.limits.concurrent: no limit → 2\n"), "{said}");
+    let json: serde_json::Value = serde_json::from_str(&run(home.path(), &["diff", "--json", "a.yaml", "b.yaml"], 1)).unwrap();
+    assert!(json["same"] == false && json["names"].as_array().unwrap().len() > 10, "{json}");
+    run(home.path(), &["diff", "a.yaml", "bad.yaml"], 78);
+    run(home.path(), &["diff", "a.yaml", "absent.yaml"], 78);
 }

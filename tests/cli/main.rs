@@ -18,6 +18,7 @@ mod keys_share;
 mod keys_test;
 mod operator;
 mod provider;
+mod real_clients;
 mod rotate;
 mod usage;
 

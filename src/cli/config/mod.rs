@@ -3,6 +3,7 @@
 //! Start with `validate.rs`.
 
 mod backup;
+mod diff;
 mod formats;
 mod import;
 mod init;
@@ -41,6 +42,8 @@ enum Command {
     Restore(backup::RestoreArgs),
     /// List the backups of the config
     List(backup::ListArgs),
+    /// Tell what two configs do differently; exit 1 when they do
+    Diff(diff::DiffArgs),
     /// Make a config of another program's, and say what is lost
     Import(import::ImportArgs),
     /// Bring a config to this program's version of the format
@@ -62,6 +65,7 @@ pub(crate) fn run(args: &ConfigArgs, path: Option<PathBuf>, environment: &Enviro
         Command::Init(args) => return init::run(args, path, environment),
         Command::Migrate(args) => return migrate::run(args, path, environment),
         Command::Import(args) => return import::run(args, path, environment),
+        Command::Diff(args) => return diff::run(args, environment),
         Command::Schema => output::print(&schema()),
         Command::Reference => output::print(&reference()),
     }

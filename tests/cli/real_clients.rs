@@ -1,0 +1,54 @@
+//! The JSON Schema, judged by a validator that is not ours: Python's `jsonschema`, which `tests/run` installs.
+
+use std::path::Path;
+use std::process::Command;
+
+use super::{aimux, stdout};
+
+/// Checks the schema itself, then that each document passes or fails as its name says.
+const JUDGE: &str = r#"
+import glob, json, sys
+from jsonschema import Draft202012Validator
+schema = json.load(open("schema.json"))
+assert schema["$schema"] == "https://json-schema.org/draft/2020-12/schema"
+Draft202012Validator.check_schema(schema)
+judge = Draft202012Validator(schema)
+for name in sorted(glob.glob("*.doc")):
+    faults = ["/".join(map(str, fault.path)) + ": " + fault.message[:200] for fault in judge.iter_errors(json.load(open(name)))]
+    if bool(faults) != name.startswith("bad"):
+        sys.exit(name + ": " + "; ".join(faults or ["it passes"]))
+undocumented = [name for name, field in schema["properties"].items() if not field.get("description")]
+assert not undocumented, undocumented
+print("judged", len(glob.glob("*.doc")))
+"#;
+
+#[test]
+fn the_schema_is_one_and_the_examples_pass_it() {
+    let python = std::env::var_os("AIMUX_TEST_PY").expect("AIMUX_TEST_PY is set by tests/run");
+    let home = tempfile::tempdir().unwrap();
+    let put = |name: &str, text: &str| std::fs::write(home.path().join(name), text).unwrap();
+    put("schema.json", &stdout(&aimux(home.path()).args(["config", "schema"]).output().unwrap()));
+    let document = |name: &str, yaml: &str| {
+        let value: serde_json::Value = serde_yaml::from_str(yaml).unwrap_or_else(|error| panic!("{name}: {error}"));
+        put(&format!("{name}.doc"), &value.to_string());
+    };
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    for entry in std::fs::read_dir(root.join("examples")).unwrap() {
+        let path = entry.unwrap().path();
+        document(path.file_stem().unwrap().to_str().unwrap(), &std::fs::read_to_string(&path).unwrap());
+    }
+    let made = aimux(home.path()).env("ANTHROPIC_API_KEY", "sk-0").args(["config", "init", "--yes", "--dry-run"]).output().unwrap();
+    document("init", &stdout(&made));
+    for (name, yaml) in [
+        ("bad_version", "version: 2\nproviders: { ollama: {} }"),
+        ("bad_key", "version: 1\nproviders: { ollama: {} }\nserver: { lisen: x }"),
+        ("bad_number", "version: 1\nproviders: { ollama: {} }\nlimits: { body_mb: 0 }"),
+        ("bad_providers", "version: 1\nproviders: {}"),
+        ("bad_target", "version: 1\nproviders: { ollama: {} }\nmodels: { a: [] }"),
+    ] {
+        document(name, yaml);
+    }
+    let judged = Command::new(python).args(["-c", JUDGE]).current_dir(home.path()).output().unwrap();
+    assert!(judged.status.success(), "{}{}", stdout(&judged), String::from_utf8_lossy(&judged.stderr));
+    assert!(stdout(&judged).starts_with("judged 1"), "{}", stdout(&judged));
+}
