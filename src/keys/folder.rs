@@ -453,6 +453,66 @@ mod tests {
         assert_eq!(check_owner(Path::new("a"), other).unwrap_err().code, Code::Permission);
     }
 
+    /// What is swapped after it was judged is not what was judged: the open file is.
+    #[test]
+    fn a_file_that_is_swapped_all_the_time_is_read_whole_and_ours_or_not_at_all() {
+        let root = tempfile::tempdir().unwrap();
+        let folder = folder(&root);
+        folder.replace("good", b"ours").unwrap();
+        let path = |name: &str| folder.path_of(name);
+        std::fs::write(root.path().join("theirs"), b"theirs").unwrap();
+        std::fs::set_permissions(root.path().join("theirs"), Permissions::from_mode(0o600)).unwrap();
+        let is_over = std::sync::atomic::AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                let put = |name: &str| std::fs::rename(path(name), path("a")).unwrap();
+                while !is_over.load(std::sync::atomic::Ordering::Relaxed) {
+                    std::fs::hard_link(path("good"), path("1")).unwrap();
+                    put("1");
+                    std::os::unix::fs::symlink(root.path().join("theirs"), path("2")).unwrap();
+                    put("2");
+                    std::fs::write(path("3"), b"theirs").unwrap();
+                    std::fs::set_permissions(path("3"), Permissions::from_mode(0o644)).unwrap();
+                    put("3");
+                    rustix::fs::mknodat(&folder.handle, "4", rustix::fs::FileType::Fifo, Mode::RUSR, 0).unwrap();
+                    put("4");
+                }
+            });
+            let (mut read, mut refused) = (0, 0);
+            let end = Instant::now() + Duration::from_secs(20);
+            while (read < 50 || refused < 50) && Instant::now() < end {
+                match folder.read("a") {
+                    Ok(Some(content)) => {
+                        assert_eq!(content.bytes.as_slice(), b"ours");
+                        read += 1;
+                    }
+                    Ok(None) => {}
+                    Err(error) => {
+                        assert_eq!(error.code, Code::Permission, "{error}");
+                        refused += 1;
+                    }
+                }
+            }
+            is_over.store(true, std::sync::atomic::Ordering::Relaxed);
+            assert!(read >= 50 && refused >= 50, "{read} read, {refused} refused");
+        });
+    }
+
+    #[test]
+    fn a_file_and_a_folder_that_were_given_away_are_refused() {
+        if !rustix::process::geteuid().is_root() {
+            // Only root can give a file away; the rule itself is tested above for everybody.
+            return;
+        }
+        let root = tempfile::tempdir().unwrap();
+        let folder = folder(&root);
+        folder.replace("a", b"one").unwrap();
+        std::os::unix::fs::chown(folder.path_of("a"), Some(12_345), None).unwrap();
+        assert_eq!(folder.read("a").unwrap_err().message, format!("{} belongs to another user", folder.path_of("a").display()));
+        std::os::unix::fs::chown(root.path().join("keys"), Some(12_345), None).unwrap();
+        assert_eq!(Folder::open(&root.path().join("keys"), Trust::Private).unwrap_err().code, Code::Permission);
+    }
+
     #[test]
     fn a_folder_that_others_can_enter_or_a_link_to_one_is_refused() {
         let root = tempfile::tempdir().unwrap();

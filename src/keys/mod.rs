@@ -189,8 +189,9 @@ impl Store {
         if existing == Existing::Retire || !self.contains(name) {
             return Ok(());
         }
-        Err(Error::new(Code::KeyStore, format!("there is a key \"{name}\" already"))
-            .hint("put --force to replace it; the former one is kept in keys/.retired"))
+        Err(Error::new(Code::KeyStore, format!("there is a key \"{name}\" already")).hint(format!(
+            "`aimux keys rotate {name}` exchanges it; --force replaces it unseen, and keeps the former one in keys/.retired"
+        )))
     }
 
     /// Makes the identity and names it as a recipient. Returns its public key. `now` is in seconds since 1970.

@@ -90,7 +90,7 @@ impl Store {
         let former = differs(&opener, rotation)?;
         let sealed = self.sealed(&folder, rotation.secret, rotation.now, passphrase)?;
         opens(&opener, rotation, &sealed)?;
-        let mut exchange = Exchange { store: self, folder: &folder, rotation, former, retired: None, told: false };
+        let mut exchange = Exchange { store: self, folder: &folder, rotation, former, retired: None, told: Server::Unasked };
         match exchange.run(&sealed, around) {
             Ok(heard) => {
                 // One that is not kept goes now; if it cannot, the next command tries again.
@@ -137,7 +137,16 @@ struct Exchange<'a> {
     rotation: &'a Rotation<'a>,
     former: Vec<u8>,
     retired: Option<PathBuf>,
-    told: bool,
+    told: Server,
+}
+
+/// What the server was told of the new key.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Server {
+    Unasked,
+    /// It refused, or did not answer.
+    Asked,
+    Taken,
 }
 
 impl Exchange<'_> {
@@ -149,8 +158,9 @@ impl Exchange<'_> {
         self.retired = Some(self.store.retire(self.folder, name, now, keep)?);
         staged.commit(&file_name(name))?;
         around.record("switched")?;
-        self.told = true;
+        self.told = Server::Asked;
         let heard = around.tell()?;
+        self.told = Server::Taken;
         around.record("done")?;
         Ok(heard)
     }
@@ -167,7 +177,8 @@ impl Exchange<'_> {
         };
         // The step that failed is the news; that its undoing was not written down as well changes nothing for the user.
         let _ = around.record("undone");
-        if self.told && around.tell().is_err() {
+        // One that refused keeps the former key anyway, and may refuse again, for the same reason.
+        if self.told != Server::Unasked && around.tell().is_err() && self.told == Server::Taken {
             let message = format!("{}; the former key is back, but the server could not be told", error.message);
             return Error { message, ..error }.hint("reload it: `aimux config reload`, or restart it");
         }

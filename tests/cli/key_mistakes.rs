@@ -93,7 +93,7 @@ fn a_key_in_argv_is_refused_and_never_repeated() {
 fn a_taken_name_and_a_missing_one_are_named() {
     let home = Home::new();
     home.aimux("keys add zai", "sk-one");
-    let taken = "error[AIMUX-E0601]: there is a key \"zai\" already\n  = help: put --force to replace it; the former one is kept in keys/.retired\n";
+    let taken = "error[AIMUX-E0601]: there is a key \"zai\" already\n  = help: `aimux keys rotate zai` exchanges it; --force replaces it unseen, and keeps the former one in keys/.retired\n";
     assert_eq!(home.aimux("keys add zai", "sk-two"), refused(74, taken));
     assert_eq!(home.aimux("keys remove zai", ""), said("removed key \"zai\"\n"));
     let missing = "error[AIMUX-E0107]: key \"zai\" does not exist\n  = help: add it with `aimux keys add zai`\n";
