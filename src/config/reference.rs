@@ -33,6 +33,10 @@ models:
   and `.`; `AIMUX_BREAKER` stands for a whole section. The value is read as YAML. A flag of the command line comes before the
   environment, that before the file. An `AIMUX_` variable that nothing reads is a warning.
 - `aimux config show --resolved --origin` prints every field with its value and where that came from, secrets masked.
+- `aimux config backup` keeps the file byte for byte and the key files as they are encrypted in `~/.config/aimux/backups/`, 0700, the last
+  ten; `aimux config restore` goes back to one of them once it has passed this check, and saves what it replaces. Keys go back with
+  `--keys` only, and only where the present identity opens them: after `aimux keys rotate --identity` older backups need the former
+  one. The identity is in no backup.
 - A key never stands in the file. `key: NAME` is the file `keys/NAME.age`, made by `aimux keys add NAME`; `{ env: NAME }` is a
   variable. `{ cmd: [op, read, \"op://vault/zai/key\"] }` is the first line that a program prints: it is found by its absolute
   path or in `PATH`, run without a shell and without the providers' variables, and has 10 s and 16 KiB. `serve`, a reload and

@@ -35,6 +35,13 @@ const COMMANDS: &[(&str, How)] = &[
     ("aimux serve", How::Stays("aimux is ready on http://")),
     ("aimux run claude", How::Says("claude was started with http://127.0.0.1:")),
     ("aimux status", How::Says(" runs on http://127.0.0.1:")),
+    ("aimux config init --yes", How::Says("wrote ")),
+    (
+        "aimux config import ccr ~/.claude-code-router/config.json",
+        How::Not("it needs a file of that program; tests/cli/config_files.rs has one"),
+    ),
+    ("aimux config diff old.yaml new.yaml", How::Not("it needs two files; tests/cli/config_files.rs has them")),
+    ("aimux config backup", How::Says("backed up ")),
     ("aimux keys add zai", How::Says("added key \"zai\"")),
     ("aimux keys list", How::Says("anthropic")),
     ("aimux keys test", How::Not("it asks the providers themselves; `tests/cli/keys_test.rs` has one of its own")),
