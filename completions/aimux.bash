@@ -61,6 +61,9 @@ _aimux() {
             aimux__subcmd__config,reference)
                 cmd="aimux__subcmd__config__subcmd__reference"
                 ;;
+            aimux__subcmd__config,reload)
+                cmd="aimux__subcmd__config__subcmd__reload"
+                ;;
             aimux__subcmd__config,restore)
                 cmd="aimux__subcmd__config__subcmd__restore"
                 ;;
@@ -152,7 +155,7 @@ _aimux() {
             return 0
             ;;
         aimux__subcmd__config)
-            opts="-h --config --help init validate show backup restore list diff import migrate schema reference"
+            opts="-h --config --help init validate show backup restore list diff import migrate reload schema reference"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -296,6 +299,28 @@ _aimux() {
                 return 0
             fi
             case "${prev}" in
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        aimux__subcmd__config__subcmd__reload)
+            opts="-h --drain --json --config --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --drain)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --config)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0

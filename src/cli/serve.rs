@@ -4,6 +4,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use clap::Args;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -19,6 +20,8 @@ use crate::route::glob::Glob;
 use crate::route::table::{Endpoint, ModelEntry, Provider, Table, TargetRef};
 use crate::secret::Secret;
 use crate::server::control::{self, Control, Status};
+use crate::server::reload::{Reloader, Source, Trigger};
+use crate::server::stamp::Stamp;
 use crate::server::{Server, token};
 use crate::upstream::client::{ROOTS_VARIABLES, root_faults};
 use crate::{config, demo};
@@ -57,8 +60,10 @@ pub(crate) fn run(args: ServeArgs, path: Option<PathBuf>, environment: &Environm
     // Where the system gives huge pages unasked, each buffer of a stream would cost a multiple of itself. Not vital.
     #[cfg(target_os = "linux")]
     let _ = rustix::thread::disable_transparent_huge_pages(true);
-    let keys = super::known::store(environment);
+    let keys = super::known::store(environment).remembering();
     let options = Options { path, listen: args.listen };
+    let source = Source { options: options.clone(), environment: environment.clone(), store: keys.clone() };
+    let stamp = Stamp::take(&source);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -90,7 +95,8 @@ pub(crate) fn run(args: ServeArgs, path: Option<PathBuf>, environment: &Environm
             }
         });
     }
-    let ended = runtime.block_on(serve(ready, token, &socket, &args))?;
+    let source = (!args.demo).then_some((source, stamp));
+    let ended = runtime.block_on(serve(ready, token, &socket, &args, source))?;
     Ok(ExitCode::from(ended.exit()))
 }
 
@@ -115,6 +121,36 @@ impl Ended {
     }
 }
 
+/// SIGHUP: a wish for a reload, and what a terminal that closes leaves to its programs.
+struct Hangup {
+    signal: Signal,
+    had_terminal: bool,
+}
+
+impl Hangup {
+    fn catch() -> Result<Self, Error> {
+        let signal = signal(SignalKind::hangup()).map_err(|error| Error::new(Code::Bug, "signals cannot be caught").caused_by(error))?;
+        Ok(Self { signal, had_terminal: has_terminal() })
+    }
+}
+
+/// Whether this process has a terminal that it would end with.
+fn has_terminal() -> bool {
+    std::fs::File::open("/dev/tty").is_ok()
+}
+
+/// Reloads at each SIGHUP; where its terminal has gone, the server ends with it.
+async fn reload_on_hangup(mut hangup: Hangup, reloader: Arc<Reloader>, stop: Arc<Notify>) {
+    while hangup.signal.recv().await.is_some() {
+        if hangup.had_terminal && !has_terminal() {
+            stop.notify_one();
+            return;
+        }
+        // The log says what came of it.
+        let _ = reloader.reload(Trigger::Signal, Duration::ZERO).await;
+    }
+}
+
 /// The signals that end a server.
 struct Signals {
     terminate: Signal,
@@ -135,7 +171,8 @@ impl Signals {
     }
 }
 
-async fn serve(ready: Ready, token: Secret, socket: &Path, args: &ServeArgs) -> Result<Ended, CliError> {
+/// `source`: what the config came from, and how that looked before; `None`: it never changes.
+async fn serve(ready: Ready, token: Secret, socket: &Path, args: &ServeArgs, source: Option<(Source, Stamp)>) -> Result<Ended, CliError> {
     let stop = Arc::new(Notify::new());
     let mut signals = Signals::catch()?;
     let server = Server::bind(ready, token.clone()).await?;
@@ -146,7 +183,12 @@ async fn serve(ready: Ready, token: Secret, socket: &Path, args: &ServeArgs) -> 
         let (version, pid) = (env!("CARGO_PKG_VERSION").to_owned(), std::process::id());
         Status { version, pid, address, on_demand, connections: client.counters() }
     };
-    let control = tokio::spawn(control.serve(status, Arc::clone(&stop)));
+    let reloader = source.map(|(source, stamp)| (server.reloader(source), stamp));
+    let control = tokio::spawn(control.serve(status, Arc::clone(&stop), reloader.as_ref().map(|(reloader, _)| Arc::clone(reloader))));
+    if let Some((reloader, stamp)) = reloader {
+        tokio::spawn(reload_on_hangup(Hangup::catch()?, Arc::clone(&reloader), Arc::clone(&stop)));
+        tokio::spawn(reloader.watch(stamp));
+    }
     output::announce(&format!("{}{address}\n", super::known::READY));
     if args.demo {
         let url = format!("http://{address}");
@@ -205,9 +247,10 @@ fn demo_config(demo: &demo::Demo, listen: Option<SocketAddr>) -> Ready {
     let listen = listen.unwrap_or_else(|| (Ipv4Addr::LOCALHOST, config::DEFAULT_PORT).into());
     Ready {
         path: None,
-        server: config::Server { listen, token: None, hosts: Vec::new() },
+        server: config::Server { listen, token: None, hosts: Vec::new(), watch: false },
         limits: Limits::default(),
         table,
         notes: Vec::new(),
+        written: Vec::new(),
     }
 }

@@ -134,7 +134,7 @@ pub fn backups(config: &Path, environment: &Environment) -> Result<Vec<Backup>, 
             continue;
         }
         let bytes = place.join(CONFIG).symlink_metadata().map_or(0, |about| about.len());
-        let keys = Store { folder: place.join(KEYS), identity: PathBuf::new() }.names().unwrap_or_default();
+        let keys = Store::new(&place, None).names().unwrap_or_default();
         found.push(Backup { name, created: about.created, config: about.config, bytes, keys });
     }
     Ok(found)
@@ -177,7 +177,7 @@ pub fn restore(
     let chosen = choose(name, config, environment).map_err(LoadError::Other)?;
     let place = backups_folder(environment).join(&chosen.name);
     let bytes = read_file(&place.join(CONFIG)).map_err(LoadError::Other)?;
-    let saved_keys = Store { folder: place.join(KEYS), identity: store.identity.clone() };
+    let saved_keys = Store::new(&place, Some(&store.identity));
     // Keys that the backup brings along are not absent.
     let present = if parts == Parts::ConfigAndKeys { &saved_keys } else { store };
     let shown = format!("backup {}", chosen.name);

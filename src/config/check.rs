@@ -12,6 +12,7 @@ use super::providers::{self, Provider};
 use super::reader::{Reader, Section};
 use super::tree::{Node, Value};
 use super::url::is_host;
+use super::written::{self, Written};
 use super::{Limits, mask};
 use crate::keys::Store;
 use crate::route::table::{Breaker, ModelEntry, Retry};
@@ -28,6 +29,8 @@ pub(crate) struct Checked {
     pub(crate) token: Option<String>,
     /// Further names of the server.
     pub(crate) hosts: Vec<String>,
+    /// Whether the files are watched.
+    pub(crate) watch: bool,
     /// The limits.
     pub(crate) limits: Limits,
     /// The providers.
@@ -38,15 +41,18 @@ pub(crate) struct Checked {
     pub(crate) retry: Retry,
     /// The breaker; `None`: off.
     pub(crate) breaker: Option<Breaker>,
+    /// Every value that is given.
+    pub(crate) written: Vec<Written>,
 }
 
 /// Checks a tree. Adds to the report and sorts it.
 pub(crate) fn check(mut root: Node, report: Report, environment: &Environment, store: &Store) -> (Checked, Report) {
+    let written = written::of(&root);
     let mut reader = Reader::new(environment, report);
     reader.expand(&mut root, "");
     let section = reader.section(&root, "", fields::ROOT);
     version(&mut reader, &section);
-    let (listen, token, hosts) = server(&mut reader, &section);
+    let (listen, token, hosts, watch) = server(&mut reader, &section);
     let providers = match section.get("providers") {
         Some(node) => providers::read(&mut reader, node, store),
         None => {
@@ -61,7 +67,7 @@ pub(crate) fn check(mut root: Node, report: Report, environment: &Environment, s
     conflicts(&mut reader, &section, &limits, &retry);
     let mut report = reader.report;
     report.finish();
-    (Checked { listen, token, hosts, limits, providers, models, retry, breaker }, report)
+    (Checked { listen, token, hosts, watch, limits, providers, models, retry, breaker, written }, report)
 }
 
 fn missing(reader: &mut Reader<'_>, root: &Section<'_>, name: &str, help: &str) {
@@ -84,8 +90,8 @@ fn version(reader: &mut Reader<'_>, root: &Section<'_>) {
     reader.integer(root, "version");
 }
 
-fn server(reader: &mut Reader<'_>, root: &Section<'_>) -> (SocketAddr, Option<String>, Vec<String>) {
-    let Some(section) = reader.inner(root, "server") else { return (LISTEN, None, Vec::new()) };
+fn server(reader: &mut Reader<'_>, root: &Section<'_>) -> (SocketAddr, Option<String>, Vec<String>, bool) {
+    let Some(section) = reader.inner(root, "server") else { return (LISTEN, None, Vec::new(), true) };
     let tls = reader.choice(&section, "tls").is_some();
     let address = listen(reader, &section, tls).unwrap_or(LISTEN);
     let token = section.get("token").and_then(|node| key_sources::variable(reader, node, "server.token"));
@@ -101,7 +107,8 @@ fn server(reader: &mut Reader<'_>, root: &Section<'_>) -> (SocketAddr, Option<St
             reader.found_with(diagnostic.help("write it without scheme, port and path, `aimux.example.com` say"));
         }
     }
-    (address, token, hosts)
+    let watch = reader.flag(&section, "watch").unwrap_or(true);
+    (address, token, hosts, watch)
 }
 
 /// An address with a port; `localhost` is IPv4's.

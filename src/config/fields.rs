@@ -113,6 +113,12 @@ pub(crate) static SERVER: &[Field] = &[
     field("token", Kind::Variable, "made at first start", "Where the client token stands."),
     field("hosts", Kind::List("host names"), "[]", "Further names in the `Host` header under which clients reach the server."),
     field("tls", Kind::Choice(&["terminated"]), "", "`terminated`: a proxy in front ends TLS, and nobody else reaches the port."),
+    field(
+        "watch",
+        Kind::Flag,
+        "true",
+        "Takes on this file and the key files by itself, a second after they have changed. `aimux config reload` and SIGHUP always do.",
+    ),
 ];
 
 /// `providers.NAME`.

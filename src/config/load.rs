@@ -233,10 +233,11 @@ fn compiled(loaded: Loaded, environment: &Environment, mut opener: Opener<'_>) -
     }
     Ok(Ready {
         path: loaded.path,
-        server: Server { listen: checked.listen, token, hosts: checked.hosts },
+        server: Server { listen: checked.listen, token, hosts: checked.hosts, watch: checked.watch },
         limits: checked.limits,
         table: Table { providers, models: checked.models, retry: checked.retry, breaker: checked.breaker },
         notes,
+        written: checked.written,
     })
 }
 

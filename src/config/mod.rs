@@ -41,6 +41,7 @@ mod tree;
 mod url;
 mod validation;
 mod write;
+mod written;
 
 pub use backup::{Backup, Made, Parts, Restored, Wanted, backup, backups, backups_folder, restore};
 pub use diff::{Diff, NameChange, SettingChange, diff, read_side};
@@ -56,6 +57,7 @@ pub use reference::reference;
 pub use schema::schema;
 pub use show::{Extent, Origin, Shown, ShownRow, ShownValue, show};
 pub use validation::{Checks, FindingLine, Keys, Place, Strict, Validation, read, unreadable, validate, validate_found, validate_text};
+pub use written::{Written, changes};
 
 use crate::error::Error;
 use crate::keys::Store;
@@ -78,6 +80,8 @@ pub struct Ready {
     pub table: Table,
     /// Lines for the user: warnings, and what was made up.
     pub notes: Vec<String>,
+    /// Every value that the config gives, to be compared with another's.
+    pub written: Vec<Written>,
 }
 
 /// `server:`.
@@ -89,6 +93,8 @@ pub struct Server {
     pub token: Option<Secret>,
     /// Further names that this server is reached by (`Host`).
     pub hosts: Vec<String>,
+    /// Whether a change of the config or of a key is taken on by itself.
+    pub watch: bool,
 }
 
 /// `limits:`, each with its default.
@@ -158,7 +164,7 @@ impl Default for Limits {
 }
 
 /// How a config is found and opened.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Options {
     /// `--config`; else `AIMUX_CONFIG`, else the file in the config folder, else one made from the keys at hand.
     pub path: Option<PathBuf>,

@@ -20,9 +20,11 @@ mod share;
 mod tests;
 
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use age::DecryptError;
 use age::armor::Format;
+use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
 pub use self::copy::PutBack;
@@ -51,12 +53,26 @@ pub struct Store {
     pub folder: PathBuf,
     /// The identity, `$XDG_CONFIG_HOME/aimux/identity.txt`, or the file that `AIMUX_IDENTITY` names.
     pub identity: PathBuf,
+    /// What a passphrase opened, for the store and its clones; `None`: nothing is remembered.
+    opened: Option<Arc<Mutex<Option<Opened>>>>,
+}
+
+/// A protected identity that was opened, and which file it was. The secrets are wiped when dropped.
+struct Opened {
+    file: [u8; 32],
+    identities: Arc<Vec<age::x25519::Identity>>,
+}
+
+impl std::fmt::Debug for Opened {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Opened(…)")
+    }
 }
 
 /// An opened identity: reads any number of keys without asking again.
 pub struct Opener<'a> {
     store: &'a Store,
-    identities: Vec<age::x25519::Identity>,
+    identities: Arc<Vec<age::x25519::Identity>>,
 }
 
 /// A key as its file holds it.
@@ -95,7 +111,15 @@ impl Store {
         Self {
             folder: config_folder.join("keys"),
             identity: identity.map_or_else(|| config_folder.join("identity.txt"), Path::to_path_buf),
+            opened: None,
         }
+    }
+
+    /// The same, for a server: an identity that a passphrase opened stays opened in memory, so that new keys can be read
+    /// without asking again. Another identity file is asked for.
+    #[must_use]
+    pub fn remembering(self) -> Self {
+        Self { opened: Some(Arc::default()), ..self }
     }
 
     /// Whether a key of that name is there, without opening it.
@@ -137,10 +161,23 @@ impl Store {
             return Err(Error::new(Code::KeyUnavailable, missing).hint("put it back from a backup, or begin anew with `aimux keys init`"));
         };
         let identities = match identity {
-            Identity::Open(identities) => identities,
-            Identity::Protected(file) => identity::unlock(&file, &passphrase()?)?,
+            Identity::Open(identities) => Arc::new(identities),
+            Identity::Protected(file) => self.unlock(&file, passphrase)?,
         };
         Ok(Opener { store: self, identities })
+    }
+
+    /// Opens a protected identity, or gives what the same file held before.
+    fn unlock(&self, file: &[u8], passphrase: Ask<'_>) -> Result<Arc<Vec<age::x25519::Identity>>, Error> {
+        let Some(opened) = &self.opened else { return Ok(Arc::new(identity::unlock(file, &passphrase()?)?)) };
+        let digest: [u8; 32] = Sha256::digest(file).into();
+        let mut opened = opened.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = opened.as_ref().filter(|known| known.file == digest) {
+            return Ok(Arc::clone(&known.identities));
+        }
+        let identities = Arc::new(identity::unlock(file, &passphrase()?)?);
+        *opened = Some(Opened { file: digest, identities: Arc::clone(&identities) });
+        Ok(identities)
     }
 
     /// When a key's file last changed, in seconds since 1970, without opening it.
@@ -323,7 +360,7 @@ impl Opener<'_> {
     /// The same with the identity as it is now, where that needs no passphrase: it may have been exchanged meanwhile.
     fn renewed(self) -> Result<Self, Error> {
         match self.store.load_identity()? {
-            Some(Identity::Open(identities)) => Ok(Self { identities, ..self }),
+            Some(Identity::Open(identities)) => Ok(Self { identities: Arc::new(identities), ..self }),
             _ => Ok(self),
         }
     }

@@ -233,3 +233,26 @@ fn many_writers_at_once_lose_nothing() {
     assert_eq!(read(&store, "key-7"), "sk-7");
     assert_eq!(store.recipients().unwrap().len(), 1, "one identity was made");
 }
+
+#[test]
+fn a_server_is_asked_for_a_protected_identity_once_and_again_for_another() {
+    let root = tempfile::tempdir().unwrap();
+    let store = Store::new(&root.path().join("aimux"), None).remembering();
+    let phrase = Secret::new("correct horse".into());
+    let mut asked = 0;
+    let mut ask = || {
+        asked += 1;
+        Ok(phrase.clone())
+    };
+    store.init(Some(&phrase), 0).unwrap();
+    for (round, name) in ["one", "two"].into_iter().enumerate() {
+        store.add(name, &Secret::new("sk-some-key".into()), Existing::Refuse, 0, &mut ask).unwrap();
+        assert_eq!(store.clone().read(name, &mut ask).unwrap().expose(), "sk-some-key", "{round}");
+    }
+    std::fs::remove_file(&store.identity).unwrap();
+    store.init(Some(&phrase), 1).unwrap();
+    store.add("three", &Secret::new("sk-some-key".into()), Existing::Refuse, 0, &mut ask).unwrap();
+    store.read("three", &mut ask).unwrap();
+    assert_eq!(asked, 2);
+    assert!(!format!("{store:?}").contains("AGE-SECRET-KEY"));
+}

@@ -19,6 +19,8 @@ pub struct Health {
 
 /// Failing models remembered per provider; a client may name any.
 const CIRCUITS_MAX: usize = 512;
+/// Keys remembered per provider; more than this only after reloads with other names.
+const KEYS_MAX: usize = 256;
 /// Providers remembered; more than this only after reloads with other names.
 const PROVIDERS_MAX: usize = 256;
 /// How long a key without a Retry-After rests at first after a 429.
@@ -127,9 +129,10 @@ impl Health {
         found
     }
 
-    /// Forgets the rests of a provider's keys: they have been replaced.
-    pub fn keys_replaced(&mut self, provider: &str) {
-        for key in self.providers.get_mut(provider).into_iter().flat_map(|health| &mut health.keys) {
+    /// Forgets the rests of a provider's keys of these names: they have been replaced.
+    pub fn keys_replaced(&mut self, provider: &str, names: &[&str]) {
+        let keys = self.providers.get_mut(provider).into_iter().flat_map(|health| &mut health.keys);
+        for key in keys.filter(|key| names.contains(&key.name.as_str())) {
             key.rest = None;
             key.limited = 0;
         }
@@ -271,15 +274,36 @@ impl Health {
         }
         let health = self.providers.entry(provider.name.clone()).or_default();
         health.keys.resize_with(health.keys.len().max(provider.keys.len()).max(1), KeyHealth::default);
-        for (known, key) in health.keys.iter_mut().zip(&provider.keys).filter(|(known, key)| known.name != key.name) {
-            // Another key stands here now; what is in flight still counts.
-            *known = KeyHealth { name: key.name.clone(), in_flight: known.in_flight, ..KeyHealth::default() };
+        for (index, key) in provider.keys.iter().enumerate() {
+            if health.keys.get(index).is_some_and(|known| known.name != key.name) {
+                health.put(index, &key.name);
+            }
         }
         health
     }
 }
 
 impl ProviderHealth {
+    /// Gives a place to the key of a name after a reload, with what is known of it if it had another one. What is in flight
+    /// stays with the places: requests count themselves out by them.
+    fn put(&mut self, index: usize, name: &str) {
+        if let Some(unnamed) = self.keys.get_mut(index).filter(|key| key.name.is_empty()) {
+            name.clone_into(&mut unnamed.name);
+        }
+        let former = self.keys.iter().position(|key| key.name == name).unwrap_or_else(|| {
+            if self.keys.len() >= KEYS_MAX {
+                // After very many names the one that left first makes way; requests that count themselves out there no longer do.
+                self.keys.pop();
+            }
+            self.keys.push(KeyHealth { name: name.to_owned(), ..KeyHealth::default() });
+            self.keys.len().saturating_sub(1)
+        });
+        if let Ok([one, other]) = self.keys.get_disjoint_mut([index, former]) {
+            std::mem::swap(one, other);
+            std::mem::swap(&mut one.in_flight, &mut other.in_flight);
+        }
+    }
+
     fn in_flight(&self) -> u32 {
         self.keys.iter().map(|key| key.in_flight).sum()
     }

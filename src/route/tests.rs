@@ -435,10 +435,29 @@ fn a_deadline_ends_it() {
 }
 
 #[test]
+fn a_key_that_changes_places_takes_its_rest_along() {
+    let mut world = World::new();
+    let of = |names: &[&str]| {
+        let mut provider = provider("p0", names.len());
+        provider.keys.iter_mut().zip(names).for_each(|(key, name)| (*name).clone_into(&mut key.name));
+        plan_of(vec![provider])
+    };
+    world.request(&of(&["a"]), |_, _| limited(300_000));
+    let sent = |world: &mut World, names: &[&str]| world.request(&of(names), |_, _| Good).sent;
+    assert_eq!(sent(&mut world, &["b", "a"]), [(0, 0)], "a rests still");
+    assert_eq!(sent(&mut world, &["a", "b"]), [(0, 1)]);
+    assert_eq!(sent(&mut world, &["c"]), [(0, 0)]);
+    assert_eq!(sent(&mut world, &["c", "a"]), [(0, 0)], "it was away and comes back");
+    world.idle(&of(&["a", "b", "c"]));
+}
+
+#[test]
 fn a_replaced_key_does_not_inherit_its_predecessors_rest() {
     let mut world = World::new();
     world.request(&plan(1, 1), |_, _| limited(300_000));
-    world.health.keys_replaced("p0");
+    world.health.keys_replaced("p0", &["other"]);
+    assert!(!world.health.resting(world.now).is_empty(), "another key's rest is its own");
+    world.health.keys_replaced("p0", &["p0-0"]);
     assert_eq!(world.request(&plan(1, 1), |_, _| Good).end, Step::Commit);
     world.request(&plan(1, 1), |_, _| limited(300_000));
     let mut renamed = provider("p0", 1);

@@ -2,14 +2,14 @@
 
 use http::{HeaderMap, Uri, header};
 
-use super::Shared;
+use super::Snapshot;
 use crate::error::{Code, Error};
 
 /// Refuses a Host that this server is not known by: behind it may stand a web page whose name was rebound to us.
-pub(super) fn check_host(shared: &Shared, uri: &Uri, headers: &HeaderMap) -> Result<(), Error> {
+pub(super) fn check_host(current: &Snapshot, uri: &Uri, headers: &HeaderMap) -> Result<(), Error> {
     let host = uri.host().or_else(|| headers.get(header::HOST).and_then(|value| value.to_str().ok()).map(without_port));
     let host = host.unwrap_or_default();
-    let is_known = is_loopback(host) || is_local_name(host) || shared.hosts.iter().any(|known| known.eq_ignore_ascii_case(host));
+    let is_known = is_loopback(host) || is_local_name(host) || current.server.hosts.iter().any(|known| known.eq_ignore_ascii_case(host));
     if is_known { Ok(()) } else { Err(Error::new(Code::HostRefused, "this server is not known by the name in the Host header")) }
 }
 
@@ -25,11 +25,11 @@ pub(super) fn check_origin(headers: &HeaderMap) -> Result<(), Error> {
 }
 
 /// Wants the client token, as a Bearer or as an API key in either dialect's header.
-pub(super) fn check_token(shared: &Shared, headers: &HeaderMap) -> Result<(), Error> {
+pub(super) fn check_token(current: &Snapshot, headers: &HeaderMap) -> Result<(), Error> {
     let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
     let bearer = text(header::AUTHORIZATION).and_then(bearer_token);
     let candidates = [bearer, text(header::HeaderName::from_static("x-api-key"))];
-    if candidates.into_iter().flatten().any(|candidate| shared.token.matches(candidate)) {
+    if candidates.into_iter().flatten().any(|candidate| current.token.matches(candidate)) {
         return Ok(());
     }
     let message = if candidates.iter().all(Option::is_none) {

@@ -22,7 +22,7 @@ use sha2::{Digest, Sha256};
 use tokio::net::UnixListener;
 use tokio::sync::Notify;
 
-use super::reload::{Refused, Reloaded};
+use super::reload::{Refused, Reloaded, Reloader, Trigger};
 use crate::config::LoadError;
 use crate::error::{Code, Error};
 use crate::upstream::client::Counters;
@@ -143,17 +143,19 @@ impl Control {
         Ok(Self { listener, path: path.to_owned(), _lock: lock })
     }
 
-    /// Answers until dropped. `stop` is notified when a caller asks for the server's end.
-    pub async fn serve(self, status: impl Fn() -> Status, stop: Arc<Notify>) {
+    /// Answers until dropped. `stop` is notified when a caller asks for the server's end; without `reloader`, there is
+    /// nothing to reload.
+    pub async fn serve(self, status: impl Fn() -> Status, stop: Arc<Notify>, reloader: Option<Arc<Reloader>>) {
         loop {
             let Ok((stream, _)) = self.listener.accept().await else {
                 tokio::time::sleep(Duration::from_millis(100)).await;
                 continue;
             };
             let (status, stop) = (Bytes::from(serde_json::to_vec(&status()).unwrap_or_default()), Arc::clone(&stop));
+            let reloader = reloader.clone();
             let service = service_fn(move |request: Request<Incoming>| {
-                let response = route(&request, &status, &stop);
-                async move { Ok::<_, Infallible>(response) }
+                let (status, stop, reloader) = (status.clone(), Arc::clone(&stop), reloader.clone());
+                async move { Ok::<_, Infallible>(route(&request, status, &stop, reloader.as_ref()).await) }
             });
             tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(stream), service));
         }
@@ -168,10 +170,17 @@ impl Drop for Control {
     }
 }
 
-fn route(request: &Request<Incoming>, status: &Bytes, stop: &Notify) -> Response<Full<Bytes>> {
-    match (request.method(), request.uri().path()) {
-        (&Method::GET, "/api/status") => Response::new(Full::new(status.clone())),
-        (&Method::POST, "/api/stop") => {
+async fn route(request: &Request<Incoming>, status: Bytes, stop: &Notify, reloader: Option<&Arc<Reloader>>) -> Response<Full<Bytes>> {
+    match (request.method(), request.uri().path(), reloader) {
+        (&Method::GET, "/api/status", _) => Response::new(Full::new(status)),
+        (&Method::POST, "/api/reload", Some(reloader)) => {
+            let drain = Duration::from_secs(drain_s(request.uri().query().unwrap_or_default()));
+            match reloader.reload(Trigger::Socket, drain).await {
+                Ok(reloaded) => json(StatusCode::OK, &reloaded),
+                Err(error) => json(StatusCode::UNPROCESSABLE_ENTITY, &Refused::from(&error)),
+            }
+        }
+        (&Method::POST, "/api/stop", _) => {
             stop.notify_one();
             Response::new(Full::new(Bytes::from_static(b"{}")))
         }
@@ -181,6 +190,18 @@ fn route(request: &Request<Incoming>, status: &Bytes, stop: &Notify) -> Response
             response
         }
     }
+}
+
+/// How long is waited for requests on the former config: an hour at most, without a word not at all.
+fn drain_s(query: &str) -> u64 {
+    let given = query.split('&').find_map(|pair| pair.strip_prefix("drain_s="));
+    given.and_then(|seconds| seconds.parse::<u64>().ok()).unwrap_or(0).min(DRAIN_MAX_S)
+}
+
+fn json(status: StatusCode, value: &impl Serialize) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(serde_json::to_vec(value).unwrap_or_default().into()));
+    *response.status_mut() = status;
+    response
 }
 
 /// The status of the server behind a socket; `None` when there is none. Blocks for two seconds at most.
@@ -224,6 +245,8 @@ pub fn reload(path: &Path, drain: Duration) -> Result<Option<Reloaded>, LoadErro
     }
 }
 
+/// The longest that a reload waits for requests on the former config.
+const DRAIN_MAX_S: u64 = 3600;
 /// The longest answer of our own server, in bytes: the diagnostics of a bad config.
 const ANSWER_MAX: u64 = 4 << 20;
 /// How long a reload may take, its drain apart: key commands, a lock on the audit log.

@@ -13,7 +13,8 @@ use hyper::body::{Body, Incoming};
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::reply::{self, EarlyBody, Relayed, ReplyBody};
-use super::{Shared, auth, count_tokens, models};
+use super::{Shared, Snapshot, auth, count_tokens, models};
+use crate::config::Limits;
 use crate::dialect::Dialect;
 use crate::dialect::names::fresh_id;
 use crate::error::{Code, Error};
@@ -155,13 +156,14 @@ async fn respond(shared: Arc<Shared>, request: Request<Incoming>, request_id: St
     let received = Instant::now();
     let route = Route::of(request.uri().path());
     let access = route.as_ref().map_or(Access::Token, Route::access);
-    check_size(&request, shared.limits.header_bytes)?;
+    let current = shared.current();
+    check_size(&request, current.limits.header_bytes)?;
     if access != Access::Probe {
-        auth::check_host(&shared, request.uri(), request.headers())?;
+        auth::check_host(&current, request.uri(), request.headers())?;
         auth::check_origin(request.headers())?;
     }
     if access == Access::Token {
-        auth::check_token(&shared, request.headers())?;
+        auth::check_token(&current, request.headers())?;
     }
     let Some(route) = route else {
         return Err(Error::new(Code::NoSuchRoute, "aimux serves no such path"));
@@ -180,19 +182,19 @@ async fn respond(shared: Arc<Shared>, request: Request<Incoming>, request_id: St
         Route::Hello => Ok(reply::json(200, concat!("{\"name\":\"aimux\",\"version\":\"", env!("CARGO_PKG_VERSION"), "\"}"))),
         Route::Live => Ok(reply::json(200, "{\"status\":\"ok\"}")),
         Route::Ready if *shared.draining.borrow() => Ok(reply::json(503, "{\"status\":\"draining\"}")),
-        Route::Ready if shared.table.providers.is_empty() => Ok(reply::json(503, "{\"status\":\"no provider\"}")),
+        Route::Ready if current.table.providers.is_empty() => Ok(reply::json(503, "{\"status\":\"no provider\"}")),
         Route::Ready => Ok(reply::json(200, "{\"status\":\"ok\"}")),
-        Route::Models(None) => Ok(reply::json(200, models::list(&shared.table))),
-        Route::Models(Some(id)) => models::one(&shared.table, &id).map(|body| reply::json(200, body)),
+        Route::Models(None) => Ok(reply::json(200, models::list(&current.table))),
+        Route::Models(Some(id)) => models::one(&current.table, &id).map(|body| reply::json(200, body)),
         Route::CountTokens => {
-            let (job, held) = receive(&shared, request, request_id, Dialect::AnthropicMessages, received).await?;
+            let (job, held) = receive(&shared, &current, request, request_id, Dialect::AnthropicMessages, received).await?;
             let answer = count_tokens::count(&job).await;
             drop(held);
             Ok(answer)
         }
         Route::Chat(dialect) => {
-            let place = place(&shared).await?;
-            let (mut job, held) = receive(&shared, request, request_id, dialect, received).await?;
+            let place = place(&shared, &current.limits).await?;
+            let (mut job, held) = receive(&shared, &current, request, request_id, dialect, received).await?;
             // There are as many as places.
             let stream = if job.peek.stream { Arc::clone(&shared.streams).try_acquire_owned().ok() } else { None };
             job.places = [Some(place), stream];
@@ -212,12 +214,12 @@ fn check_size(request: &Request<Incoming>, limit: usize) -> Result<(), Error> {
 }
 
 /// A place among the requests in flight, for which is waited a little.
-async fn place(shared: &Shared) -> Result<OwnedSemaphorePermit, Error> {
+async fn place(shared: &Shared, limits: &Limits) -> Result<OwnedSemaphorePermit, Error> {
     let places = Arc::clone(&shared.in_flight);
     if let Ok(place) = Arc::clone(&places).try_acquire_owned() {
         return Ok(place);
     }
-    match tokio::time::timeout(Duration::from_secs(shared.limits.queue_wait_s), places.acquire_owned()).await {
+    match tokio::time::timeout(Duration::from_secs(limits.queue_wait_s), places.acquire_owned()).await {
         Ok(Ok(place)) => Ok(place),
         _ => Err(Error::new(Code::Overloaded, "as many requests are in flight as limits.requests_in_flight allows")),
     }
@@ -229,7 +231,8 @@ fn out_of_memory() -> Error {
 
 /// Reads the body, looks into it and plans.
 async fn receive(
-    shared: &Arc<Shared>,
+    shared: &Shared,
+    current: &Snapshot,
     request: Request<Incoming>,
     request_id: String,
     client: Dialect,
@@ -239,9 +242,9 @@ async fn receive(
     if head.headers.get(header::CONTENT_ENCODING).is_some_and(|encoding| encoding != "identity") {
         return Err(Error::new(Code::BadRequest, "the body is compressed; send it plain"));
     }
-    let (body, held) = read_body(shared, body).await?;
-    let peeked = peek(&body, shared.limits.json_depth).map_err(bad_body)?;
-    let plan = plan(&shared.table, &peeked.model, client).map_err(|error| {
+    let (body, held) = read_body(shared, &current.limits, body).await?;
+    let peeked = peek(&body, current.limits.json_depth).map_err(bad_body)?;
+    let plan = plan(&current.table, &peeked.model, client).map_err(|error| {
         let hint = if error.near.is_empty() {
             "GET /v1/models lists what is".to_owned()
         } else {
@@ -252,8 +255,8 @@ async fn receive(
     let Peek { base64_bytes, images, .. } = peeked;
     let job = Job {
         upstreams: Arc::clone(&shared.upstreams),
-        table: Arc::clone(&shared.table),
-        limits: Arc::clone(&shared.limits),
+        table: Arc::clone(&current.table),
+        limits: Arc::clone(&current.limits),
         client,
         input_estimate: estimate::input_tokens(body.len(), base64_bytes, images),
         body,
@@ -276,8 +279,8 @@ fn bad_body(error: PeekError) -> Error {
 }
 
 /// Reads a body within its limits. The permit stands for the bytes that it takes of the memory for bodies.
-async fn read_body(shared: &Arc<Shared>, mut body: Incoming) -> Result<(Bytes, OwnedSemaphorePermit), Error> {
-    let limit = shared.limits.body_bytes;
+async fn read_body(shared: &Shared, limits: &Limits, mut body: Incoming) -> Result<(Bytes, OwnedSemaphorePermit), Error> {
+    let limit = limits.body_bytes;
     let too_large = || Error::new(Code::BodyTooLarge, format!("the body is longer than {limit} bytes"));
     let announced = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
     if announced > limit {
@@ -311,7 +314,7 @@ async fn read_body(shared: &Arc<Shared>, mut body: Incoming) -> Result<(Bytes, O
         }
         Ok(())
     };
-    match tokio::time::timeout(Duration::from_secs(shared.limits.body_read_s), read).await {
+    match tokio::time::timeout(Duration::from_secs(limits.body_read_s), read).await {
         Ok(Ok(())) => Ok((if joined.is_empty() { first } else { joined.freeze() }, permit)),
         Ok(Err(error)) => Err(error),
         Err(_) => Err(Error::new(Code::BodyTimeout, "the body did not come in time")),

@@ -1,6 +1,6 @@
 //! The HTTP server: listens, authenticates, runs the pipeline, drains.
 //!
-//! Start with `handler.rs`, which reads as the life of a request.
+//! Start with `handler.rs`, which reads as the life of a request; `reload.rs` exchanges the config under it.
 
 mod auth;
 pub mod control;
@@ -10,20 +10,23 @@ mod models;
 mod port_owner;
 pub mod reload;
 mod reply;
+pub mod stamp;
 pub mod token;
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
 
-use crate::config::{Limits, Ready};
+use crate::config::{self, Limits, Ready, Written};
 use crate::error::{Code, Error};
 use crate::route::Table;
 use crate::secret::Secret;
@@ -36,19 +39,47 @@ const HEADER_SLACK: usize = 16 << 10;
 /// What the last stream's connection gets to write its end.
 const FAREWELL: Duration = Duration::from_secs(1);
 
-/// What every request reads.
-pub(crate) struct Shared {
+/// What the config says. A request takes it once and reads it to its end; a reload puts another one in its place.
+pub(crate) struct Snapshot {
     table: Arc<Table>,
     limits: Arc<Limits>,
-    upstreams: Arc<Upstreams>,
     token: Secret,
-    hosts: Vec<String>,
+    server: config::Server,
+    /// The config's file.
+    path: Option<PathBuf>,
+    written: Vec<Written>,
+}
+
+impl Snapshot {
+    fn new(ready: Ready, token: Secret) -> Self {
+        let Ready { path, server, limits, table, notes: _, written } = ready;
+        Self { table: Arc::new(table), limits: Arc::new(limits), token, server, path, written }
+    }
+}
+
+/// What outlives a reload: the memory of targets, the connections, the places.
+pub(crate) struct Shared {
+    current: ArcSwap<Snapshot>,
+    upstreams: Arc<Upstreams>,
+    connections: Arc<Semaphore>,
     in_flight: Arc<Semaphore>,
     /// As many, for the streams among them: a drain waits for these longer.
     streams: Arc<Semaphore>,
     /// Bytes of bodies that may be held, in KiB.
     buffered: Arc<Semaphore>,
     draining: watch::Receiver<bool>,
+}
+
+impl Shared {
+    /// What the config says now.
+    fn current(&self) -> Arc<Snapshot> {
+        self.current.load_full()
+    }
+}
+
+/// How many places stand for the memory of bodies, in KiB.
+fn buffered_places(limits: &Limits) -> usize {
+    (limits.buffered_bytes / 1024).min(Semaphore::MAX_PERMITS)
 }
 
 /// A server that has bound its address and not yet begun.
@@ -66,19 +97,17 @@ impl Server {
     pub async fn bind(ready: Ready, token: Secret) -> Result<Self, Error> {
         let listen = ready.server.listen;
         let listener = TcpListener::bind(listen).await.map_err(|error| cannot_bind(listen, error))?;
-        let limits = Arc::new(ready.limits);
+        let limits = &ready.limits;
         let client = Client::new(ClientSettings { connect_timeout: Duration::from_secs(limits.connect_s), ..ClientSettings::default() })?;
         let (drain, draining) = watch::channel(false);
         let shared = Arc::new(Shared {
-            table: Arc::new(ready.table),
             upstreams: Arc::new(Upstreams::new(client)),
-            token,
-            hosts: ready.server.hosts,
+            connections: Arc::new(Semaphore::new(limits.connections)),
             in_flight: Arc::new(Semaphore::new(limits.requests_in_flight)),
             streams: Arc::new(Semaphore::new(limits.requests_in_flight)),
-            buffered: Arc::new(Semaphore::new((limits.buffered_bytes / 1024).min(Semaphore::MAX_PERMITS))),
+            buffered: Arc::new(Semaphore::new(buffered_places(limits))),
             draining,
-            limits,
+            current: ArcSwap::from_pointee(Snapshot::new(ready, token)),
         });
         Ok(Self { listener, shared, drain })
     }
@@ -97,11 +126,16 @@ impl Server {
         self.shared.upstreams.client.clone()
     }
 
+    /// Takes a new config into the running server; `source` is what the first one came from.
+    #[must_use]
+    pub fn reloader(&self, source: reload::Source) -> Arc<reload::Reloader> {
+        reload::Reloader::new(Arc::clone(&self.shared), source)
+    }
+
     /// Serves until `stop` resolves, then drains. Gives whether every request ended in time.
     pub async fn run(self, stop: impl Future<Output = ()>) -> bool {
         let Self { listener, shared, drain } = self;
-        let connections = Arc::new(Semaphore::new(shared.limits.connections));
-        let open = Arc::clone(&connections);
+        let connections = Arc::clone(&shared.connections);
         let accept = async {
             loop {
                 let Ok(permit) = Arc::clone(&connections).acquire_owned().await else { break };
@@ -131,15 +165,15 @@ impl Server {
         tracing::info!("draining");
         // A receiver that is gone has nothing to drain.
         let _ = drain.send(true);
-        drained(&open, &shared).await
+        drained(&shared).await
     }
 }
 
 /// Waits for the open connections to end: for `drain_s`, and longer while streams are under way. Whether all did.
-async fn drained(open: &Semaphore, shared: &Shared) -> bool {
-    let limits = &shared.limits;
+async fn drained(shared: &Shared) -> bool {
+    let limits = Arc::clone(&shared.current().limits);
     let permits = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
-    let mut all_ended = std::pin::pin!(open.acquire_many(permits(limits.connections)));
+    let mut all_ended = std::pin::pin!(shared.connections.acquire_many(permits(limits.connections)));
     if tokio::time::timeout(Duration::from_secs(limits.drain_s), all_ended.as_mut()).await.is_ok() {
         return true;
     }
@@ -160,7 +194,7 @@ async fn drained(open: &Semaphore, shared: &Shared) -> bool {
 
 async fn serve_connection(stream: tokio::net::TcpStream, shared: Arc<Shared>) {
     let mut draining = shared.draining.clone();
-    let limits = Arc::clone(&shared.limits);
+    let limits = Arc::clone(&shared.current().limits);
     let service = service_fn(move |request| {
         let shared = Arc::clone(&shared);
         async move { Ok::<_, Infallible>(handler::handle(shared, request).await) }

@@ -1,12 +1,234 @@
-//! A new config, and new keys, for a running server: what is asked for and what comes of it.
+//! A new config, and new keys, for a running server: read, checked, and only then put in the old one's place.
 //!
-//! Start with [`Reloaded`]; `control::reload` asks a running server.
+//! A request keeps what it began with, a stream too, to its end. What is learnt of targets and keys stays, by their names.
+//! The listening address does not change without a restart. Start with [`Reloader::reload`]; `control::reload` asks for it
+//! from outside, `stamp.rs` when a file has changed.
+
+use std::sync::{Arc, PoisonError, Weak};
+use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
+use tokio::sync::Semaphore;
 
-use crate::audit::Change;
-use crate::config::LoadError;
+use super::{Shared, Snapshot, buffered_places, token};
+use crate::audit::{Action, Change, Entry, Log};
+use crate::config::{self, Environment, LoadError, Options};
 use crate::error::{Code, Error};
+use crate::keys::Store;
+use crate::route::Table;
+
+/// How often is looked whether a former config is still in use, while somebody waits for that.
+const LOOK: Duration = Duration::from_millis(10);
+
+/// Where a config and its keys come from, again and again.
+#[derive(Debug, Clone)]
+pub struct Source {
+    /// Which file, and what argv says instead of it.
+    pub options: Options,
+    /// The variables of the server's start.
+    pub environment: Environment,
+    /// The key files, with the identity that was opened at the start.
+    pub store: Store,
+}
+
+/// What asked for a reload.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Trigger {
+    /// A command, by the control socket.
+    Socket,
+    /// SIGHUP.
+    Signal,
+    /// A file that changed.
+    Watch,
+}
+
+impl Trigger {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Socket => "by command",
+            Self::Signal => "by signal",
+            Self::Watch => "a file changed",
+        }
+    }
+}
+
+/// Exchanges what a server serves from.
+pub struct Reloader {
+    pub(super) shared: Arc<Shared>,
+    pub(super) source: Source,
+    audit: Log,
+    turn: tokio::sync::Mutex<u64>,
+    /// The tables that were served from before, as long as somebody reads them.
+    former: std::sync::Mutex<Vec<Weak<Table>>>,
+}
+
+impl Reloader {
+    /// For a server's shared state. `source` is what its first config came from.
+    pub(super) fn new(shared: Arc<Shared>, source: Source) -> Arc<Self> {
+        let audit = Log::new(&source.environment.state_folder(), "serve");
+        // The file that the server began with, whatever else may appear in a better place.
+        let options = Options { path: shared.current().path.clone(), ..source.options };
+        Arc::new(Self { shared, source: Source { options, ..source }, audit, turn: Default::default(), former: Default::default() })
+    }
+
+    /// Reads config and keys anew and, where they are sound, serves from them; then waits, for `drain` at most, until no
+    /// request uses the former ones. One reload at a time; one that has begun is finished, whoever waits for it.
+    ///
+    /// # Errors
+    /// When the server keeps what it has; the log says so too.
+    pub async fn reload(self: &Arc<Self>, trigger: Trigger, drain: Duration) -> Result<Reloaded, LoadError> {
+        let this = Arc::clone(self);
+        let exchanged = tokio::spawn(async move {
+            let outcome = this.exchange(trigger).await;
+            tell(trigger, &outcome);
+            outcome
+        });
+        let reloaded = exchanged.await.map_err(|error| bug("the reload", error))??;
+        Ok(Reloaded { drained: self.drained(drain).await, ..reloaded })
+    }
+
+    async fn exchange(self: &Arc<Self>, trigger: Trigger) -> Result<Reloaded, LoadError> {
+        let mut generation = self.turn.lock().await;
+        let former = self.shared.current();
+        let this = Arc::clone(self);
+        let read = tokio::task::spawn_blocking(move || this.read(&former).map(|(new, notes)| (former, new, notes)));
+        let (former, new, notes) = read.await.map_err(|error| bug("reading the config", error))??;
+        let changes = changes(&former, &new);
+        if changes.is_empty() {
+            return Ok(Reloaded { generation: *generation, changes, notes, drained: false });
+        }
+        let subject = new.path.as_ref().map_or_else(|| "made from the keys at hand".to_owned(), |path| path.display().to_string());
+        let entry = Entry::new(Action::ConfigReloaded, subject).note(trigger.name()).changes(changes.clone());
+        let audit = self.audit.clone();
+        let recorded = tokio::task::spawn_blocking(move || audit.append(&entry));
+        // What cannot be recorded is not done.
+        recorded.await.map_err(|error| bug("the audit log", error))?.map_err(LoadError::Other)?;
+        *generation += 1;
+        self.put(&former, new);
+        Ok(Reloaded { generation: *generation, changes, notes, drained: false })
+    }
+
+    /// The config as it is on the disk now, with lines for the user. Blocks.
+    fn read(&self, former: &Snapshot) -> Result<(Snapshot, Vec<String>), LoadError> {
+        let Source { options, environment, store } = &self.source;
+        if former.path.is_none() && config::locate(options, environment).is_some() {
+            let message = "the server began without a config file, and there is one now";
+            return Err(LoadError::Other(Error::new(Code::ConfigInvalid, message).hint("restart the server to serve from it")));
+        }
+        let mut nobody = || {
+            Err(Error::new(Code::KeyUnavailable, "the identity is protected by a passphrase that the running server was not given")
+                .hint("restart the server: it asks for it"))
+        };
+        let mut ready = config::ready(options, environment, store, &mut nobody)?;
+        let token = match &ready.server.token {
+            Some(token) => token.clone(),
+            None => token::load_or_make(&environment.state_folder()).map_err(LoadError::Other)?,
+        };
+        let mut notes = std::mem::take(&mut ready.notes);
+        let (old, new) = (former.server.listen, ready.server.listen);
+        if old != new {
+            notes.push(format!("server.listen is {new} now; the server listens on {old} until it is restarted"));
+            ready.server.listen = old;
+        }
+        Ok((Snapshot::new(ready, token), notes))
+    }
+
+    fn put(&self, former: &Snapshot, new: Snapshot) {
+        let Shared { upstreams, connections, in_flight, streams, buffered, .. } = &*self.shared;
+        let (old, limits) = (&*former.limits, &*new.limits);
+        resize(connections, old.connections, limits.connections);
+        resize(in_flight, old.requests_in_flight, limits.requests_in_flight);
+        resize(streams, old.requests_in_flight, limits.requests_in_flight);
+        resize(buffered, buffered_places(old), buffered_places(limits));
+        upstreams.client.set_connect_timeout(Duration::from_secs(limits.connect_s));
+        for (provider, keys) in replaced(&former.table, &new.table) {
+            upstreams.health().keys_replaced(provider, &keys);
+        }
+        self.former.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::downgrade(&former.table));
+        self.shared.current.store(Arc::new(new));
+    }
+
+    /// Waits until nobody reads a former table, for `limit` at most. Whether nobody does.
+    async fn drained(&self, limit: Duration) -> bool {
+        let end = Instant::now() + limit;
+        loop {
+            let is_drained = {
+                let mut former = self.former.lock().unwrap_or_else(PoisonError::into_inner);
+                former.retain(|table| table.strong_count() > 0);
+                former.is_empty()
+            };
+            if is_drained || Instant::now() >= end {
+                return is_drained;
+            }
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+}
+
+fn bug(what: &str, error: tokio::task::JoinError) -> LoadError {
+    LoadError::Other(Error::new(Code::Bug, format!("{what} ended unexpectedly")).caused_by(error))
+}
+
+/// Writes what came of it into the server's log.
+fn tell(trigger: Trigger, outcome: &Result<Reloaded, LoadError>) {
+    let trigger = trigger.name();
+    match outcome {
+        Ok(Reloaded { changes, .. }) if changes.is_empty() => tracing::debug!(trigger, "nothing to reload"),
+        Ok(Reloaded { generation, changes, notes, .. }) => {
+            tracing::info!(trigger, generation, changes = changes.len(), "reloaded");
+            notes.iter().for_each(|note| tracing::warn!("{note}"));
+        }
+        Err(LoadError::Invalid { rendered, errors }) => {
+            tracing::error!(trigger, errors, code = %Code::ConfigInvalid, "the config is refused; the last good one goes on");
+            rendered.lines().filter(|line| !line.is_empty()).for_each(|line| tracing::error!("{line}"));
+        }
+        Err(LoadError::Other(error)) => {
+            tracing::error!(trigger, code = %error.code, reason = %error.message, "the config is refused; the last good one goes on");
+        }
+    }
+}
+
+/// The fields that differ, and the keys and the token that were replaced where no field says so.
+fn changes(former: &Snapshot, new: &Snapshot) -> Vec<Change> {
+    let mut changes = config::changes(&former.written, &new.written);
+    let secret = |field: String| Change { field, old: Some("the former one".to_owned()), new: Some("another one".to_owned()) };
+    let mut keys: Vec<&str> = replaced(&former.table, &new.table).into_iter().flat_map(|(_, keys)| keys).collect();
+    keys.sort_unstable();
+    keys.dedup();
+    changes.extend(keys.into_iter().map(|name| secret(format!("key \"{name}\""))));
+    if !former.token.matches(new.token.expose()) {
+        changes.push(secret("the client token".to_owned()));
+    }
+    changes
+}
+
+/// The names of the keys that kept their name and are another secret now, by provider.
+fn replaced<'a>(former: &Table, new: &'a Table) -> Vec<(&'a str, Vec<&'a str>)> {
+    let of = |provider: &'a Arc<crate::route::Provider>| {
+        let old = former.providers.iter().find(|old| old.name == provider.name)?;
+        let is_other =
+            |key: &&'a crate::route::Key| old.keys.iter().any(|known| known.name == key.name && !known.secret.matches(key.secret.expose()));
+        let keys: Vec<&str> = provider.keys.iter().filter(is_other).map(|key| key.name.as_str()).collect();
+        (!keys.is_empty()).then_some((provider.name.as_str(), keys))
+    };
+    new.providers.iter().filter_map(of).collect()
+}
+
+/// Changes how many places there are. Where fewer are wanted than are free, newcomers wait until enough are given back.
+fn resize(places: &Arc<Semaphore>, old: usize, new: usize) {
+    if let Some(more) = new.checked_sub(old) {
+        places.add_permits(more);
+        return;
+    }
+    let fewer = u32::try_from(old - new).unwrap_or(u32::MAX);
+    let places = Arc::clone(places);
+    tokio::spawn(async move {
+        // A semaphore that is never closed.
+        if let Ok(taken) = places.acquire_many_owned(fewer).await {
+            taken.forget();
+        }
+    });
+}
 
 /// What a reload did.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -62,6 +62,8 @@ pub struct Client {
 #[derive(Debug)]
 struct Shared {
     settings: ClientSettings,
+    /// `settings.connect_timeout`, which may change, in milliseconds.
+    connect_ms: AtomicU64,
     pool: Arc<Pool>,
     lines: Lines,
     tls: tls::Tls,
@@ -172,7 +174,17 @@ impl Client {
     fn with_tls(settings: ClientSettings, tls: tls::Tls) -> Self {
         let pool = Arc::new(Pool::new(settings.idle_max, settings.idle_per_host_max));
         let (lines, opened, reused) = Default::default();
-        Self { shared: Arc::new(Shared { settings, pool, lines, tls, opened, reused }) }
+        Self {
+            shared: Arc::new(Shared {
+                settings,
+                connect_ms: AtomicU64::new(millis(settings.connect_timeout)),
+                pool,
+                lines,
+                tls,
+                opened,
+                reused,
+            }),
+        }
     }
 
     /// Sends a request to its absolute URI and gives the answer once its head is here. The Host header is written where
@@ -206,6 +218,11 @@ impl Client {
             Some(lease) => Some(Dialed::Two(lease)),
             None => poll_fn(|cx| Poll::Ready(self.shared.pool.take(origin, cx))).await.map(Dialed::One),
         }
+    }
+
+    /// How long the connections opened from now on may take.
+    pub fn set_connect_timeout(&self, timeout: Duration) {
+        self.shared.connect_ms.store(millis(timeout), Ordering::Relaxed);
     }
 
     /// How the connections came about.
@@ -287,6 +304,10 @@ impl Client {
             }
         }
     }
+}
+
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// An exchange without an answer.

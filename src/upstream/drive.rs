@@ -136,6 +136,7 @@ impl Job {
         Settlement {
             upstreams: Arc::clone(&self.upstreams),
             _places: std::mem::take(&mut self.places),
+            _table: Arc::clone(&self.table),
             attempts,
             request_id: self.request_id.clone(),
             client: self.client.name(),

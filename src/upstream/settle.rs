@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use super::job::Upstreams;
 use crate::chat::Usage;
 use crate::error::Code;
-use crate::route::Attempts;
+use crate::route::{Attempts, Table};
 
 /// How an exchange ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,6 +23,8 @@ pub(super) enum Ending {
 pub(super) struct Settlement {
     pub(super) upstreams: Arc<Upstreams>,
     pub(super) _places: [Option<tokio::sync::OwnedSemaphorePermit>; 2],
+    /// What the exchange reads of the config: whoever waits for the end of a former one waits for this.
+    pub(super) _table: Arc<Table>,
     pub(super) attempts: Attempts,
     pub(super) request_id: String,
     pub(super) client: &'static str,

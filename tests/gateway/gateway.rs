@@ -58,7 +58,11 @@ impl Gateway {
 
     /// The same with more variables.
     pub(crate) fn start_with(config: &str, variables: &[(&str, &Path)]) -> Self {
-        let home = tempfile::tempdir().unwrap();
+        Self::start_in(tempfile::tempdir().unwrap(), config, variables)
+    }
+
+    /// The same in a home that has something in it already.
+    pub(crate) fn start_in(home: tempfile::TempDir, config: &str, variables: &[(&str, &Path)]) -> Self {
         let path = home.path().join("aimux.yaml");
         std::fs::write(&path, config).unwrap();
         Self::spawn(home, &["serve", "--config", path.to_str().unwrap()], variables)

@@ -1,7 +1,7 @@
 //! The program over real sockets: a scripted upstream behind it, plain and real clients before it.
 //!
 //! `upstream` plays providers, `replies` has their words, `gateway` starts the program, `http` is the plain client.
-//! Tests by subject: `same_dialect`, `translated`, `failures`, `access`, `lifecycle`, `run`, and `real_clients`, which needs what
+//! Tests by subject: `same_dialect`, `translated`, `failures`, `access`, `lifecycle`, `reload`, `run`, and `real_clients`, which needs what
 //! `tests/run` installs and `claude` drives.
 #![allow(
     clippy::unwrap_used,
@@ -26,6 +26,7 @@ mod providers;
 mod providers_messages;
 mod readme;
 mod real_clients;
+mod reload;
 mod replies;
 mod run;
 mod same_dialect;

@@ -9,6 +9,7 @@ mod import;
 mod init;
 mod mend;
 mod migrate;
+mod reload;
 mod sarif;
 mod show;
 mod validate;
@@ -48,6 +49,8 @@ enum Command {
     Import(import::ImportArgs),
     /// Bring a config to this program's version of the format
     Migrate(migrate::MigrateArgs),
+    /// Let the running server take on its config and keys as they are now
+    Reload(reload::ReloadArgs),
     /// Print the JSON Schema of the config, for editors
     Schema,
     /// Print the reference of all fields, in Markdown
@@ -66,6 +69,7 @@ pub(crate) fn run(args: &ConfigArgs, path: Option<PathBuf>, environment: &Enviro
         Command::Migrate(args) => return migrate::run(args, path, environment),
         Command::Import(args) => return import::run(args, path, environment),
         Command::Diff(args) => return diff::run(args, environment),
+        Command::Reload(args) => return reload::run(args, path, environment),
         Command::Schema => output::print(&schema()),
         Command::Reference => output::print(&reference()),
     }

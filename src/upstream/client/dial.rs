@@ -1,6 +1,8 @@
 //! Opens a connection: name, TCP, TLS, within one limit of time.
 
 use std::net::SocketAddr;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
@@ -23,7 +25,7 @@ pub(super) enum Dialed {
 
 /// Opens a connection to `origin`.
 pub(super) async fn dial(origin: &Origin, shared: &Shared) -> Result<Dialed, SendError> {
-    let deadline = Instant::now() + shared.settings.connect_timeout;
+    let deadline = Instant::now() + Duration::from_millis(shared.connect_ms.load(Ordering::Relaxed));
     let stream = timeout_at(deadline, open(origin, &shared.tls, deadline)).await.unwrap_or_else(|_| Err(too_slow(origin)))?;
     let speaks_http2 = origin.offers_http2 && stream.speaks_http2();
     let (watched, traffic) = Watched::new(stream);
