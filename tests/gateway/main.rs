@@ -28,6 +28,7 @@ mod readme;
 mod real_clients;
 mod reload;
 mod replies;
+mod rotate;
 mod run;
 mod same_dialect;
 mod server_limits;
