@@ -14,12 +14,12 @@ pub(crate) fn forbid_for_good() {
     let _ = rustix::process::setrlimit(rustix::process::Resource::Core, none);
 }
 
-#[cfg(all(test, target_os = "linux"))]
+#[cfg(test)]
 mod tests {
-    use rustix::process::{DumpableBehavior, Resource, dumpable_behavior, getrlimit};
-
     #[test]
+    #[cfg(target_os = "linux")]
     fn nobody_may_look_into_the_process_any_more() {
+        use rustix::process::{DumpableBehavior, Resource, dumpable_behavior, getrlimit};
         super::forbid();
         assert_eq!(dumpable_behavior().unwrap(), DumpableBehavior::NotDumpable);
         super::forbid_for_good();

@@ -40,9 +40,15 @@ pub(crate) struct KnownServer {
     listen: SocketAddr,
 }
 
-/// The store of keys that the environment names.
+/// The store of keys that the environment names: its identity is `AIMUX_IDENTITY`, else the systemd credential
+/// `aimux-identity`, else the one in the config folder.
 pub(crate) fn store(environment: &Environment) -> Store {
-    Store::new(&environment.config_folder(), environment.get("AIMUX_IDENTITY").map(Path::new))
+    let (folder, named) = (environment.config_folder(), environment.get("AIMUX_IDENTITY"));
+    let credential = environment.get("CREDENTIALS_DIRECTORY").map(|folder| Path::new(folder).join("aimux-identity"));
+    match (named, credential.filter(|path| path.symlink_metadata().is_ok())) {
+        (None, Some(credential)) => Store::with_credential(&folder, &credential),
+        (named, _) => Store::new(&folder, named.map(Path::new)),
+    }
 }
 
 /// The control socket of a config's server; the config itself is not read, so a broken one does not hide its server.

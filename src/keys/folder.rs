@@ -29,6 +29,8 @@ pub(crate) enum Trust {
     Private,
     /// A folder that the user chose, such as `~/.config`: nobody else may write to it.
     Shared,
+    /// What the system hands to a service: root's or ours, a group bit being what an access list for us looks like.
+    Given,
 }
 
 /// An open folder. The path is for messages only.
@@ -90,9 +92,9 @@ impl Folder {
         let metadata = self.handle.metadata().map_err(|error| failed("examine", &self.path, error))?;
         let (forbidden, mend) = match trust {
             Trust::Private => (0o077, "700"),
-            Trust::Shared => (0o022, "go-w"),
+            Trust::Shared | Trust::Given => (0o022, "go-w"),
         };
-        check_owner(&self.path, metadata.uid())?;
+        check_owner(&self.path, metadata.uid(), trust)?;
         check_mode(&self.path, metadata.mode(), forbidden, mend)
     }
 
@@ -104,6 +106,15 @@ impl Folder {
     /// Reads a file after checking what was opened: a regular file of ours with no bit for group or world. `None` when
     /// there is none.
     pub(crate) fn read(&self, name: &str) -> Result<Option<Content>, Error> {
+        self.read_trusting(name, Trust::Private)
+    }
+
+    /// The same for a folder that was opened with [`Trust::Given`].
+    pub(crate) fn read_given(&self, name: &str) -> Result<Option<Content>, Error> {
+        self.read_trusting(name, Trust::Given)
+    }
+
+    fn read_trusting(&self, name: &str, trust: Trust) -> Result<Option<Content>, Error> {
         let path = self.path_of(name);
         // NONBLOCK: opening a pipe that somebody put there must not hang.
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
@@ -119,8 +130,9 @@ impl Folder {
         if !metadata.is_file() {
             return Err(Error::new(Code::Permission, format!("{} is not a regular file", path.display())));
         }
-        check_owner(&path, metadata.uid())?;
-        check_mode(&path, metadata.mode(), 0o077, "600")?;
+        check_owner(&path, metadata.uid(), trust)?;
+        let forbidden = if trust == Trust::Given { 0o037 } else { 0o077 };
+        check_mode(&path, metadata.mode(), forbidden, "600")?;
         // The capacity is fixed beforehand: a vector that grows leaves copies of its content behind.
         let mut bytes = Zeroizing::new(Vec::with_capacity(usize::try_from(FILE_MAX).unwrap_or(usize::MAX).saturating_add(1)));
         file.take(FILE_MAX + 1).read_to_end(&mut bytes).map_err(|error| failed("read", &path, error))?;
@@ -343,8 +355,8 @@ fn temporary_name() -> Result<String, Error> {
     Ok(format!("{STAGED}{:016x}", u64::from_le_bytes(random)))
 }
 
-fn check_owner(path: &Path, owner: u32) -> Result<(), Error> {
-    if owner == rustix::process::geteuid().as_raw() {
+fn check_owner(path: &Path, owner: u32, trust: Trust) -> Result<(), Error> {
+    if owner == rustix::process::geteuid().as_raw() || (owner == 0 && trust == Trust::Given) {
         return Ok(());
     }
     Err(Error::new(Code::Permission, format!("{} belongs to another user", path.display()))
@@ -450,7 +462,7 @@ mod tests {
     #[test]
     fn a_file_of_another_user_is_refused() {
         let other = rustix::process::geteuid().as_raw().wrapping_add(1);
-        assert_eq!(check_owner(Path::new("a"), other).unwrap_err().code, Code::Permission);
+        assert_eq!(check_owner(Path::new("a"), other, Trust::Given).unwrap_err().code, Code::Permission);
     }
 
     /// What is swapped after it was judged is not what was judged: the open file is.

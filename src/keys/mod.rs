@@ -53,6 +53,8 @@ pub struct Store {
     pub folder: PathBuf,
     /// The identity, `$XDG_CONFIG_HOME/aimux/identity.txt`, or the file that `AIMUX_IDENTITY` names.
     pub identity: PathBuf,
+    /// Whether the system handed the identity to a service, read-only: a systemd credential.
+    is_given: bool,
     /// What a passphrase opened, for the store and its clones; `None`: nothing is remembered.
     opened: Option<Arc<Mutex<Option<Opened>>>>,
 }
@@ -111,8 +113,15 @@ impl Store {
         Self {
             folder: config_folder.join("keys"),
             identity: identity.map_or_else(|| config_folder.join("identity.txt"), Path::to_path_buf),
+            is_given: false,
             opened: None,
         }
+    }
+
+    /// The same with an identity that the system hands to a service, such as a systemd credential.
+    #[must_use]
+    pub fn with_credential(config_folder: &Path, credential: &Path) -> Self {
+        Self { is_given: true, ..Self::new(config_folder, Some(credential)) }
     }
 
     /// The same, for a server: an identity that a passphrase opened stays opened in memory, so that new keys can be read
@@ -330,8 +339,9 @@ impl Store {
 
     fn load_identity(&self) -> Result<Option<Identity>, Error> {
         let (parent, file) = self.identity_place()?;
-        let Some(folder) = Folder::open(parent, Trust::Shared)? else { return Ok(None) };
-        folder.read(file)?.map(|content| identity::parse(&content.bytes)).transpose()
+        let Some(folder) = Folder::open(parent, if self.is_given { Trust::Given } else { Trust::Shared })? else { return Ok(None) };
+        let content = if self.is_given { folder.read_given(file)? } else { folder.read(file)? };
+        content.map(|content| identity::parse(&content.bytes)).transpose()
     }
 
     /// The recipients, among them the store's own identity where that can be told without a passphrase: a key that aimux

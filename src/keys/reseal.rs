@@ -175,6 +175,10 @@ impl Store {
     /// When a file cannot be opened: nothing has been written then. Or when something cannot be written: then all is as
     /// before, or the next command ends it.
     pub fn rotate_identity(&self, protect: Option<&Secret>, keep: Keep, now: u64, passphrase: Ask<'_>) -> Result<IdentityRotated, Error> {
+        if self.is_given {
+            return Err(Error::new(Code::KeyStore, format!("{} is a credential of the system's, and read-only", self.identity.display()))
+                .hint("exchange it where it comes from: add the new public key with `aimux keys recipients add` first"));
+        }
         let opener = self.opener(passphrase)?;
         let folder = Folder::open_or_make(&self.folder, Trust::Private)?;
         let _lock = folder.lock()?;
@@ -250,6 +254,9 @@ impl Store {
 
     /// The identity that a rotation put beside the current one, if there is one.
     fn staged_identity(&self) -> Result<Option<(Folder, String)>, Error> {
+        if self.is_given {
+            return Ok(None);
+        }
         let (parent, current) = self.identity_place()?;
         let staged = staged_name(current);
         Ok(Folder::open(parent, Trust::Shared)?.filter(|home| home.has(&staged)).map(|home| (home, staged)))

@@ -11,6 +11,7 @@ mod env;
 mod generate;
 mod install;
 mod key_commands;
+mod key_identities;
 mod key_mistakes;
 mod keys;
 mod keys_scan;

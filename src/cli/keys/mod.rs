@@ -122,7 +122,7 @@ enum Command {
 /// # Errors
 /// What the key store says, or when nothing usable is typed or piped in.
 pub(crate) fn run(args: &KeysArgs, path: Option<PathBuf>, env: &Environment) -> Result<ExitCode, CliError> {
-    let store = Store::new(&env.config_folder(), env.get("AIMUX_IDENTITY").map(std::path::Path::new));
+    let store = super::known::store(env);
     let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |elapsed| elapsed.as_secs());
     let log = Log::new(&env.state_folder(), "keys");
     tidy(&store, &log, now);
