@@ -32,13 +32,11 @@ impl Refusal {
 
     /// The same without the key in its words: an error event is read before anything has looked for one.
     pub(super) fn without(mut self, secret: Option<&Secret>) -> Self {
-        let clean = |text: String| match secret.map(Secret::expose).filter(|secret| secret.len() >= 8) {
-            Some(secret) if text.contains(secret) => text.replace(secret, "[redacted]"),
-            _ => text,
-        };
-        self.failure.message = clean(self.failure.message);
-        self.failure.param = self.failure.param.map(clean);
-        self.failure.code = self.failure.code.map(clean);
+        let Some(secret) = secret.map(Secret::expose).filter(|secret| secret.len() >= 8) else { return self };
+        let Failure { message, code, param, .. } = &mut self.failure;
+        for text in std::iter::once(message).chain(code).chain(param).filter(|text| text.contains(secret)) {
+            *text = text.replace(secret, "[redacted]");
+        }
         self
     }
 }
