@@ -223,4 +223,41 @@ mod tests {
             assert_eq!(fixed(text), None, "{text}");
         }
     }
+
+    #[test]
+    fn whatever_is_mended_is_mended_once_and_breaks_nothing() {
+        let store = Store::new(std::path::Path::new("/nonexistent"), None);
+        let environment = Environment::default();
+        let broken = |text: &str| {
+            let found = examine(text, &environment, &store).diagnostics;
+            found.iter().any(|found| matches!(found.finding, Finding::Syntax | Finding::DuplicateKey))
+        };
+        let base = "version: 1 # a\nserver: { listen: \"127.0.0.1:1\" }\nproviders:\n  ollama: { plain_http: true, headers: { x-a: \"1\" } }\nmodels:\n  \"m*\": { use: [ollama/x], strategy: order }\nlimits:\n  body_mb: 64 # b\n  drain_s: 3\nretry: { deadline_s: 60 }\nbreaker: off\n";
+        let mut seed = 7_u64;
+        let mut next = |limit: usize| {
+            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (seed >> 33) as usize % limit
+        };
+        let mut mended = 0;
+        for _ in 0..600 {
+            let mut text: Vec<char> = base.chars().collect();
+            for _ in 0..=next(3) {
+                let place = next(text.len() - 1);
+                match next(4) {
+                    0 => text.swap(place, place + 1),
+                    1 => drop(text.remove(place)),
+                    2 => text.insert(place, ['"', '\'', '1', 's', '_', '\t', ' ', ':'][next(8)]),
+                    _ => text[place] = ['y', 'e', 's', '0', '"', '#'][next(6)],
+                }
+            }
+            let text: String = text.into_iter().collect();
+            let Some(fixed) = fix(text.as_bytes(), &environment, &store) else { continue };
+            assert_eq!(fix(fixed.text.as_bytes(), &environment, &store), None, "{text}\n{}", fixed.text);
+            // A section that is named right is read, mistakes included; but it is read.
+            assert!(!broken(&fixed.text) || broken(&text), "{text}\n{}", fixed.text);
+            assert!(fixed.text.matches(" #").count() == text.matches(" #").count(), "a comment was lost: {text}\n{}", fixed.text);
+            mended += 1;
+        }
+        assert!(mended > 20, "{mended}");
+    }
 }

@@ -15,6 +15,8 @@ use crate::route::table::{ModelEntry, TargetRef};
 
 /// The most targets of one entry, those of the entries that it names included.
 const TARGETS_MAX: usize = 100;
+/// The most findings of a file for which it is asked what was meant.
+const NEAR_MAX: usize = 100;
 
 /// An entry as it is written.
 struct Entry {
@@ -154,10 +156,16 @@ fn nowhere(
     } else {
         (format!("provider \"{left}\" is not configured"), "no such provider")
     };
-    let mut sorted: Vec<&str> = names.keys().map(String::as_str).collect();
-    sorted.sort_unstable();
-    let near =
-        if slashless { nearest(left, sorted).or_else(|| nearest(left, configured.clone())) } else { nearest(left, configured.clone()) };
+    let near = match slashless {
+        // Looking for what was meant costs a walk over all names, which a file with thousands of mistakes is not worth.
+        _ if reader.report.diagnostics.len() > NEAR_MAX => None,
+        true => {
+            let mut sorted: Vec<&str> = names.keys().map(String::as_str).collect();
+            sorted.sort_unstable();
+            nearest(left, sorted).or_else(|| nearest(left, configured.clone()))
+        }
+        false => nearest(left, configured.clone()),
+    };
     let help = match near {
         Some(near) => format!("did you mean \"{near}\"?"),
         None if preset(left).is_some() => format!("add `{left}: {{}}` under `providers`"),

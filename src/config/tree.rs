@@ -126,6 +126,9 @@ pub(crate) fn parse(text: &str, source: usize) -> Result<Node, Box<Diagnostic>> 
                 Diagnostic::new(Finding::Syntax, place, "", format!("the file is not YAML: {reason}"), "the parser stops here");
             let is_variable = text.get(..at).is_some_and(|before| before.ends_with("${") || before.ends_with('$'));
             Box::new(match reason {
+                _ if text.lines().any(|line| line.starts_with("<<<<<<< ")) => {
+                    diagnostic.help("finish the merge: its markers are left in the file")
+                }
                 _ if is_variable => diagnostic.help("between braces or brackets, write \"${NAME}\" in quotes"),
                 _ if reason.contains("tab") => diagnostic.help("indent with blanks"),
                 _ if reason.contains("anchor") => diagnostic.help("an alias `*name` needs its `&name` before it"),

@@ -39,7 +39,7 @@ fn each_mistake_is_explained_as_it_stands_beside_it() {
         }
         assert!(!said.contains("sk-ant-api03-0123456789abcdef"), "{name}: the output repeats a key");
         assert!(!said.contains("panicked"), "{name}: {said}");
-        assert_eq!(output.status.code(), Some(if name.starts_with("fine") { 0 } else { 78 }), "{name}: {said}");
+        assert_eq!(output.status.code(), Some(if name.starts_with("fine") || name.starts_with("warn") { 0 } else { 78 }), "{name}: {said}");
     }
     assert!(differing.is_empty(), "read, then accept with AIMUX_TEST_BLESS=1:\n{}", differing.join("\n"));
 }
@@ -159,7 +159,7 @@ fn a_file_that_is_not_there_is_named() {
 fn the_configs_in_the_docs_and_examples_are_fine() {
     let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
     let mut configs = Vec::new();
-    for page in ["README.md", "docs/config.md"] {
+    for page in ["README.md", "docs/config.md", "docs/ci.md"] {
         let text = std::fs::read_to_string(root.join(page)).unwrap();
         let blocks = text.split("```yaml\n").skip(1).map(|block| block.split("```").next().unwrap().to_owned());
         configs.extend(blocks.map(|block| (page.to_owned(), block)));

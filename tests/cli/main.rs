@@ -22,6 +22,7 @@ mod provider;
 mod real_clients;
 mod rotate;
 mod usage;
+mod validate;
 
 use std::io::Write;
 use std::path::Path;

@@ -1,9 +1,10 @@
-//! The JSON Schema, judged by a validator that is not ours: Python's `jsonschema`, which `tests/run` installs.
+//! The JSON Schema, and reports against the published schemas of SARIF and JUnit, judged by validators that are not ours:
+//! Python's `jsonschema` and npm's, which `tests/run` installs.
 
 use std::path::Path;
 use std::process::Command;
 
-use super::{aimux, stdout};
+use super::{aimux, assert_exit, stdout};
 
 /// Checks the schema itself, then that each document passes or fails as its name says.
 const JUDGE: &str = r#"
@@ -51,4 +52,41 @@ fn the_schema_is_one_and_the_examples_pass_it() {
     let judged = Command::new(python).args(["-c", JUDGE]).current_dir(home.path()).output().unwrap();
     assert!(judged.status.success(), "{}{}", stdout(&judged), String::from_utf8_lossy(&judged.stderr));
     assert!(stdout(&judged).starts_with("judged 1"), "{}", stdout(&judged));
+}
+
+#[test]
+fn sarif_and_junit_are_what_their_schemas_ask_for() {
+    let packages = std::env::var_os("AIMUX_TEST_SCHEMAS").expect("AIMUX_TEST_SCHEMAS, which tests/run sets");
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let home = tempfile::tempdir().unwrap();
+    let report = |format: &str, words: &[&str]| {
+        let mut command = aimux(home.path());
+        command.args(["config", "validate", "--format", format]).args(words).env("SET_KEY", "sk-0123456789");
+        let output = command.env("AIMUX_SERVER__LISTEN", "nowhere").current_dir(root.join("tests/cli/config")).output().unwrap();
+        let path = home.path().join(format);
+        std::fs::write(&path, stdout(&output)).unwrap();
+        path
+    };
+    let check = |sarif: &Path, junit: &Path| {
+        let mut node = Command::new("node");
+        node.arg(root.join("tests/cli/schemas.mjs")).arg(&packages).arg(sarif).arg(junit).output().unwrap()
+    };
+    let all: Vec<String> = std::fs::read_dir(root.join("tests/cli/config"))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .filter(|name| name.ends_with(".yaml"))
+        .collect();
+    let all: Vec<&str> = all.iter().map(String::as_str).chain(["absent file.yaml"]).collect();
+    for words in [&all[..], &["fine_small.yaml"], &["twenty_five.yaml"]] {
+        let (sarif, junit) = (report("sarif", words), report("junit", words));
+        assert_exit(&check(&sarif, &junit), 0);
+    }
+    // The check itself can fail.
+    let (sarif, junit) = (report("sarif", &["twenty_five.yaml"]), report("junit", &["twenty_five.yaml"]));
+    for (path, from, to) in [(&sarif, "\"startLine\"", "\"beginLine\""), (&junit, " tests=", " test=")] {
+        let text = std::fs::read_to_string(path).unwrap();
+        std::fs::write(path, text.replace(from, to)).unwrap();
+        assert_exit(&check(&sarif, &junit), 1);
+        std::fs::write(path, text).unwrap();
+    }
 }
