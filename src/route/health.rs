@@ -287,10 +287,14 @@ impl ProviderHealth {
     /// Gives a place to the key of a name after a reload, with what is known of it if it had another one. What is in flight
     /// stays with the places: requests count themselves out by them.
     fn put(&mut self, index: usize, name: &str) {
-        if let Some(unnamed) = self.keys.get_mut(index).filter(|key| key.name.is_empty()) {
+        let known = self.keys.iter().position(|key| key.name == name);
+        if known.is_none()
+            && let Some(unnamed) = self.keys.get_mut(index).filter(|key| key.name.is_empty())
+        {
             name.clone_into(&mut unnamed.name);
+            return;
         }
-        let former = self.keys.iter().position(|key| key.name == name).unwrap_or_else(|| {
+        let former = known.unwrap_or_else(|| {
             if self.keys.len() >= KEYS_MAX {
                 // After very many names the one that left first makes way; requests that count themselves out there no longer do.
                 self.keys.pop();
