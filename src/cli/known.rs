@@ -124,7 +124,7 @@ impl KnownServer {
 /// The keys are opened here first: what is wrong with them is said on this terminal, which the server has not.
 fn start(path: Option<&Path>, environment: &Environment) -> Result<(), CliError> {
     let mut passphrase = None;
-    let mut ask = || super::keys::ask_passphrase().inspect(|typed| passphrase = Some(typed.clone()));
+    let mut ask = || super::console::ask_passphrase().inspect(|typed| passphrase = Some(typed.clone()));
     let options = Options { path: path.map(Path::to_path_buf), listen: None };
     let ready = config::ready(&options, environment, &store(environment), &mut ask)?;
     for note in &ready.notes {

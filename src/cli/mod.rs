@@ -4,6 +4,7 @@
 
 mod claude;
 mod config;
+mod console;
 mod dumps;
 mod env;
 mod generate;

@@ -71,8 +71,8 @@ pub(crate) fn run(args: ServeArgs, path: Option<PathBuf>, environment: &Environm
     let demo = if args.demo { Some(runtime.block_on(start_demo())?) } else { None };
     let ready = match &demo {
         Some(demo) => demo_config(demo, args.listen),
-        None if args.passphrase_stdin => config::ready(&options, environment, &keys, &mut super::keys::piped_passphrase)?,
-        None => config::ready(&options, environment, &keys, &mut super::keys::ask_passphrase)?,
+        None if args.passphrase_stdin => config::ready(&options, environment, &keys, &mut super::console::piped_passphrase)?,
+        None => config::ready(&options, environment, &keys, &mut super::console::ask_passphrase)?,
     };
     for note in &ready.notes {
         output::error(&format!("{}\n", output::printable(note.trim_end())));

@@ -63,7 +63,7 @@ pub(super) fn put_back(args: &RestoreArgs, path: Option<PathBuf>, environment: &
     let config = config(path, environment)?;
     let store = store(environment);
     let wanted = Wanted { config: &config, environment, store: &store, keep: usize::from(args.keep), now: now() };
-    let restored = restore(args.name.as_deref(), parts, &wanted, &mut crate::cli::keys::ask_passphrase)?;
+    let restored = restore(args.name.as_deref(), parts, &wanted, &mut crate::cli::console::ask_passphrase)?;
     output::error(&restored.rendered);
     let mut said = format!("restored {} from {}\n", restored.backup.config.display(), restored.backup.name);
     if !restored.keys.is_empty() {

@@ -109,7 +109,7 @@ fn keep(args: &ImportArgs, imported: &Imported, target: Option<&Path>, environme
         write_beside(target, SCHEMA_FILE, schema().as_bytes())?;
     }
     for key in &imported.keys {
-        store.add(&key.name, &key.secret, existing, placing.now, &mut crate::cli::keys::ask_passphrase)?;
+        store.add(&key.name, &key.secret, existing, placing.now, &mut crate::cli::console::ask_passphrase)?;
     }
     Ok(())
 }

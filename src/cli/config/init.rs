@@ -153,7 +153,7 @@ fn asked(ask: &mut dyn Ask, environment: &Environment, store: &Store, dry_run: b
             continue;
         }
         let secret = Secret::new(given.expose().trim().to_owned());
-        store.add(one.preset.name, &secret, Existing::Refuse, now(), &mut crate::cli::keys::ask_passphrase)?;
+        store.add(one.preset.name, &secret, Existing::Refuse, now(), &mut crate::cli::console::ask_passphrase)?;
         one.key = KeyPlace::File(one.preset.name.to_owned());
     }
     let main = model(ask, &chosen, "Which model is the main one (claude-opus, claude-sonnet)?", |one| one.preset.main)?;

@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use std::process::{Command, ExitCode};
 
 use crate::audit::{Action, Entry, Log};
+use crate::cli::console::ask_passphrase;
 use crate::cli::{CliError, output};
 use crate::config::{self, Environment, KeyUse, LoadError, Options};
 use crate::error::{Code, Error};
@@ -49,7 +50,7 @@ pub(super) fn run(
                 .into());
         }
     }
-    let opener = store.opener(&mut super::ask_passphrase)?;
+    let opener = store.opener(&mut ask_passphrase)?;
     let lent: Vec<(&str, Secret)> = wanted.iter().map(|(name, variable)| lend(name, variable, &opener)).collect::<Result<_, _>>()?;
     let Some((program, arguments)) = args.command.split_first() else {
         return Err(Error::new(Code::Usage, "no program was named").into());

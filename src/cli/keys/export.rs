@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
-use super::console::{Console, Question, Terminal, Wanted};
 use crate::audit::{Action, Entry, Log};
+use crate::cli::console::{Console, Question, Terminal, Wanted, ask_passphrase};
 use crate::cli::output;
 use crate::error::{Code, Error};
 use crate::keys::Store;
@@ -38,7 +38,7 @@ pub(super) fn run(args: &ExportArgs, store: &Store, log: &Log) -> Result<(), Err
             .hint("name public keys with --to age1…, or choose --passphrase; --plaintext encrypts nothing"));
     }
     store.changed(&args.name)?;
-    let key = store.opener(&mut super::ask_passphrase)?.read(&args.name)?;
+    let key = store.opener(&mut ask_passphrase)?.read(&args.name)?;
     let text = if args.plaintext {
         Zeroizing::new(format!("{}\n", key.secret.expose()))
     } else if args.passphrase {

@@ -9,8 +9,8 @@ use std::process::ExitCode;
 
 use zeroize::Zeroizing;
 
-use super::console::{Wanted, usable};
 use crate::audit::{Action, Entry, Log};
+use crate::cli::console::{Wanted, ask_passphrase, ask_passphrase_of, usable};
 use crate::cli::output;
 use crate::error::{Code, Error};
 use crate::keys::{Existing, Opener, Store, is_age_file, unseal_with, wants_passphrase};
@@ -87,19 +87,17 @@ fn import<'a>(
     store.may_add(name, existing)?;
     let secret = match found {
         Found::Clear(secret) => secret.clone(),
-        Found::Sealed(file) if wants_passphrase(file) => {
-            unseal_with(file, &super::console::ask_passphrase_of(&format!("Passphrase of {name}"))?)?
-        }
+        Found::Sealed(file) if wants_passphrase(file) => unseal_with(file, &ask_passphrase_of(&format!("Passphrase of {name}"))?)?,
         Found::Sealed(file) => {
             let opener = match opener {
                 Some(opener) => opener,
-                None => opener.insert(store.opener(&mut super::ask_passphrase)?),
+                None => opener.insert(store.opener(&mut ask_passphrase)?),
             };
             opener.unseal(file)?
         }
     };
     let entry = Entry::new(Action::KeyImported, name);
-    log.record(&entry, || store.add(name, &secret, existing, now, &mut super::ask_passphrase))?;
+    log.record(&entry, || store.add(name, &secret, existing, now, &mut ask_passphrase))?;
     Ok(secret.masked())
 }
 

@@ -7,16 +7,15 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use self::console::{Console, Question, Terminal, Wanted};
 use self::list::Listing;
 use super::CliError;
 use crate::audit::{Action, Entry, Log};
+use crate::cli::console::{Console, Question, Terminal, Wanted, ask_passphrase};
 use crate::config::Environment;
 use crate::error::{Code, Error};
 use crate::keys::{Existing, Store, Unfinished};
 
 mod audit;
-mod console;
 mod exec;
 mod export;
 mod import;
@@ -26,8 +25,6 @@ mod rotate;
 mod scan;
 mod show;
 mod test;
-
-pub(crate) use console::{ask_passphrase, piped_passphrase};
 
 /// What follows `aimux keys`.
 #[derive(Debug, clap::Args)]
@@ -264,8 +261,8 @@ fn add(store: &Store, log: &Log, name: &str, existing: Existing, now: u64, conso
 
 #[cfg(test)]
 mod tests {
-    use super::console::usable;
     use super::*;
+    use crate::cli::console::usable;
     use crate::secret::Secret;
 
     const KEY: &str = "sk-ant-api03-0123456789";

@@ -1,8 +1,9 @@
 //! `aimux keys recipients`: whose identities open the keys.
 
-use super::console::Console;
-use super::{Context, ask_passphrase};
+use super::Context;
 use crate::audit::{Action, Entry};
+use crate::cli::console::Console;
+use crate::cli::console::ask_passphrase;
 use crate::error::{Code, Error};
 use crate::keys::Change;
 

@@ -6,9 +6,10 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::console::{Console, Question, Wanted};
-use super::{Context, ask_passphrase};
+use super::Context;
 use crate::audit::{Action, Entry};
+use crate::cli::console::ask_passphrase;
+use crate::cli::console::{Console, Question, Wanted};
 use crate::cli::{CliError, known, output};
 use crate::config::{self, KeyUse, LoadError, Options};
 use crate::date;

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use super::exec;
 use crate::audit::{Action, Entry, Log};
+use crate::cli::console::ask_passphrase;
 use crate::cli::{CliError, output};
 use crate::config::Environment;
 use crate::date;
@@ -32,7 +33,7 @@ pub(super) fn run(args: &ShowArgs, path: Option<PathBuf>, environment: &Environm
     }
     // Before a passphrase is asked for.
     store.changed(&args.name)?;
-    let key = store.opener(&mut super::ask_passphrase)?.read(&args.name)?;
+    let key = store.opener(&mut ask_passphrase)?.read(&args.name)?;
     if args.reveal {
         log.append(&Entry::new(Action::KeyExported, &args.name).note("shown on a terminal"))?;
         output::print(&format!("{}\n", key.secret.expose()));

@@ -72,7 +72,7 @@ pub(super) fn run(args: &TestArgs, path: Option<PathBuf>, environment: &Environm
     let unused = files.into_iter().filter(|name| is_wanted(name) && uses.iter().all(|used| used.kind != "file" || used.name != *name));
     let unused: Vec<Row> = unused.map(|name| Row { name, kind: "file", provider: None, result: Outcome::Unused }).collect();
     let wanted: Vec<KeyUse> = uses.into_iter().filter(|used| is_wanted(&used.name)).collect();
-    let mut ask = super::ask_passphrase;
+    let mut ask = crate::cli::console::ask_passphrase;
     let mut opener = KeyOpener::new(environment, store, &mut ask);
     let opened: Vec<(KeyUse, Result<Secret, Error>)> = wanted
         .into_iter()

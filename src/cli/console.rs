@@ -1,4 +1,4 @@
-//! How `aimux keys` asks and tells: a hidden prompt on a terminal, else one line of standard input.
+//! How commands ask for secrets and tell: a hidden prompt on a terminal, else one line of standard input.
 
 use std::io::{self, IsTerminal, Read};
 
@@ -10,20 +10,20 @@ use crate::secret::Secret;
 /// The longest secret that is read, in bytes.
 const SECRET_MAX: usize = 16 * 1024;
 /// How the command speaks with the user.
-pub(super) trait Console {
+pub(crate) trait Console {
     fn say(&mut self, text: &str);
     fn ask(&mut self, question: &Question<'_>) -> Result<Secret, Error>;
 }
 
-pub(super) struct Question<'a> {
-    pub(super) prompt: &'a str,
-    pub(super) wanted: Wanted,
+pub(crate) struct Question<'a> {
+    pub(crate) prompt: &'a str,
+    pub(crate) wanted: Wanted,
     /// Asked a second time, where a slip would only be noticed when it is too late.
-    pub(super) confirm: Option<&'a str>,
+    pub(crate) confirm: Option<&'a str>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Wanted {
+pub(crate) enum Wanted {
     /// What goes into an HTTP header: ASCII.
     Key,
     /// What a person can remember, in whatever script.
@@ -40,7 +40,7 @@ pub(crate) fn ask_passphrase() -> Result<Secret, Error> {
 }
 
 /// Asks for the passphrase of one file, on the terminal only.
-pub(super) fn ask_passphrase_of(what: &str) -> Result<Secret, Error> {
+pub(crate) fn ask_passphrase_of(what: &str) -> Result<Secret, Error> {
     if !io::stdin().is_terminal() {
         return Err(
             Error::new(Code::KeyUnavailable, "a passphrase protects it, and there is no terminal to ask on").hint("run it on a terminal")
@@ -55,7 +55,7 @@ pub(crate) fn piped_passphrase() -> Result<Secret, Error> {
 }
 
 /// The process's own terminal, or whatever standard input and output are.
-pub(super) struct Terminal;
+pub(crate) struct Terminal;
 
 impl Console for Terminal {
     fn say(&mut self, text: &str) {
@@ -88,7 +88,7 @@ fn read_secret(input: &mut dyn Read, wanted: Wanted) -> Result<Secret, Error> {
     usable(text, wanted)
 }
 
-pub(super) fn usable(text: &str, wanted: Wanted) -> Result<Secret, Error> {
+pub(crate) fn usable(text: &str, wanted: Wanted) -> Result<Secret, Error> {
     let text = text.trim();
     let problem = if text.is_empty() {
         "nothing was given"
