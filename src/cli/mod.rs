@@ -13,6 +13,7 @@ mod known;
 mod log;
 mod output;
 mod run;
+mod sarif;
 mod serve;
 mod status;
 

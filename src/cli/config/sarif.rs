@@ -4,6 +4,7 @@
 
 use serde_json::{Value, json};
 
+use crate::cli::sarif::{log_of, uri};
 use crate::config::{FindingLine, Page, Place, Validation, pages};
 
 /// Where the pages of the codes are; the package says it, once it has a repository.
@@ -28,18 +29,14 @@ fn log(files: &[Validation], repository: &str) -> String {
         put(&mut driver, "informationUri", json!(repository));
     }
     let artifacts: Vec<Value> = files.iter().map(|file| json!({ "location": { "uri": uri(&file.name) } })).collect();
-    let log = json!({
-        "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
-        "version": "2.1.0",
-        "runs": [{
-            "tool": { "driver": driver },
-            "columnKind": "unicodeCodePoints",
-            "invocations": [{ "executionSuccessful": true }],
-            "artifacts": artifacts,
-            "results": results,
-        }],
+    let run = json!({
+        "tool": { "driver": driver },
+        "columnKind": "unicodeCodePoints",
+        "invocations": [{ "executionSuccessful": true }],
+        "artifacts": artifacts,
+        "results": results,
     });
-    format!("{log:#}\n")
+    log_of(&run)
 }
 
 fn rule(page: &Page, repository: &str) -> Value {
@@ -89,27 +86,9 @@ fn result(found: &FindingLine, rules: &[Page]) -> Value {
     result
 }
 
-/// A path as a URI reference; an absolute one as a `file:` URI.
-fn uri(path: &str) -> String {
-    let mut out = if path.starts_with('/') { "file://".to_owned() } else { String::new() };
-    for byte in path.bytes() {
-        match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'/' | b'-' | b'.' | b'_' | b'~' => out.push(char::from(byte)),
-            _ => out.push_str(&format!("%{byte:02X}")),
-        }
-    }
-    out
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn paths_are_uris() {
-        assert_eq!(uri("a b/ü:%.yaml"), "a%20b/%C3%BC%3A%25.yaml");
-        assert_eq!(uri("/etc/aimux/c.yaml"), "file:///etc/aimux/c.yaml");
-    }
 
     #[test]
     fn a_rule_leads_to_its_page_where_the_package_has_a_repository() {

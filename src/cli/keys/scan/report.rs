@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::{Finding, Found};
 use crate::cli::output;
+use crate::cli::sarif::{log_of, uri};
 
 /// A line for each key, then what was looked at.
 pub(super) fn text(found: &Found) -> String {
@@ -61,8 +62,7 @@ pub(super) fn sarif(found: &Found) -> String {
     let results: Vec<Value> = found.findings.iter().map(result).collect();
     let driver = json!({ "name": "aimux", "semanticVersion": env!("CARGO_PKG_VERSION"), "rules": rules });
     let run = json!({ "tool": { "driver": driver }, "columnKind": "unicodeCodePoints", "results": results });
-    let log = json!({ "$schema": "https://json.schemastore.org/sarif-2.1.0.json", "version": "2.1.0", "runs": [run] });
-    format!("{log:#}\n")
+    log_of(&run)
 }
 
 fn result(finding: &Finding) -> Value {
@@ -79,16 +79,4 @@ fn result(finding: &Finding) -> Value {
 
 fn rule_id(provider: &str) -> String {
     format!("key/{}", provider.replace(' ', "-"))
-}
-
-/// A path as a URI reference; an absolute one as a `file:` URI.
-fn uri(path: &str) -> String {
-    let mut out = if path.starts_with('/') { "file://".to_owned() } else { String::new() };
-    for byte in path.bytes() {
-        match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'/' | b'-' | b'.' | b'_' | b'~' => out.push(char::from(byte)),
-            _ => out.push_str(&format!("%{byte:02X}")),
-        }
-    }
-    out
 }
