@@ -172,7 +172,13 @@ fn limits(reader: &mut Reader<'_>, root: &Section<'_>) -> Limits {
     take!(reader, section, "connect_s" => limits.connect_s, same);
     take!(reader, section, "first_byte_s" => limits.first_byte_s, same);
     take!(reader, section, "first_byte_whole_s" => limits.first_byte_whole_s, same);
+    match reader.integer(&section, "first_content_s") {
+        Some(value) => limits.first_content_s = value,
+        None => limits.first_content_s = limits.first_content_s.max(limits.first_byte_s),
+    }
     take!(reader, section, "stream_idle_s" => limits.stream_idle_s, same);
+    take!(reader, section, "pace_bytes_per_s" => limits.pace_bytes_per_s, same);
+    take!(reader, section, "pace_over_s" => limits.pace_over_s, same);
     take!(reader, section, "keep_alive_s" => limits.keep_alive_s, same);
     take!(reader, section, "frame_mb" => limits.frame_bytes, mb);
     take!(reader, section, "answer_mb" => limits.answer_bytes, mb);
@@ -207,6 +213,8 @@ fn conflicts(reader: &mut Reader<'_>, root: &Section<'_>, limits: &Limits, retry
         ("limits.connect_s", limits.connect_s, "retry.deadline_s", deadline),
         ("limits.first_byte_s", limits.first_byte_s, "retry.deadline_s", deadline),
         ("limits.first_byte_whole_s", limits.first_byte_whole_s, "retry.deadline_s", deadline),
+        ("limits.first_byte_s", limits.first_byte_s, "limits.first_content_s", limits.first_content_s),
+        ("limits.first_content_s", limits.first_content_s, "retry.deadline_s", deadline),
         ("limits.stream_idle_s", limits.stream_idle_s, "retry.deadline_s", deadline),
         ("retry.wait_max_s", retry.wait_max.as_secs(), "retry.deadline_s", deadline),
         ("limits.first_byte_s", limits.first_byte_s, "limits.first_byte_whole_s", limits.first_byte_whole_s),

@@ -114,10 +114,16 @@ pub struct Limits {
     pub connect_s: u64,
     /// Seconds to the first byte of a streamed answer.
     pub first_byte_s: u64,
-    /// Seconds to the first byte of an answer that is not streamed.
+    /// Seconds to the first byte of an answer that is not streamed, and again to its last.
     pub first_byte_whole_s: u64,
+    /// Seconds to the first content of a streamed answer, from when it was asked for.
+    pub first_content_s: u64,
     /// Seconds of silence in a stream.
     pub stream_idle_s: u64,
+    /// Bytes per second under which a stream that has begun is given up; 0: never.
+    pub pace_bytes_per_s: u64,
+    /// Seconds over which they are counted.
+    pub pace_over_s: u64,
     /// Seconds of silence after which the client is sent an empty delta.
     pub keep_alive_s: u64,
     /// Bytes of one server-sent event.
@@ -149,7 +155,10 @@ impl Default for Limits {
             connect_s: 5,
             first_byte_s: 120,
             first_byte_whole_s: 600,
+            first_content_s: 300,
             stream_idle_s: 120,
+            pace_bytes_per_s: 0,
+            pace_over_s: 30,
             keep_alive_s: 20,
             frame_bytes: 16 << 20,
             answer_bytes: 64 << 20,

@@ -284,9 +284,9 @@ impl Attempts {
 
     /// The first target of this round that takes the request.
     fn admitted(&mut self, now: Instant, overlook: Overlook, health: &mut Health) -> Option<(usize, usize)> {
-        let round = self.round;
+        let (round, repeats) = (self.round, self.repeats_overlook());
         self.slots.iter().enumerate().filter(|(_, slot)| slot.is_due(round, now)).find_map(|(index, slot)| {
-            let overlook = if slot.tries == 0 { overlook } else { overlook.min(Overlook::Breaker) };
+            let overlook = if slot.tries == 0 { overlook } else { overlook.min(repeats) };
             match health.admit(&slot.provider, &slot.model, self.tokens, now, overlook) {
                 Admission::Key(key) => Some((index, key)),
                 _ => None,
@@ -315,7 +315,7 @@ impl Attempts {
         let repeatable = self.slots.iter().filter(|slot| slot.tries == next && !slot.is_out);
         let mut ready: Option<Duration> = None;
         for slot in repeatable {
-            let rest = match health.admit(&slot.provider, &slot.model, self.tokens, now, Overlook::Breaker) {
+            let rest = match health.admit(&slot.provider, &slot.model, self.tokens, now, self.repeats_overlook()) {
                 Admission::Key(_) => slot.not_before.map_or(Duration::ZERO, |then| then.saturating_duration_since(now)),
                 Admission::Wait(rest) => rest,
                 Admission::Refused(_) | Admission::Open(_) => continue,
@@ -346,6 +346,11 @@ impl Attempts {
             }
         });
         rests.min()
+    }
+
+    /// What a repeat overlooks: where several targets have failed, those that fail for others too are not asked again.
+    fn repeats_overlook(&self) -> Overlook {
+        if self.slots.len() > 1 { Overlook::Nothing } else { Overlook::Breaker }
     }
 
     fn may_wait(&self, now: Instant, rest: Duration) -> bool {

@@ -200,7 +200,10 @@ impl Health {
     /// The key is limited, for as long as the provider said, else twice as long each time.
     pub(super) fn key_limited(&mut self, provider: &str, key: usize, model: &str, now: Instant, retry_after: Option<Duration>) {
         let times = self.key(provider, key).map_or(0, |key| {
-            key.limited = key.limited.saturating_add(1);
+            // What was under way when its rest began says nothing new.
+            if key.rests(now).is_none() {
+                key.limited = key.limited.saturating_add(1);
+            }
             key.limited
         });
         let guess = LIMITED_FIRST.saturating_mul(1 << times.saturating_sub(1).min(6)).min(MINUTE);

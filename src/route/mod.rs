@@ -10,6 +10,7 @@ pub mod estimate;
 pub mod glob;
 pub mod health;
 mod judge;
+pub mod pace;
 pub mod plan;
 pub mod step;
 pub mod table;

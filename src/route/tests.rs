@@ -485,6 +485,23 @@ fn a_total_failure_costs_at_most_two_point_four_attempts_per_request() {
 }
 
 #[test]
+fn requests_at_once_do_not_repeat_what_fails_for_all_of_them() {
+    let mut world = World::new();
+    let plan = plan(2, 1);
+    let mut under_way: Vec<Attempts> = (0..50).map(|_| world.attempts(&plan)).collect();
+    let mut happened = Happened::Begin;
+    let mut sent = 0;
+    for _ in 0..8 {
+        for attempts in &mut under_way {
+            sent += u32::from(matches!(attempts.next(world.now, &happened, &mut world.health), Step::Send { .. }));
+        }
+        world.now += S;
+        happened = Happened::Broken;
+    }
+    assert_eq!(sent, 100, "each target once");
+}
+
+#[test]
 fn requests_that_wait_for_the_last_repeat_do_not_all_get_it() {
     let mut world = World::new();
     world.retry = Retry { budget_ratio: 0.0, budget_per_s: 1.0, ..world.retry };
@@ -562,6 +579,17 @@ fn a_429_without_a_retry_after_rests_longer_each_time() {
     world.request(&plan, |_, _| Good);
     world.request(&plan, |_, _| Status(429, FailureKind::RateLimit, None));
     assert_eq!(world.health.resting(world.now)[0].rest, S, "an answer starts it anew");
+}
+
+#[test]
+fn fifty_429s_at_once_are_one() {
+    let mut world = World::new();
+    let plan = plan(1, 1);
+    let mut under_way: Vec<Attempts> = (0..50).map(|_| world.attempts(&plan)).collect();
+    for happened in [Happened::Begin, Status(429, FailureKind::RateLimit, None).happened()] {
+        under_way.iter_mut().for_each(|attempts| drop(attempts.next(world.now, &happened, &mut world.health)));
+    }
+    assert_eq!(world.health.resting(world.now)[0].rest, S);
 }
 
 #[test]

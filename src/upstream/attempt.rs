@@ -22,6 +22,9 @@ use crate::wire::splice::Spliced;
 /// The most bytes of an error body that are read.
 pub(super) const ERROR_BODY_MAX: usize = 1 << 20;
 
+/// How long its words are waited for: the status says enough to go on.
+const ERROR_BODY_WAIT: Duration = Duration::from_secs(5);
+
 /// How one attempt went.
 pub(super) enum Attempted {
     Content(Box<Begun>),
@@ -78,27 +81,33 @@ impl Job {
             Ok(request) => request,
             Err(refusal) => return Attempted::Broken(*refusal),
         };
+        let content_at = tokio::time::Instant::now() + Duration::from_secs(self.limits.first_content_s);
         let first_byte = if self.peek.stream { self.limits.first_byte_s } else { self.limits.first_byte_whole_s };
         let answer = match tokio::time::timeout(Duration::from_secs(first_byte), self.upstreams.client.send(request)).await {
             Ok(Ok(answer)) => answer,
             Ok(Err(error)) => return Attempted::Broken(unreachable(&target.provider.name, &error)),
-            Err(_) => {
-                let message = format!("provider \"{}\" sent nothing for {first_byte} s", target.provider.name);
-                return Attempted::Broken(Refusal::new(Code::UpstreamTimeout, Failure::new(FailureKind::Timeout, message)));
-            }
+            Err(_) => return late(format!("provider \"{}\" sent nothing for {first_byte} s", target.provider.name)),
         };
         let (mut head, body) = answer.into_parts();
         headers::forget(&mut head.headers, key);
         told.is_reused = Some(body.is_reused());
         let headers = headers::downward(&head.headers, self.client == endpoint.dialect);
         if !head.status.is_success() {
-            let body = body.read_whole(ERROR_BODY_MAX, self.patience().idle).await.unwrap_or_default();
+            let reading = body.read_whole(ERROR_BODY_MAX, self.patience().idle);
+            let body = tokio::time::timeout(ERROR_BODY_WAIT, reading).await.ok().and_then(Result::ok).unwrap_or_default();
             return Attempted::Refused(self.refusal(head.status.as_u16(), &body, &head.headers, headers, target, key));
         }
         let attempted = if self.peek.stream {
-            self.begin_stream(target, body, reply_map, headers).await
+            let begun = self.begin_stream(target, body, reply_map, headers);
+            tokio::time::timeout_at(content_at, begun).await.unwrap_or_else(|_| {
+                let waited = self.limits.first_content_s;
+                late(format!("provider \"{}\" brought no content for {waited} s", target.provider.name))
+            })
         } else {
-            self.whole(target, key, body, reply_map, headers).await
+            let whole = self.whole(target, key, body, reply_map, headers);
+            tokio::time::timeout(Duration::from_secs(first_byte), whole)
+                .await
+                .unwrap_or_else(|_| late(format!("provider \"{}\" did not end its answer for {first_byte} s", target.provider.name)))
         };
         match attempted {
             Attempted::Refused(refusal) => Attempted::Refused(refusal.without(key.map(|key| &key.secret))),
@@ -319,6 +328,11 @@ impl Job {
         let reply = Box::new(Done(Progress { content: true, finished: true, failure: None, usage }));
         Attempted::Content(Box::new(Begun { reply, upstream: None, held: out.into(), headers }))
     }
+}
+
+/// A limit of time was met.
+fn late(message: String) -> Attempted {
+    Attempted::Broken(Refusal::new(Code::UpstreamTimeout, Failure::new(FailureKind::Timeout, message)))
 }
 
 /// A reply of which nothing more comes.

@@ -78,6 +78,8 @@ pub(super) struct Patience {
     pub(super) idle: Duration,
     /// The silence towards the client after which it gets an empty delta.
     pub(super) keep_alive: Duration,
+    /// The least pace of a stream that has begun, in bytes per second over so many seconds; 0: any.
+    pub(super) pace: (u64, u64),
     /// When the whole request is given up; `None`: never.
     pub(super) until: Option<tokio::time::Instant>,
 }
@@ -87,6 +89,7 @@ impl Job {
         Patience {
             idle: Duration::from_secs(self.limits.stream_idle_s),
             keep_alive: Duration::from_secs(self.limits.keep_alive_s),
+            pace: (self.limits.pace_bytes_per_s, self.limits.pace_over_s),
             until: self.received.checked_add(self.table.retry.deadline).map(tokio::time::Instant::from_std),
         }
     }

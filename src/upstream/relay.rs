@@ -18,6 +18,7 @@ use super::settle::{Ending, Settlement};
 use crate::chat::{Failure, FailureKind};
 use crate::dialect::ReplyStream;
 use crate::error::Code;
+use crate::route::pace::Pace;
 
 /// An upstream may send usage or its sentinel after the finish signal; for so long it is waited for.
 const AFTER_FINISH: Duration = Duration::from_secs(5);
@@ -32,6 +33,7 @@ pub struct Relay {
     timer: Option<Pin<Box<Sleep>>>,
     heard: Instant,
     said: Instant,
+    pace: Option<Pace>,
     settlement: Settlement,
 }
 
@@ -44,7 +46,8 @@ impl Relay {
         settlement: Settlement,
     ) -> Self {
         let now = Instant::now();
-        Self { reply, upstream, held, patience, timer: None, heard: now, said: now, settlement }
+        let pace = Pace::new(patience.pace.0, patience.pace.1, now.into_std());
+        Self { reply, upstream, held, patience, timer: None, heard: now, said: now, pace, settlement }
     }
 
     /// Tells that a bug of ours ended it. Nothing may be asked of it afterwards.
@@ -58,6 +61,9 @@ impl Relay {
         self.heard = Instant::now();
         if self.patience.until.is_some_and(|until| self.heard >= until) {
             return self.too_long();
+        }
+        if let Some(pace) = &mut self.pace {
+            pace.took(chunk.len());
         }
         let out = self.reply.push(chunk);
         if let Some(failure) = &self.reply.progress().failure {
@@ -129,7 +135,14 @@ impl Relay {
         let is_finished = self.reply.progress().finished;
         let idle_at = self.heard + if is_finished { AFTER_FINISH } else { self.patience.idle };
         let over_at = self.patience.until.map_or(idle_at, |until| until.min(idle_at));
-        let due = over_at.min(self.said + self.patience.keep_alive);
+        if let Some(pace) = self.pace.as_mut().filter(|_| !is_finished)
+            && pace.is_too_slow(std::time::Instant::now())
+        {
+            let message = format!("the provider's answer came slower than limits.pace_bytes_per_s, {} a second", self.patience.pace.0);
+            return Poll::Ready(Some(self.fail(Code::UpstreamTimeout, FailureKind::Timeout, &message)));
+        }
+        let paced_at = self.pace.filter(|_| !is_finished).map_or(over_at, |pace| Instant::from_std(pace.due()));
+        let due = over_at.min(self.said + self.patience.keep_alive).min(paced_at);
         let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(due)));
         if timer.deadline() > due {
             timer.as_mut().reset(due);
@@ -142,6 +155,10 @@ impl Relay {
             return Poll::Ready(None);
         }
         timer.as_mut().reset(now + self.patience.keep_alive.min(Duration::from_secs(1)));
+        if now < over_at && now < self.said + self.patience.keep_alive {
+            // The pace was due, and is looked at when this is asked again.
+            return Poll::Ready(None);
+        }
         Poll::Ready(Some(if now < over_at {
             self.said = now;
             self.reply.keep_alive()

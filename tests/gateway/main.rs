@@ -33,6 +33,7 @@ mod run;
 mod same_dialect;
 mod server_limits;
 mod stalls;
+mod survival;
 mod tls;
 mod translated;
 mod upstream;

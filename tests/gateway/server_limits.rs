@@ -36,6 +36,10 @@ fn meet(limit: &str) {
         "connect_s" => slow_connection(),
         "first_byte_s" => given_up("first_byte_s: 1", true, |healthy| healthy.late(LONG)),
         "first_byte_whole_s" => given_up("first_byte_whole_s: 1", false, |healthy| healthy.late(LONG)),
+        "first_content_s" => given_up("first_content_s: 1, first_byte_s: 1", true, pinging),
+        "pace_bytes_per_s" | "pace_over_s" => {
+            broken_off("pace_bytes_per_s: 100, pace_over_s: 1", trickling, ["pace_bytes_per_s", "AIMUX-E0504"]);
+        }
         "stream_idle_s" => broken_off("stream_idle_s: 1", |healthy| healthy.pause(5, LONG), ["silent", "AIMUX-E0504"]),
         "keep_alive_s" => keep_alive(),
         "frame_mb" => broken_off("frame_mb: 1", |healthy| healthy.after(5, Act::Bytes(endless_line())), ["longer than", "AIMUX-E0506"]),
@@ -156,6 +160,18 @@ fn broken_off(limits: &str, script: fn(Answer) -> Answer, words: [&str; 2]) {
         assert!(words.iter().all(|word| message.contains(word)), "{}", reply.text());
         assert!(!reply.text().contains("message_stop") && !reply.text().contains("[DONE]"), "{}", reply.text());
     }
+}
+
+/// A stream that is never silent and never brings content.
+fn pinging(healthy: Answer) -> Answer {
+    let ping = || [Act::Bytes(b"event: ping\ndata: {\"type\":\"ping\"}\n\n".to_vec()), Act::Pause(Duration::from_millis(200))];
+    Answer { acts: healthy.acts.into_iter().take(1).chain((0..100).flat_map(|_| ping())).collect(), ..healthy }
+}
+
+/// A stream that drips after its content has begun.
+fn trickling(healthy: Answer) -> Answer {
+    let drip = || [Act::Bytes(b":\n".to_vec()), Act::Pause(Duration::from_millis(100))];
+    Answer { acts: healthy.acts.into_iter().take(5).chain((0..100).flat_map(|_| drip())).collect(), ..healthy }
 }
 
 /// An event of more than a mebibyte, without an end.
