@@ -39,21 +39,50 @@ impl Loss {
     }
 }
 
+/// The most losses of one request: it may invent any number of members.
+const LOSSES_MAX: usize = 128;
+
 /// Records a loss once, however often the request repeats it.
 pub(crate) fn lose(losses: &mut Vec<Loss>, loss: Loss) {
-    if !losses.contains(&loss) {
-        losses.push(loss);
+    match losses.len() {
+        _ if losses.len() > LOSSES_MAX || losses.contains(&loss) => {}
+        LOSSES_MAX => losses.push(Loss::dropped("more")),
+        _ => losses.push(loss),
     }
 }
 
 impl std::fmt::Display for Loss {
-    /// As in the `x-aimux-loss` header: `top_k;dropped`.
+    /// As in the `x-aimux-loss` header: `top_k;dropped`. Names are the client's: what a header cannot hold, or what parts
+    /// its items, is shown as `?`.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let outcome = match self.outcome {
             Outcome::Dropped => "dropped",
             Outcome::Normalised => "normalised",
             Outcome::Emulated => "emulated",
         };
-        write!(f, "{};{outcome}", self.field)
+        for char in self.field.chars() {
+            let is_plain = char.is_ascii_graphic() && !matches!(char, ',' | ';');
+            write!(f, "{}", if is_plain || char == ' ' { char } else { '?' })?;
+        }
+        write!(f, ";{outcome}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn losses_are_recorded_once_and_their_number_has_a_limit() {
+        let mut losses = Vec::new();
+        (0..1000).for_each(|n| lose(&mut losses, Loss::dropped((n / 2).to_string())));
+        assert_eq!(losses.len(), LOSSES_MAX + 1);
+        assert_eq!(losses.get(1), Some(&Loss::dropped("1")));
+        assert_eq!(losses.last(), Some(&Loss::dropped("more")));
+    }
+
+    #[test]
+    fn a_name_cannot_break_the_header() {
+        assert_eq!(Loss::dropped("a\nb, c;dropped\u{e9}").to_string(), "a?b? c?dropped?;dropped");
     }
 }

@@ -10,6 +10,7 @@ pub mod loss;
 pub mod opaque;
 pub mod request;
 pub mod response;
+pub mod unread;
 
 pub use event::{BlockStart, Delta, Event, StopReason, Usage};
 pub use failure::{Failure, FailureKind, RetryAfter};
@@ -18,3 +19,4 @@ pub use loss::{Loss, Outcome};
 pub use opaque::Opaque;
 pub use request::ChatRequest;
 pub use response::ChatResponse;
+pub use unread::Unread;

@@ -6,6 +6,7 @@ use serde_json::value::RawValue;
 
 use super::loss::{Loss, lose};
 use super::opaque::Opaque;
+use super::unread::Unread;
 use crate::wire::Text;
 
 /// A whole request.
@@ -43,6 +44,8 @@ pub struct ChatRequest<'a> {
     pub stream_usage: bool,
     /// Top-level members of the client's dialect that have no field here, verbatim.
     pub extras: Vec<Extra<'a>>,
+    /// Members below the top that have no field here.
+    pub unread: Unread,
 }
 
 /// Sampler settings. Numbers are within JSON's range, unchecked: limits are the target's.
@@ -110,19 +113,14 @@ pub struct Block<'a> {
     pub cache: Option<&'a RawValue>,
     /// Anthropic's `citations`, verbatim: what a text cites, or whether a document may be cited.
     pub citations: Option<&'a RawValue>,
-    /// Paths of members of the block or of its message that have no field here.
-    pub unread: Vec<Cow<'a, str>>,
 }
 
 impl Block<'_> {
     /// Records what stands beside the block's content, and what is in it, that no other dialect has a place for.
     pub(crate) fn lose_beside(&self, losses: &mut Vec<Loss>) {
-        let Self { kind, cache: _, citations, unread } = self;
+        let Self { kind, cache: _, citations } = self;
         if citations.is_some_and(|raw| raw.get() != "[]" && (raw.get().starts_with('[') || raw.get().contains("true"))) {
             lose(losses, Loss::dropped("messages[].content[].citations"));
-        }
-        for path in unread {
-            lose(losses, Loss::dropped(path.clone().into_owned()));
         }
         if let BlockKind::ToolResult(result) = kind {
             result.content.iter().for_each(|block| block.lose_beside(losses));
@@ -132,7 +130,7 @@ impl Block<'_> {
 
 impl<'a> From<BlockKind<'a>> for Block<'a> {
     fn from(kind: BlockKind<'a>) -> Self {
-        Self { kind, cache: None, citations: None, unread: Vec::new() }
+        Self { kind, cache: None, citations: None }
     }
 }
 

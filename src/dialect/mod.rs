@@ -17,6 +17,8 @@ pub(crate) mod names;
 pub mod openai_chat;
 pub mod quirks;
 pub(crate) mod tap;
+#[cfg(test)]
+mod tests;
 pub mod transcode;
 
 pub use quirks::Quirks;

@@ -25,6 +25,9 @@ const X_AIMUX_ROUTE: HeaderName = HeaderName::from_static("x-aimux-route");
 const X_AIMUX_ATTEMPTS: HeaderName = HeaderName::from_static("x-aimux-attempts");
 const X_AIMUX_LOSS: HeaderName = HeaderName::from_static("x-aimux-loss");
 
+/// The most losses in the header, which clients and proxies give little room.
+const LOSSES_SHOWN: usize = 20;
+
 /// What comes back.
 pub enum Answer {
     /// A stream, its content begun.
@@ -172,8 +175,10 @@ impl Job {
         set(X_AIMUX_ROUTE, &self.plan.route);
         set(X_AIMUX_ATTEMPTS, &settlement.attempts.made.to_string());
         if !losses.is_empty() {
-            let mut text: Vec<String> = losses.iter().take(20).map(Loss::to_string).collect();
-            text.dedup();
+            let mut text: Vec<String> = losses.iter().take(LOSSES_SHOWN).map(Loss::to_string).collect();
+            if losses.len() > LOSSES_SHOWN {
+                text.push(format!("and {} more", losses.len() - LOSSES_SHOWN));
+            }
             set(X_AIMUX_LOSS, &text.join(", "));
         }
         headers

@@ -360,7 +360,7 @@ mod tests {
         let raw = |raw: &RawValue| raw.get().to_owned();
         let (ours, theirs) = (from_str::<&RawValue>(text).ok().map(raw), serde_json::from_str::<&RawValue>(text).ok().map(raw));
         assert_eq!(ours, theirs, "{text:?}");
-        let members = |members: Members<'_>| members.0.into_iter().map(|(key, value)| (key.into_owned(), raw(value))).collect::<Vec<_>>();
+        let members = |members: Members<'_>| members.into_iter().map(|(key, value)| (key.into_owned(), raw(value))).collect::<Vec<_>>();
         let (ours, theirs) = (from_str(text).ok().map(members), serde_json::from_str(text).ok().map(members));
         assert_eq!(ours, theirs, "{text:?}");
     }

@@ -99,7 +99,7 @@ pub(super) fn messages<'r>(turns: &'r [Turn<'r>], upstream: &Upstream<'_>, losse
 /// One block, or nothing where it says nothing or may not go back.
 fn piece<'r>(block: &'r Block<'r>, role: Role, quirks: &Quirks, losses: &mut Vec<Loss>) -> Option<Piece<'r>> {
     block.lose_beside(losses);
-    let Block { kind, cache, citations: _, unread: _ } = block;
+    let Block { kind, cache, citations: _ } = block;
     let kind = match kind {
         BlockKind::Text(text) if text.is_blank() => return None,
         BlockKind::Text(text) if role == Role::System => {

@@ -104,7 +104,7 @@ impl Writer<'_> {
             [] => {
                 object.str("content", if self.upstream.quirks.full_anthropic { "" } else { self.upstream.quirks.empty_tool_result });
             }
-            [Block { kind: BlockKind::Text(text), cache: _, citations: _, unread: _ }] => {
+            [Block { kind: BlockKind::Text(text), cache: _, citations: _ }] => {
                 object.text("content", text);
             }
             blocks => {

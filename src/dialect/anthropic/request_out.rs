@@ -19,6 +19,7 @@ use crate::dialect::names::{hash, tool_name};
 use crate::dialect::quirks::Structured;
 use crate::dialect::{Dialect, ReplyMap, TranslateError, Upstream};
 use crate::wire::Text;
+use crate::wire::json::says_something;
 use crate::wire::object::{self, Object, list};
 
 /// What JSON is asked for where no schema is given.
@@ -238,7 +239,9 @@ impl Writer<'_> {
             stream: _,
             stream_usage: _,
             extras,
+            unread,
         } = request;
+        unread.lose(self.losses);
         thinking::write_sampling(body, request, self.upstream, &plan.thought, self.losses);
         self.stop(body, stop);
         if let Some(user) = user_id.as_ref().filter(|user| !user.is_blank()) {
@@ -260,7 +263,7 @@ impl Writer<'_> {
             Some(_) => lose(self.losses, Loss::dropped("service_tier")),
         }
         for extra in extras {
-            if !matches!(extra.value.get(), "null" | "false" | "{}" | "[]" | "\"\"") {
+            if says_something(extra.value) {
                 lose(self.losses, Loss::dropped(extra.name.clone().into_owned()));
             }
         }

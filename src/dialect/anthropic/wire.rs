@@ -10,21 +10,14 @@ use serde_json::value::RawValue;
 
 use crate::dialect::TranslateError;
 use crate::wire::Text;
+use crate::wire::json::says_something;
 use crate::wire::read;
 
 /// A member as it stands in the body; JSON null reads as absent.
 pub(super) type Raw<'a> = Option<&'a RawValue>;
 
-/// One message of the history.
-#[derive(Deserialize)]
-pub(super) struct WireMessage<'a> {
-    #[serde(borrow, default)]
-    pub(super) role: Raw<'a>,
-    #[serde(borrow, default)]
-    pub(super) content: Raw<'a>,
-}
-
-/// Declares a record whose unknown members are told by name; those that say nothing (null, say) are not.
+/// Declares a record that can tell what its reader had no use for: members that are none of its own, and those of its own
+/// that were not taken out. What says nothing (null, say) is not told.
 macro_rules! record_with_rest {
     ($(#[$doc:meta])* $record:ident { $($field:ident: $name:literal),+ $(,)? }) => {
         $(#[$doc])*
@@ -32,7 +25,16 @@ macro_rules! record_with_rest {
         pub(super) struct $record<'a> {
             $(pub(super) $field: Raw<'a>,)+
             /// Names of members that are not among these.
-            pub(super) unread: Vec<Cow<'a, str>>,
+            strange: Vec<Cow<'a, str>>,
+        }
+
+        impl $record<'_> {
+            /// The names of members that stand here still.
+            pub(super) fn unread(&self) -> impl Iterator<Item = &str> {
+                let own = [$(($name, self.$field)),+].into_iter();
+                let left = own.filter(|(_, value)| value.is_some_and(says_something)).map(|(name, _)| name);
+                left.chain(self.strange.iter().map(|name| &**name))
+            }
         }
 
         impl<'de: 'a, 'a> Deserialize<'de> for $record<'a> {
@@ -49,7 +51,7 @@ macro_rules! record_with_rest {
                             let value = Some(value).filter(|value| value.get() != "null");
                             match &*name {
                                 $($name => record.$field = value,)+
-                                _ if value.is_some_and(|value| !matches!(value.get(), "false" | "[]" | "{}" | "\"\"")) => record.unread.push(name),
+                                _ if value.is_some_and(says_something) => record.strange.push(name),
                                 _ => {}
                             }
                         }
@@ -65,6 +67,14 @@ macro_rules! record_with_rest {
 /// A member's name, borrowed where it holds no escape.
 #[derive(Deserialize)]
 struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
+
+record_with_rest! {
+    /// One message of the history.
+    WireMessage {
+        role: "role",
+        content: "content",
+    }
+}
 
 record_with_rest! {
     /// A content block of any type.
@@ -86,46 +96,6 @@ record_with_rest! {
         data: "data",
         cache_control: "cache_control",
     }
-}
-
-/// Where an image's or document's bytes are.
-#[derive(Deserialize)]
-pub(super) struct WireSource<'a> {
-    #[serde(borrow, default, rename = "type")]
-    pub(super) kind: Raw<'a>,
-    #[serde(borrow, default)]
-    pub(super) media_type: Raw<'a>,
-    #[serde(borrow, default)]
-    pub(super) data: Raw<'a>,
-    #[serde(borrow, default)]
-    pub(super) url: Raw<'a>,
-    #[serde(borrow, default)]
-    pub(super) file_id: Raw<'a>,
-    #[serde(borrow, default)]
-    pub(super) content: Raw<'a>,
-}
-
-/// The small objects at the top: `tool_choice`, `thinking`, `metadata`, `output_config`, `output_format`.
-#[derive(Deserialize)]
-pub(super) struct WireOptions<'a> {
-    #[serde(borrow, default, rename = "type")]
-    pub(super) kind: Raw<'a>,
-    #[serde(borrow, default)]
-    pub(super) name: Raw<'a>,
-    #[serde(borrow, default)]
-    pub(super) disable_parallel_tool_use: Raw<'a>,
-    #[serde(borrow, default)]
-    pub(super) budget_tokens: Raw<'a>,
-    #[serde(borrow, default)]
-    pub(super) user_id: Raw<'a>,
-    #[serde(borrow, default)]
-    pub(super) effort: Raw<'a>,
-    #[serde(borrow, default)]
-    pub(super) format: Raw<'a>,
-    #[serde(borrow, default)]
-    pub(super) schema: Raw<'a>,
-    #[serde(borrow, default)]
-    pub(super) description: Raw<'a>,
 }
 
 /// The data of any event.

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use serde_json::value::RawValue;
 
 use super::thinking_state;
+use crate::chat::Unread;
 use crate::chat::request::{Arguments, Block, BlockKind, Document, Media, Role, Source, Thinking, ToolCall, ToolResult, Turn};
 use crate::dialect::TranslateError;
 use crate::wire::Text;
@@ -12,11 +13,11 @@ use crate::wire::json::{Members, is_object, items};
 
 type Result<T> = std::result::Result<T, TranslateError>;
 
-/// The leading system blocks and the turns.
+/// The leading system blocks and the turns. What has no field is noted as unread.
 ///
 /// # Errors
 /// When a message or part is of an unknown kind or form.
-pub(super) fn decode(raw: &RawValue) -> Result<(Vec<Block<'_>>, Vec<Turn<'_>>)> {
+pub(super) fn decode<'a>(raw: &'a RawValue, unread: &mut Unread) -> Result<(Vec<Block<'a>>, Vec<Turn<'a>>)> {
     let list = items(raw).ok_or_else(|| TranslateError::new("messages", "must be a list"))?;
     let mut system = Vec::new();
     let mut turns: Vec<Turn<'_>> = Vec::with_capacity(list.len());
@@ -24,51 +25,24 @@ pub(super) fn decode(raw: &RawValue) -> Result<(Vec<Block<'_>>, Vec<Turn<'_>>)> 
         let at = At { message: nth };
         let members = Members::of(raw).ok_or_else(|| at.fault("", "must be an object"))?;
         let role = members.str("role").ok_or_else(|| at.fault(".role", "is required"))?;
-        let name = members.text("name");
-        let marked = |blocks| marked(blocks, &members);
         match &*role {
-            "system" | "developer" if turns.is_empty() => system.extend(at.content(&members).map(marked)?),
-            "system" | "developer" => turns.push(Turn { role: Role::System, name, blocks: at.content(&members).map(marked)? }),
-            "user" => turns.push(Turn { role: Role::User, name, blocks: at.content(&members).map(marked)? }),
-            "assistant" => push_answer(&mut turns, Turn { role: Role::Assistant, name, blocks: at.assistant(&members).map(marked)? }),
+            "system" | "developer" if turns.is_empty() => system.extend(at.content(&members, unread)?),
+            "system" | "developer" => turns.push(at.turn(Role::System, &members, unread)?),
+            "user" => turns.push(at.turn(Role::User, &members, unread)?),
+            "assistant" => {
+                let (name, blocks) = (members.text("name"), at.assistant(&members, unread)?);
+                push_answer(&mut turns, Turn { role: Role::Assistant, name, blocks }, unread);
+            }
             "tool" | "function" => {
-                let result = at.result(&members).map(|result| marked(vec![result]))?;
-                result.into_iter().for_each(|result| push_result(&mut turns, result));
+                // It names the tool, which the call does too.
+                members.text("name");
+                push_result(&mut turns, at.result(&members, unread)?);
             }
             other => return Err(at.fault(".role", &format!("unknown role {other:?}"))),
         }
+        unread.note("messages[]", members.unread());
     }
     Ok((system, turns))
-}
-
-/// The members of a message that are read.
-const MEMBERS: &[&str] = &[
-    "role",
-    "content",
-    "name",
-    "cache_control",
-    "refusal",
-    "tool_calls",
-    "function_call",
-    "tool_call_id",
-    "reasoning_content",
-    "reasoning",
-    "reasoning_details",
-];
-
-/// What no field takes is remembered with the message's first block.
-fn marked<'a>(mut blocks: Vec<Block<'a>>, members: &Members<'a>) -> Vec<Block<'a>> {
-    if let Some(first) = blocks.first_mut() {
-        first.unread.extend(unread("messages[]", members, MEMBERS));
-    }
-    blocks
-}
-
-/// The paths of members that say something and are not `known`.
-fn unread<'a>(under: &str, members: &Members<'a>, known: &[&str]) -> Vec<Cow<'a, str>> {
-    let says = |value: &RawValue| !matches!(value.get(), "null" | "false" | "[]" | "{}" | "\"\"");
-    let strange = members.0.iter().filter(|(name, value)| !known.contains(&&**name) && says(value));
-    strange.map(|(name, _)| format!("{under}.{name}").into()).collect()
 }
 
 /// Neighbouring tool messages are one user turn.
@@ -81,9 +55,14 @@ fn push_result<'a>(turns: &mut Vec<Turn<'a>>, result: Block<'a>) {
 }
 
 /// Neighbouring answers are one turn: a call's result may come only after the text that follows the call.
-fn push_answer<'a>(turns: &mut Vec<Turn<'a>>, mut answer: Turn<'a>) {
+fn push_answer<'a>(turns: &mut Vec<Turn<'a>>, mut answer: Turn<'a>, unread: &mut Unread) {
     match turns.last_mut().filter(|turn| turn.role == Role::Assistant) {
-        Some(turn) => turn.blocks.append(&mut answer.blocks),
+        Some(turn) => {
+            if answer.name.as_ref().map(Text::read) != turn.name.as_ref().map(Text::read) {
+                unread.note_value("messages[].name");
+            }
+            turn.blocks.append(&mut answer.blocks);
+        }
         None => turns.push(answer),
     }
 }
@@ -99,18 +78,21 @@ impl At {
         TranslateError::new(format!("messages.{}{rest}", self.message), reason)
     }
 
-    fn content<'a>(self, members: &Members<'a>) -> Result<Vec<Block<'a>>> {
+    fn turn<'a>(self, role: Role, members: &Members<'a>, unread: &mut Unread) -> Result<Turn<'a>> {
+        Ok(Turn { role, name: members.text("name"), blocks: self.content(members, unread)? })
+    }
+
+    fn content<'a>(self, members: &Members<'a>, unread: &mut Unread) -> Result<Vec<Block<'a>>> {
         let Some(raw) = members.get("content") else { return Ok(Vec::new()) };
-        let cache = members.get("cache_control");
         if let Some(text) = Text::from_raw(raw) {
-            let block = Block { cache, ..BlockKind::Text(text).into() };
+            let block = Block { cache: members.get("cache_control"), ..BlockKind::Text(text).into() };
             return Ok(if raw.get() == "\"\"" { Vec::new() } else { vec![block] });
         }
         let parts = items(raw).ok_or_else(|| self.fault(".content", "must be a string or a list of parts"))?;
-        parts.into_iter().enumerate().map(|(nth, raw)| self.part(nth, raw)).collect()
+        parts.into_iter().enumerate().map(|(nth, raw)| self.part(nth, raw, unread)).collect()
     }
 
-    fn part(self, nth: usize, raw: &RawValue) -> Result<Block<'_>> {
+    fn part<'a>(self, nth: usize, raw: &'a RawValue, unread: &mut Unread) -> Result<Block<'a>> {
         if let Some(text) = Text::from_raw(raw) {
             return Ok(BlockKind::Text(text).into());
         }
@@ -123,31 +105,36 @@ impl At {
             "text" | "input_text" | "output_text" => BlockKind::Text(string("text")?),
             "refusal" => BlockKind::Text(string("refusal")?),
             "thinking" => {
-                BlockKind::Thinking(Thinking { text: nested_text(required("thinking")?).into(), opaque: None, is_redacted: false })
+                let text = nested_text(required("thinking")?, unread);
+                BlockKind::Thinking(Thinking { text: text.into(), opaque: None, is_redacted: false })
             }
             "image_url" | "input_image" => {
-                let raw = required("image_url")?;
-                BlockKind::Image(image(raw).ok_or_else(|| fault(".image_url", "must be an http(s) or base64 data URL"))?)
+                let image = image(required("image_url")?, &members, unread);
+                BlockKind::Image(image.ok_or_else(|| fault(".image_url", "must be an http(s) or base64 data URL"))?)
             }
             "file" | "input_file" => {
                 let nested = members.get("file").and_then(Members::of);
-                let file = nested.as_ref().unwrap_or(&members);
                 let why = "needs file_data (a base64 data URL) or file_id";
-                BlockKind::Document(document(file).ok_or_else(|| fault(".file", why))?)
+                let document = document(nested.as_ref().unwrap_or(&members)).ok_or_else(|| fault(".file", why))?;
+                nested.iter().for_each(|file| unread.note("messages[].content[].file", file.unread()));
+                BlockKind::Document(document)
             }
             "input_audio" => {
                 let audio = Members::of(required("input_audio")?).ok_or_else(|| fault(".input_audio", "must be an object"))?;
                 let data = audio.text("data").ok_or_else(|| fault(".input_audio.data", "is required"))?;
                 let media_type = format!("audio/{}", audio.str("format").unwrap_or("wav".into())).into();
+                unread.note("messages[].content[].input_audio", audio.unread());
                 BlockKind::Audio(Media { source: Source::Base64 { media_type, data }, detail: None })
             }
             other => return Err(fault(".type", &format!("unknown kind of part {other:?}"))),
         };
-        Ok(Block { cache: members.get("cache_control"), ..kind.into() })
+        let block = Block { cache: members.get("cache_control"), ..kind.into() };
+        unread.note("messages[].content[]", members.unread());
+        Ok(block)
     }
 
-    fn assistant<'a>(self, members: &Members<'a>) -> Result<Vec<Block<'a>>> {
-        let mut content = self.content(members)?;
+    fn assistant<'a>(self, members: &Members<'a>, unread: &mut Unread) -> Result<Vec<Block<'a>>> {
+        let mut content = self.content(members, unread)?;
         let mut calls = Vec::new();
         content.extend(members.text("refusal").filter(|text| !text.is_empty()).map(|text| BlockKind::Text(text).into()));
         if let Some(raw) = members.get("tool_calls") {
@@ -156,19 +143,24 @@ impl At {
                 let fault = |rest: &str, reason: &str| self.fault(&format!(".tool_calls.{nth}{rest}"), reason);
                 let call = Members::of(raw).ok_or_else(|| fault("", "must be an object"))?;
                 let function = call.get("function").and_then(Members::of).ok_or_else(|| fault(".function", "must be an object"))?;
-                let call = call_of(call.str("id").unwrap_or_default(), &function);
-                calls.push(BlockKind::ToolCall(call.ok_or_else(|| fault(".function.name", "is required"))?).into());
+                let id = call.str("id").unwrap_or_default();
+                calls.push(call_of(id, &function).ok_or_else(|| fault(".function.name", "is required"))?);
+                // There is but one kind of call.
+                call.str("type");
+                unread.note("messages[].tool_calls[]", call.unread());
+                unread.note("messages[].tool_calls[].function", function.unread());
             }
         }
         if let Some(function) = members.get("function_call").and_then(Members::of) {
-            let call = call_of("".into(), &function).ok_or_else(|| self.fault(".function_call.name", "is required"))?;
-            calls.push(BlockKind::ToolCall(call).into());
+            calls.push(call_of("".into(), &function).ok_or_else(|| self.fault(".function_call.name", "is required"))?);
+            unread.note("messages[].function_call", function.unread());
         }
-        Ok(thinking_state::in_place(thinking_state::thinking(members), content, calls))
+        let calls = calls.into_iter().map(|call| BlockKind::ToolCall(call).into()).collect();
+        Ok(thinking_state::in_place(thinking_state::thinking(members, unread), content, calls))
     }
 
-    fn result<'a>(self, members: &Members<'a>) -> Result<Block<'a>> {
-        let content = self.content(members)?;
+    fn result<'a>(self, members: &Members<'a>, unread: &mut Unread) -> Result<Block<'a>> {
+        let content = self.content(members, unread)?;
         let call_id = members.str("tool_call_id").unwrap_or_default();
         Ok(BlockKind::ToolResult(ToolResult { call_id, content, is_error: false }).into())
     }
@@ -178,28 +170,46 @@ fn call_of<'a>(id: Cow<'a, str>, function: &Members<'a>) -> Option<ToolCall<'a>>
     let name = function.str("name").filter(|name| !name.is_empty())?;
     let arguments = match function.get("arguments") {
         Some(raw) if is_object(raw) => Arguments::Object(raw),
-        Some(raw) => Arguments::Encoded(Text::from_raw(raw).unwrap_or("".into())),
+        Some(raw) => Arguments::Encoded(Text::from_raw(raw).unwrap_or_else(|| raw.get().into())),
         None => Arguments::Encoded("".into()),
     };
     Some(ToolCall { id, name, arguments, opaque: None })
 }
 
 /// Mistral's thinking part: a string, or a list of text parts.
-pub(super) fn nested_text(raw: &RawValue) -> String {
+pub(super) fn nested_text(raw: &RawValue, unread: &mut Unread) -> String {
+    let path = "messages[].content[].thinking";
     if let Some(text) = Text::from_raw(raw) {
         return text.read().into_owned();
     }
-    let parts = items(raw).unwrap_or_default();
-    parts.into_iter().filter_map(|part| Members::of(part)?.str("text")).collect()
+    let Some(parts) = items(raw) else {
+        unread.note_value(path);
+        return String::new();
+    };
+    let mut whole = String::new();
+    for raw in parts {
+        match Members::of(raw).and_then(|part| Some((part.str("text")?, part))) {
+            Some((text, part)) => {
+                whole.push_str(&text);
+                // Text is the only kind that there is.
+                part.str("type");
+                unread.note(format_args!("{path}[]"), part.unread());
+            }
+            None => unread.note_value(&format!("{path}[]")),
+        }
+    }
+    whole
 }
 
-/// An image from `{url, detail}` or a bare URL.
-fn image(raw: &RawValue) -> Option<Media<'_>> {
+/// An image from `{url, detail}` or a bare URL, which has its `detail` in the `part`.
+fn image<'a>(raw: &'a RawValue, part: &Members<'a>, unread: &mut Unread) -> Option<Media<'a>> {
     let (url, detail) = match Text::from_raw(raw) {
-        Some(url) => (url, None),
+        Some(url) => (url, part.text("detail")),
         None => {
             let members = Members::of(raw)?;
-            (members.text("url")?, members.text("detail"))
+            let found = (members.text("url")?, members.text("detail"));
+            unread.note("messages[].content[].image_url", members.unread());
+            found
         }
     };
     let source = match url.read() {

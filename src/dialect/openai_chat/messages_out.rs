@@ -236,8 +236,8 @@ impl<'a> Writer<'a, '_> {
 
     /// Any block but calls, results and thinking.
     fn part(&mut self, block: &'a Block<'a>, parts: &mut Vec<Part<'a>>) -> Result<()> {
-        // The mark was looked at, and the last two were recorded with the turn.
-        let Block { kind, cache: _, citations: _, unread: _ } = block;
+        // The mark is looked at below, citations were recorded with the turn.
+        let Block { kind, cache: _, citations: _ } = block;
         let cache = self.cache(block);
         let kind = match kind {
             BlockKind::Text(text) if text.is_empty() => return Ok(()),

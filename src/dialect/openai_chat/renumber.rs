@@ -86,7 +86,7 @@ impl Renumber {
     }
 
     fn piece<'a>(&mut self, raw: &'a RawValue, held: Option<usize>, touched: &mut Vec<usize>, edits: &mut Edits<'a>) -> Option<Naming<'a>> {
-        let members = Members::of(raw).filter(|members| !members.0.is_empty())?;
+        let members = Members::of(raw).filter(|members| !members.is_empty())?;
         let piece = Piece::read(raw)?;
         let brace = raw.get().get(..1)?;
         let (id, name, has_arguments) = (piece.id.clone(), piece.name.clone(), !piece.arguments.is_empty());
@@ -95,12 +95,12 @@ impl Renumber {
             self.told.resize(at + 1, Told::default());
         }
         let mut missing = String::new();
-        match token(&members, "index") {
+        match members.token("index") {
             Some(index) if count(index) == u64::try_from(at).ok() => {}
             Some(index) => edits.push((index.get(), at.to_string())),
             None => missing = format!("\"index\":{at},"),
         }
-        match (token(&members, "id"), self.own_id(at, &id, &name)) {
+        match (members.token("id"), self.own_id(at, &id, &name)) {
             (_, None) => {}
             (Some(token), Some(own)) => edits.push((token.get(), own)),
             (None, Some(own)) => missing += &format!("\"id\":{own},"),
@@ -151,11 +151,6 @@ impl Renumber {
         let unique = self.calls.unique_id(at, &self.answer);
         (unique != id).then(|| serde_json::to_string(&unique).unwrap_or_default())
     }
-}
-
-/// The member's value, null too.
-fn token<'a>(members: &Members<'a>, name: &str) -> Option<&'a RawValue> {
-    members.0.iter().find(|(known, _)| known == name).map(|(_, value)| *value)
 }
 
 /// A frame of `data` with tokens exchanged. `edits` point into `data`.

@@ -9,8 +9,8 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::messages_in;
-use crate::chat::ChatRequest;
 use crate::chat::request::{Effort, Extra, OutputFormat, ThinkingMode, Tool, ToolChoice, ToolKind};
+use crate::chat::{ChatRequest, Unread};
 use crate::dialect::TranslateError;
 use crate::wire::Text;
 use crate::wire::json::{Members, items};
@@ -29,7 +29,7 @@ pub(super) fn decode(body: &[u8]) -> Result<ChatRequest<'_>> {
     let mut request = ChatRequest::default();
     let mut late = Late::default();
     let mut has_messages = false;
-    for (name, raw) in members.0 {
+    for (name, raw) in members {
         if raw.get() == "null" {
             continue;
         }
@@ -56,6 +56,9 @@ struct Late<'a> {
 
 fn settle<'a>(request: &mut ChatRequest<'a>, late: Late<'a>) {
     request.max_output_tokens = late.max_completion_tokens.or(late.max_tokens);
+    if request.user_id.is_some() && late.user.is_some() {
+        request.unread.note_value("user");
+    }
     request.user_id = request.user_id.take().or(late.user);
     if let Some(allowed) = late.allowed_tools {
         request.tools.retain(|tool| match &tool.kind {
@@ -66,13 +69,13 @@ fn settle<'a>(request: &mut ChatRequest<'a>, late: Late<'a>) {
 
 /// Takes one member; false when the canonical model has no field for it.
 fn member<'a>(request: &mut ChatRequest<'a>, late: &mut Late<'a>, name: &str, raw: &'a RawValue) -> Result<bool> {
-    let sampling = &mut request.sampling;
+    let (sampling, unread) = (&mut request.sampling, &mut request.unread);
     match name {
         "model" => request.model = string(name, raw)?.read(),
-        "messages" => (request.system, request.turns) = messages_in::decode(raw)?,
-        "tools" => request.tools.extend(tools(raw)?),
-        "functions" => request.tools.extend(functions(raw)?),
-        "tool_choice" | "function_call" => request.tool_choice = Some(tool_choice(name, raw, late)?),
+        "messages" => (request.system, request.turns) = messages_in::decode(raw, unread)?,
+        "tools" => request.tools.extend(tools(raw, unread)?),
+        "functions" => request.tools.extend(functions(raw, unread)?),
+        "tool_choice" | "function_call" => request.tool_choice = Some(tool_choice(name, raw, late, unread)?),
         "web_search_options" => request
             .tools
             .push(Tool { kind: ToolKind::Server { kind: name.to_owned().into(), name: "web_search".into(), raw }, cache: None }),
@@ -90,17 +93,18 @@ fn member<'a>(request: &mut ChatRequest<'a>, late: &mut Late<'a>, name: &str, ra
         "top_logprobs" => sampling.top_logprobs = Some(read(name, raw)?),
         "n" => sampling.n = Some(read(name, raw)?),
         "stop" => request.stop = stop(raw)?,
-        "response_format" => request.output = output(raw)?,
+        "response_format" => request.output = output(raw, unread)?,
         "reasoning_effort" => request.thinking = Some(effort(name, &string(name, raw)?.read())?),
-        "reasoning" => request.thinking = reasoning(raw)?.or(request.thinking.take()),
-        "thinking" => request.thinking = thinking(raw)?.or(request.thinking.take()),
+        "reasoning" => request.thinking = reasoning(raw, unread)?.or(request.thinking.take()),
+        "thinking" => request.thinking = thinking(raw, unread)?.or(request.thinking.take()),
         "safety_identifier" => request.user_id = Some(string(name, raw)?),
         "user" => late.user = Some(string(name, raw)?),
         "service_tier" => request.service_tier = Some(string(name, raw)?),
         "stream" => request.stream = read(name, raw)?,
         "stream_options" => {
-            let include = Members::of(raw).and_then(|options| options.get("include_usage")).is_some_and(|value| value.get() == "true");
-            request.stream_usage = include;
+            let Some(options) = Members::of(raw) else { return Ok(false) };
+            request.stream_usage = options.get("include_usage").is_some_and(|value| value.get() == "true");
+            unread.note(name, options.unread());
         }
         "modalities" => modalities(raw)?,
         "audio" => return Err(TranslateError::new("audio", "spoken answers have no equivalent in a translation")),
@@ -138,12 +142,12 @@ fn stop(raw: &RawValue) -> Result<Vec<Text<'_>>> {
     items(raw).ok_or_else(fault)?.into_iter().map(|item| Text::from_raw(item).ok_or_else(fault)).collect()
 }
 
-fn tools(raw: &RawValue) -> Result<Vec<Tool<'_>>> {
+fn tools<'a>(raw: &'a RawValue, unread: &mut Unread) -> Result<Vec<Tool<'a>>> {
     let list = items(raw).ok_or_else(|| TranslateError::new("tools", "must be a list"))?;
-    list.into_iter().enumerate().map(|(nth, raw)| tool(nth, raw)).collect()
+    list.into_iter().enumerate().map(|(nth, raw)| tool(nth, raw, unread)).collect()
 }
 
-fn tool(nth: usize, raw: &RawValue) -> Result<Tool<'_>> {
+fn tool<'a>(nth: usize, raw: &'a RawValue, unread: &mut Unread) -> Result<Tool<'a>> {
     let path = |rest: &str| format!("tools.{nth}{rest}");
     let members = Members::of(raw).ok_or_else(|| TranslateError::new(path(""), "must be an object"))?;
     let kind = members.str("type").unwrap_or("function".into());
@@ -151,7 +155,9 @@ fn tool(nth: usize, raw: &RawValue) -> Result<Tool<'_>> {
     match &*kind {
         "function" => {
             let nested = members.get("function").and_then(Members::of);
-            let kind = function(&nested.unwrap_or(members), || path(".function"))?;
+            let kind = function(nested.as_ref().unwrap_or(&members), || path(".function"))?;
+            nested.iter().for_each(|nested| unread.note("tools[].function", nested.unread()));
+            unread.note("tools[]", members.unread());
             Ok(Tool { kind, cache })
         }
         "custom" => Err(TranslateError::new(path(".type"), "custom tools have no equivalent in a translation; declare a function")),
@@ -162,12 +168,14 @@ fn tool(nth: usize, raw: &RawValue) -> Result<Tool<'_>> {
     }
 }
 
-fn functions(raw: &RawValue) -> Result<Vec<Tool<'_>>> {
+fn functions<'a>(raw: &'a RawValue, unread: &mut Unread) -> Result<Vec<Tool<'a>>> {
     let list = items(raw).ok_or_else(|| TranslateError::new("functions", "must be a list"))?;
     let one = |(nth, raw)| {
         let path = || format!("functions.{nth}");
         let members = Members::of(raw).ok_or_else(|| TranslateError::new(path(), "must be an object"))?;
-        Ok(Tool { kind: function(&members, path)?, cache: None })
+        let kind = function(&members, path)?;
+        unread.note("functions[]", members.unread());
+        Ok(Tool { kind, cache: None })
     };
     list.into_iter().enumerate().map(one).collect()
 }
@@ -182,23 +190,39 @@ fn function<'a>(members: &Members<'a>, path: impl Fn() -> String) -> Result<Tool
     })
 }
 
-fn tool_choice<'a>(path: &str, raw: &'a RawValue, late: &mut Late<'a>) -> Result<ToolChoice<'a>> {
+fn tool_choice<'a>(path: &str, raw: &'a RawValue, late: &mut Late<'a>, unread: &mut Unread) -> Result<ToolChoice<'a>> {
     let fault = || TranslateError::new(path.to_owned(), "must be auto, none, required or an object that names a function");
     if let Some(word) = Text::from_raw(raw) {
         return choice_word(&word.read()).ok_or_else(fault);
     }
     let members = Members::of(raw).ok_or_else(fault)?;
-    if let Some(allowed) = members.get("allowed_tools").and_then(Members::of) {
-        let named = |raw| {
-            let tool = Members::of(raw)?;
-            tool.get("function").and_then(Members::of).unwrap_or(tool).str("name")
-        };
-        let list = allowed.get("tools").and_then(items).ok_or_else(fault)?;
-        late.allowed_tools = Some(list.into_iter().filter_map(named).collect());
-        return allowed.str("mode").map_or(Some(ToolChoice::Auto), |mode| choice_word(&mode)).ok_or_else(fault);
-    }
-    let name = members.get("function").and_then(Members::of).unwrap_or(members).str("name");
-    name.map(ToolChoice::Named).ok_or_else(fault)
+    let allowed = members.get("allowed_tools").and_then(Members::of);
+    let choice = match &allowed {
+        Some(allowed) => {
+            let list = allowed.get("tools").and_then(items).ok_or_else(fault)?;
+            let under = format!("{path}.allowed_tools.tools[]");
+            let mut named = |raw| named(&Members::of(raw)?, &under, unread);
+            late.allowed_tools = Some(list.into_iter().map(|raw| named(raw).ok_or_else(fault)).collect::<Result<_>>()?);
+            let choice = allowed.str("mode").map_or(Some(ToolChoice::Auto), |mode| choice_word(&mode)).ok_or_else(fault)?;
+            unread.note(format_args!("{path}.allowed_tools"), allowed.unread());
+            members.get("type");
+            unread.note(path, members.unread());
+            choice
+        }
+        None => ToolChoice::Named(named(&members, path, unread).ok_or_else(fault)?),
+    };
+    Ok(choice)
+}
+
+/// The name in `{"type": "function", "function": {"name": …}}`, or in the flat form of that.
+fn named<'a>(tool: &Members<'a>, under: &str, unread: &mut Unread) -> Option<Cow<'a, str>> {
+    let nested = tool.get("function").and_then(Members::of);
+    let name = nested.as_ref().unwrap_or(tool).str("name")?;
+    // A function is the only kind that can be named.
+    tool.get("type");
+    nested.iter().for_each(|nested| unread.note(format_args!("{under}.function"), nested.unread()));
+    unread.note(under, tool.unread());
+    Some(name)
 }
 
 fn choice_word<'a>(word: &str) -> Option<ToolChoice<'a>> {
@@ -210,24 +234,28 @@ fn choice_word<'a>(word: &str) -> Option<ToolChoice<'a>> {
     })
 }
 
-fn output(raw: &RawValue) -> Result<Option<OutputFormat<'_>>> {
+fn output<'a>(raw: &'a RawValue, unread: &mut Unread) -> Result<Option<OutputFormat<'a>>> {
     let path = "response_format";
     let fault = |reason: &str| TranslateError::new(path, reason);
     let members = Members::of(raw).ok_or_else(|| fault("must be an object"))?;
-    match members.str("type").as_deref() {
-        Some("text") => Ok(None),
-        Some("json_object") => Ok(Some(OutputFormat::JsonObject)),
+    let output = match members.str("type").as_deref() {
+        Some("text") => None,
+        Some("json_object") => Some(OutputFormat::JsonObject),
         Some("json_schema") => {
             let inner = members.get("json_schema").and_then(Members::of).ok_or_else(|| fault("json_schema is missing"))?;
-            Ok(Some(OutputFormat::JsonSchema {
+            let output = OutputFormat::JsonSchema {
                 name: inner.text("name"),
                 description: inner.text("description"),
                 schema: inner.get("schema").ok_or_else(|| fault("json_schema.schema is missing"))?,
                 strict: inner.get("strict").map(|raw| read("response_format.json_schema.strict", raw)).transpose()?,
-            }))
+            };
+            unread.note("response_format.json_schema", inner.unread());
+            Some(output)
         }
-        _ => Err(fault("type must be text, json_object or json_schema")),
-    }
+        _ => return Err(fault("type must be text, json_object or json_schema")),
+    };
+    unread.note(path, members.unread());
+    Ok(output)
 }
 
 fn effort(path: &str, word: &str) -> Result<ThinkingMode> {
@@ -244,24 +272,37 @@ fn effort(path: &str, word: &str) -> Result<ThinkingMode> {
 }
 
 /// OpenRouter's `reasoning` object.
-fn reasoning(raw: &RawValue) -> Result<Option<ThinkingMode>> {
-    let Some(members) = Members::of(raw) else { return Ok(None) };
+fn reasoning(raw: &RawValue, unread: &mut Unread) -> Result<Option<ThinkingMode>> {
+    let Some(members) = Members::of(raw) else {
+        unread.note_value("reasoning");
+        return Ok(None);
+    };
     let is_off = members.get("enabled").is_some_and(|value| value.get() == "false");
     let budget = || members.get("max_tokens").map(|raw| read("reasoning.max_tokens", raw).map(ThinkingMode::Budget)).transpose();
-    match members.str("effort") {
-        _ if is_off => Ok(Some(ThinkingMode::Disabled)),
-        Some(word) => effort("reasoning.effort", &word).map(Some),
-        None => budget(),
-    }
+    let mode = match members.str("effort") {
+        _ if is_off => Some(ThinkingMode::Disabled),
+        Some(word) => Some(effort("reasoning.effort", &word)?),
+        None => budget()?,
+    };
+    unread.note("reasoning", members.unread());
+    Ok(mode)
 }
 
 /// The `thinking` object that Z.AI, DeepSeek and Kimi take.
-fn thinking(raw: &RawValue) -> Result<Option<ThinkingMode>> {
-    let Some(members) = Members::of(raw) else { return Ok(None) };
-    Ok(match (members.str("type").as_deref(), members.get("budget_tokens")) {
+fn thinking(raw: &RawValue, unread: &mut Unread) -> Result<Option<ThinkingMode>> {
+    let Some(members) = Members::of(raw) else {
+        unread.note_value("thinking");
+        return Ok(None);
+    };
+    let mode = match (members.str("type").as_deref(), members.get("budget_tokens")) {
         (Some("disabled"), _) => Some(ThinkingMode::Disabled),
         (Some("enabled"), Some(budget)) => Some(ThinkingMode::Budget(read("thinking.budget_tokens", budget)?)),
         (Some("enabled" | "auto" | "adaptive"), None) => Some(ThinkingMode::Adaptive(None)),
-        _ => None,
-    })
+        _ => {
+            unread.note_value("thinking.type");
+            None
+        }
+    };
+    unread.note("thinking", members.unread());
+    Ok(mode)
 }

@@ -12,6 +12,7 @@ use super::record::{Body, StreamOptions};
 use crate::chat::request::{Extra, Sampling};
 use crate::chat::{ChatRequest, Loss, lose};
 use crate::dialect::{Dialect, Quirks, ReplyMap, TranslateError, Upstream, history, names};
+use crate::wire::json::says_something;
 
 pub(super) type Result<T> = std::result::Result<T, TranslateError>;
 
@@ -38,7 +39,9 @@ pub(super) fn encode(request: &ChatRequest<'_>, upstream: &Upstream<'_>, losses:
         stream: _,
         stream_usage: _, // envelope
         extras: _,       // extras
+        unread,
     } = request;
+    unread.lose(losses);
     let turns = history::repair(turns, losses);
     let mut reply = ReplyMap::default();
     let mut body = Body { model: upstream.model, messages: messages(request, &turns, upstream, losses)?, ..Body::default() };
@@ -213,10 +216,9 @@ impl<'a> Writer<'a, '_> {
             return Ok(&self.request.extras);
         }
         for Extra { name, value } in &self.request.extras {
-            let is_empty = matches!(value.get(), "null" | "[]" | "{}" | "false");
             match &**name {
-                "container" | "mcp_servers" if !is_empty => return Err(self.refusal(name.clone().into_owned(), &format!("{name:?}"))),
-                _ if is_empty => {}
+                _ if !says_something(value) => {}
+                "container" | "mcp_servers" => return Err(self.refusal(name.clone().into_owned(), &format!("{name:?}"))),
                 _ => self.lose(Loss::dropped(name.clone().into_owned())),
             }
         }

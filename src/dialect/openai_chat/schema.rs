@@ -19,8 +19,7 @@ pub(super) fn is_declared(schema: &RawValue) -> bool {
 /// The properties that a string does not fit.
 pub(super) fn not_strings(schema: &RawValue) -> Vec<String> {
     let properties = Members::of(schema).and_then(|members| members.get("properties")).and_then(Members::of);
-    let members = properties.map(|properties| properties.0).unwrap_or_default();
-    members.into_iter().filter(|(_, schema)| !fits_string(schema)).map(|(name, _)| name.into_owned()).collect()
+    properties.into_iter().flatten().filter(|(_, schema)| !fits_string(schema)).map(|(name, _)| name.into_owned()).collect()
 }
 
 /// Whether a string may stand there. Without a type it may be anything: what reads as JSON is then taken for that.

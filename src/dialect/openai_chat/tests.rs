@@ -738,7 +738,7 @@ fn members_that_nobody_reads_are_named_as_lost() {
     let calls = r#"{"model":"m","max_tokens":9,"messages":[{"role":"user","content":[{"type":"text","text":"go","odd":null,"strange":1}]},
         {"role":"assistant","content":[{"type":"tool_use","id":"a","name":"f","input":{},"caller":{"type":"direct"}}]},
         {"role":"user","content":[{"type":"tool_result","tool_use_id":"a","content":[{"type":"text","text":"x","new":[1]}]}]}]}"#;
-    let lost = ["strange", "caller", "new"].map(|name| format!("messages[].content[].{name};dropped"));
+    let lost = ["strange", "caller", "content[].new"].map(|name| format!("messages[].content[].{name};dropped"));
     assert_eq!(losses(anthropic, &CODEC, Dialect::AnthropicMessages, &Quirks::CHAT, calls), lost);
     let chat = r#"{"model":"m","messages":[{"role":"user","content":"hi","name":"ann"},
         {"role":"assistant","content":"see","refusal":null,"annotations":[{"type":"url_citation"}],"audio":{"id":"a"},"tool_calls":[]},

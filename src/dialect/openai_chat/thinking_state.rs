@@ -9,8 +9,8 @@ use std::collections::VecDeque;
 
 use serde::Serialize;
 
-use crate::chat::Opaque;
 use crate::chat::request::{Block, BlockKind, Thinking};
+use crate::chat::{Opaque, Unread};
 use crate::wire::json::{Members, count, items};
 
 /// What an answer had said before a block of thinking.
@@ -62,10 +62,22 @@ impl Detail {
 }
 
 /// The thinking of an assistant message, block by block, each with its place.
-pub(super) fn thinking<'a>(members: &Members<'a>) -> Vec<(Place, Block<'a>)> {
-    let text = members.text("reasoning_content").or_else(|| members.text("reasoning")).filter(|text| !text.is_empty());
+pub(super) fn thinking<'a>(members: &Members<'a>, unread: &mut Unread) -> Vec<(Place, Block<'a>)> {
+    // Both at once say the same.
+    let (content, reasoning) = (members.text("reasoning_content"), members.text("reasoning"));
+    let text = content.or(reasoning).filter(|text| !text.is_empty());
     let details = members.get("reasoning_details").and_then(items).unwrap_or_default();
-    let states: Vec<State> = details.into_iter().filter_map(|raw| State::open(&Members::of(raw)?)).collect();
+    let mut states = Vec::new();
+    for raw in details {
+        let members = Members::of(raw);
+        match members.as_ref().and_then(|members| Some((State::open(members)?, members))) {
+            Some((state, members)) => {
+                unread.note("messages[].reasoning_details[]", members.unread());
+                states.push(state);
+            }
+            None => unread.note_value("messages[].reasoning_details[]"),
+        }
+    }
     let block = |place, thinking| (place, Block::from(BlockKind::Thinking(thinking)));
     match (text, states.as_slice()) {
         (None, []) => Vec::new(),
@@ -108,6 +120,8 @@ impl State {
         let length = number("length").unwrap_or(usize::MAX);
         let place = Place { chars: number("chars_before").unwrap_or(0), calls: number("calls_before").unwrap_or(0) };
         let is_redacted = members.get("redacted").is_some_and(|raw| raw.get() == "true");
+        // Their kind and order are what aimux wrote.
+        let _ = (members.get("type"), members.get("index"));
         Some(Self { opaque: Opaque::open(&sealed)?, length, is_redacted, place })
     }
 }

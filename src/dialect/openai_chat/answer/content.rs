@@ -5,7 +5,7 @@
 use serde_json::value::RawValue;
 
 use super::Answer;
-use crate::chat::Event;
+use crate::chat::{Event, Unread};
 use crate::dialect::openai_chat::calls::Piece;
 use crate::dialect::openai_chat::inline_think;
 use crate::dialect::openai_chat::messages_in::nested_text;
@@ -25,7 +25,7 @@ impl Answer {
             let Some(members) = Members::of(part) else { continue };
             match members.str("type").as_deref() {
                 Some("thinking") => {
-                    let thought = members.get("thinking").map(nested_text).unwrap_or_default();
+                    let thought = members.get("thinking").map(|raw| nested_text(raw, &mut Unread::default())).unwrap_or_default();
                     self.thinking(&thought, out);
                 }
                 _ => {

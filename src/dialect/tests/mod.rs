@@ -1,0 +1,3 @@
+//! Tests of what holds for every pair of dialects.
+
+mod losses;
