@@ -763,13 +763,17 @@ _aimux() {
             return 0
             ;;
         aimux__subcmd__keys__subcmd__rotate)
-            opts="-h --keep --no-probe --identity --passphrase --json --config --help"
+            opts="-h --keep --no-probe --identity --from --passphrase --json --config --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
                 --keep)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --from)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -72,6 +72,7 @@ complete -c aimux -n "__fish_aimux_using_subcommand keys; and __fish_seen_subcom
 complete -c aimux -n "__fish_aimux_using_subcommand keys; and __fish_seen_subcommand_from list" -l json -d 'Print JSON'
 complete -c aimux -n "__fish_aimux_using_subcommand keys; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help'
 complete -c aimux -n "__fish_aimux_using_subcommand keys; and __fish_seen_subcommand_from rotate" -l keep -d 'How long the former one is kept, encrypted: 30m, 24h, 7d, 0' -r
+complete -c aimux -n "__fish_aimux_using_subcommand keys; and __fish_seen_subcommand_from rotate" -l from -d 'Take the new identity from this file: a plugin\'s or a post-quantum one, its public key in a comment; `-` is standard input' -r -F
 complete -c aimux -n "__fish_aimux_using_subcommand keys; and __fish_seen_subcommand_from rotate" -l config -d 'The config file [env: AIMUX_CONFIG] [default: config.yaml in aimux\'s config folder]' -r -F
 complete -c aimux -n "__fish_aimux_using_subcommand keys; and __fish_seen_subcommand_from rotate" -l no-probe -d 'Do not ask the provider whether it accepts the new key'
 complete -c aimux -n "__fish_aimux_using_subcommand keys; and __fish_seen_subcommand_from rotate" -l identity -d 'Make a new identity instead, and encrypt every key to it'

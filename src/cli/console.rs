@@ -1,10 +1,13 @@
 //! How commands ask for secrets and tell: a hidden prompt on a terminal, else one line of standard input.
 
 use std::io::{self, IsTerminal, Read};
+use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
+use super::output;
 use crate::error::{Code, Error};
+use crate::keys::Person;
 use crate::secret::Secret;
 
 /// The longest secret that is read, in bytes.
@@ -52,6 +55,36 @@ pub(crate) fn ask_passphrase_of(what: &str) -> Result<Secret, Error> {
 /// The passphrase that `aimux run` hands to the server it starts, through a pipe: neither argv nor the environment has it.
 pub(crate) fn piped_passphrase() -> Result<Secret, Error> {
     read_secret(&mut io::stdin().lock(), Wanted::Passphrase)
+}
+
+/// Whoever sits at the terminal, for age's plugins; `None`: nobody does.
+pub(crate) fn person() -> Option<Arc<dyn Person>> {
+    let is_there = io::stdin().is_terminal() && io::stderr().is_terminal();
+    if is_there { Some(Arc::new(AtTerminal)) } else { None }
+}
+
+struct AtTerminal;
+
+impl Person for AtTerminal {
+    fn tell(&self, message: &str) {
+        output::error(&format!("{}\n", output::printable(message)));
+    }
+
+    fn ask(&self, message: &str, secret: bool) -> Option<Secret> {
+        let message = output::printable(message);
+        let typed = if secret {
+            dialoguer::Password::new().with_prompt(message).allow_empty_password(true).interact()
+        } else {
+            dialoguer::Input::new().with_prompt(message).allow_empty(true).interact_text()
+        };
+        typed.ok().map(Secret::new)
+    }
+
+    fn choose(&self, message: &str, yes: &str, no: Option<&str>) -> Option<bool> {
+        let choices: Vec<String> = [Some(yes), no].into_iter().flatten().map(output::printable).collect();
+        let chosen = dialoguer::Select::new().with_prompt(output::printable(message)).items(&choices).default(0).interact_opt();
+        chosen.ok().flatten().map(|index| index == 0)
+    }
 }
 
 /// The process's own terminal, or whatever standard input and output are.

@@ -14,6 +14,7 @@ use super::{CliError, output};
 use crate::config::{self, Environment, Options, Ready};
 use crate::error::{Code, Error};
 use crate::keys::Store;
+use crate::provider::table::PRESETS;
 use crate::route::Table;
 use crate::secret::Secret;
 use crate::server::control::{self, Status};
@@ -45,10 +46,11 @@ pub(crate) struct KnownServer {
 pub(crate) fn store(environment: &Environment) -> Store {
     let (folder, named) = (environment.config_folder(), environment.get("AIMUX_IDENTITY"));
     let credential = environment.get("CREDENTIALS_DIRECTORY").map(|folder| Path::new(folder).join("aimux-identity"));
-    match (named, credential.filter(|path| path.symlink_metadata().is_ok())) {
+    let store = match (named, credential.filter(|path| path.symlink_metadata().is_ok())) {
         (None, Some(credential)) => Store::with_credential(&folder, &credential),
         (named, _) => Store::new(&folder, named.map(Path::new)),
-    }
+    };
+    store.with_plugins(super::console::person(), PRESETS.iter().flat_map(|preset| preset.env).copied().collect())
 }
 
 /// The control socket of a config's server; the config itself is not read, so a broken one does not hide its server.

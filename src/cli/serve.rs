@@ -62,7 +62,8 @@ pub(crate) fn run(args: ServeArgs, path: Option<PathBuf>, environment: &Environm
     let _ = rustix::thread::disable_transparent_huge_pages(true);
     let keys = super::known::store(environment).remembering();
     let options = Options { path, listen: args.listen };
-    let source = Source { options: options.clone(), environment: environment.clone(), store: keys.clone() };
+    // After the start nobody waits at the terminal for what a plugin asks.
+    let source = Source { options: options.clone(), environment: environment.clone(), store: keys.clone().unattended() };
     let stamp = Stamp::take(&source);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()

@@ -214,7 +214,14 @@ fn open_keys(report: &mut Report, store: &Store) -> Option<String> {
             note = Some("the key files were not opened: a passphrase protects the identity, and a check asks for none".to_owned());
             None
         }
-        _ => Some(store.opener(&mut never)),
+        _ => match store.plugins() {
+            Ok(plugins) if !plugins.is_empty() => {
+                let plugins = plugins.join(", age-plugin-");
+                note = Some(format!("the key files were not opened: the identity needs age-plugin-{plugins}, and a check runs no plugin"));
+                None
+            }
+            _ => Some(store.opener(&mut never)),
+        },
     };
     let mut found = Vec::new();
     for file in &report.key_files {

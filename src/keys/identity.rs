@@ -1,15 +1,19 @@
-//! The identity that opens the keys: an X25519 secret in age's own file format, in the clear (0600) or inside an age file
-//! that a passphrase opens. The `age` program reads both (`age -d -i identity.txt`).
+//! The identity that opens the keys: an X25519 secret or a plugin's identity in age's own file format, in the clear (0600) or
+//! inside an age file that a passphrase opens. The `age` program reads both (`age -d -i identity.txt`).
 //!
-//! It lacks plugins and SSH keys. Start with [`make`] and [`parse`].
+//! It lacks SSH keys. Start with [`make`] and [`parse`]; [`seal`] and [`open`] are what the store encrypts with.
 
+use std::collections::BTreeMap;
 use std::io::{Read, Write};
 
 use age::armor::{ArmoredReader, ArmoredWriter, Format};
 use age::secrecy::{ExposeSecret, SecretString};
-use age::{DecryptError, Decryptor, Encryptor};
+use age::{DecryptError, Decryptor, EncryptError, Encryptor};
+use age_core::format::{FileKey, Stanza};
 use zeroize::Zeroizing;
 
+use super::plugin::{self, PluginIdentity, Plugins};
+use super::recipient::{self, Mixture, Recipient};
 use crate::date;
 use crate::error::{Code, Error};
 use crate::secret::Secret;
@@ -24,11 +28,63 @@ const WORK: u8 = 10;
 pub(super) const WORK_MAX: u8 = 20;
 
 /// An identity file's content, not yet opened.
-pub(crate) enum Identity {
-    /// The secrets, in the file's order; at least one.
-    Open(Vec<age::x25519::Identity>),
+pub(crate) enum IdentityFile {
+    /// The identities, in the file's order; at least one.
+    Open(Vec<Identity>),
     /// An age file that a passphrase opens.
     Protected(Zeroizing<Vec<u8>>),
+}
+
+/// One identity.
+#[derive(Clone)]
+pub(crate) enum Identity {
+    X25519(age::x25519::Identity),
+    Plugin(PluginIdentity),
+}
+
+impl Identity {
+    /// Its public key; `None`: a plugin's, and no comment says it.
+    pub(crate) fn public(&self) -> Option<String> {
+        match self {
+            Self::X25519(identity) => Some(identity.to_public().to_string()),
+            Self::Plugin(identity) => identity.public.clone(),
+        }
+    }
+}
+
+/// Identities as the age library wants them: those that need no plugin first, then each plugin once.
+struct Opening<'a> {
+    identities: &'a [Identity],
+    plugins: &'a Plugins,
+}
+
+impl age::Identity for Opening<'_> {
+    fn unwrap_stanza(&self, stanza: &Stanza) -> Option<Result<FileKey, DecryptError>> {
+        self.unwrap_stanzas(std::slice::from_ref(stanza))
+    }
+
+    fn unwrap_stanzas(&self, stanzas: &[Stanza]) -> Option<Result<FileKey, DecryptError>> {
+        let mut groups: BTreeMap<&str, Vec<&PluginIdentity>> = BTreeMap::new();
+        for identity in self.identities {
+            match identity {
+                Identity::X25519(identity) => match identity.unwrap_stanzas(stanzas) {
+                    None => {}
+                    found => return found,
+                },
+                Identity::Plugin(identity) => groups.entry(&identity.plugin).or_default().push(identity),
+            }
+        }
+        let mut failure = None;
+        for (plugin, identities) in groups {
+            match self.plugins.unwrap(plugin, &identities, stanzas) {
+                Ok(Some(key)) => return Some(Ok(key)),
+                Ok(None) => {}
+                // Another plugin may open it.
+                Err(error) => failure = failure.or(Some(error)),
+            }
+        }
+        failure.map(|failure| Err(DecryptError::Io(std::io::Error::other(failure))))
+    }
 }
 
 /// A new identity: the file's text and the public key.
@@ -41,44 +97,54 @@ pub(crate) fn make(now: u64) -> (Zeroizing<String>, String) {
 }
 
 /// Wraps an identity's text into an armored age file that `passphrase` opens.
-pub(crate) fn protect(text: &str, passphrase: &Secret) -> Result<Vec<u8>, Error> {
+pub(crate) fn protect(text: &[u8], passphrase: &Secret) -> Result<Vec<u8>, Error> {
     let mut recipient = age::scrypt::Recipient::new(SecretString::from(passphrase.expose().to_owned()));
     recipient.set_work_factor(WORK);
-    encrypt(text.as_bytes(), &[&recipient], Format::AsciiArmor)
+    encrypt(text, &[&recipient], Format::AsciiArmor)
 }
 
 /// Reads an identity file.
-pub(crate) fn parse(bytes: &[u8]) -> Result<Identity, Error> {
+pub(crate) fn parse(bytes: &[u8]) -> Result<IdentityFile, Error> {
     if bytes.starts_with(b"age-encryption.org/") || bytes.starts_with(b"-----BEGIN AGE ENCRYPTED FILE-----") {
-        return Ok(Identity::Protected(Zeroizing::new(bytes.to_vec())));
+        return Ok(IdentityFile::Protected(Zeroizing::new(bytes.to_vec())));
     }
     let Ok(text) = std::str::from_utf8(bytes) else {
         return Err(Error::new(Code::KeyStore, "the identity file is not text"));
     };
-    secrets(text).map(Identity::Open)
+    secrets(text).map(IdentityFile::Open)
 }
 
-fn secrets(text: &str) -> Result<Vec<age::x25519::Identity>, Error> {
+fn secrets(text: &str) -> Result<Vec<Identity>, Error> {
     let mut identities = Vec::new();
+    // Where a plugin writes its public key: in a comment above the identity, as the last word.
+    let mut public = None;
     for (index, line) in text.lines().enumerate() {
         let line = line.trim();
-        if line.is_empty() || line.starts_with('#') {
+        if line.is_empty() {
             continue;
         }
-        let identity = line.parse().map_err(|_: &str| {
-            Error::new(Code::KeyStore, format!("line {} of the identity file is no AGE-SECRET-KEY-1…", index + 1))
-                .hint("aimux opens X25519 identities, as `age-keygen` makes them")
+        if let Some(comment) = line.strip_prefix('#') {
+            let word = comment.split_whitespace().last().filter(|word| word.parse::<Recipient>().is_ok());
+            public = word.map(str::to_owned).or(public);
+            continue;
+        }
+        let plugin = |()| line.parse().map(|identity: PluginIdentity| Identity::Plugin(identity.with_public(public.take())));
+        let identity = line.parse().map(Identity::X25519).map_err(|_: &str| ()).or_else(plugin).map_err(|()| {
+            Error::new(Code::KeyStore, format!("line {} of the identity file is no AGE-SECRET-KEY-1… or AGE-PLUGIN-…", index + 1))
+                .hint("aimux opens X25519 identities, as `age-keygen` makes them, post-quantum ones and plugins' identities")
         })?;
         identities.push(identity);
+        // It was for this one, or for none.
+        public = None;
     }
     if identities.is_empty() {
-        return Err(Error::new(Code::KeyStore, "the identity file holds no AGE-SECRET-KEY-1…"));
+        return Err(Error::new(Code::KeyStore, "the identity file holds no AGE-SECRET-KEY-1… or AGE-PLUGIN-…"));
     }
     Ok(identities)
 }
 
 /// Opens a protected identity.
-pub(crate) fn unlock(file: &[u8], passphrase: &Secret) -> Result<Vec<age::x25519::Identity>, Error> {
+pub(crate) fn unlock(file: &[u8], passphrase: &Secret) -> Result<Vec<Identity>, Error> {
     let mut opener = age::scrypt::Identity::new(SecretString::from(passphrase.expose().to_owned()));
     opener.set_max_work_factor(WORK_MAX);
     let text = decrypt(file, &[&opener]).map_err(|error| match error {
@@ -98,30 +164,59 @@ pub(crate) fn unlock(file: &[u8], passphrase: &Secret) -> Result<Vec<age::x25519
 }
 
 /// Reads a recipients file: a public key a line, `#` begins a comment.
-pub(crate) fn recipients(bytes: &[u8]) -> Result<Vec<age::x25519::Recipient>, Error> {
+pub(crate) fn recipients(bytes: &[u8]) -> Result<Vec<Recipient>, Error> {
     let text = String::from_utf8_lossy(bytes);
     let lines = text.lines().map(str::trim).enumerate().filter(|(_, line)| !line.is_empty() && !line.starts_with('#'));
     lines
         .map(|(index, line)| {
-            line.parse().map_err(|_: &str| {
+            line.parse().map_err(|()| {
                 Error::new(Code::KeyStore, format!("line {} of .age-recipients is no public key age1…", index + 1))
-                    .hint("aimux encrypts to X25519 recipients, as `age-keygen -y` prints them")
+                    .hint("public keys begin with age1, as `age-keygen -y` or a plugin of age prints them")
             })
         })
         .collect()
 }
 
 /// An age file of `plaintext` for all of `recipients`.
-pub(crate) fn encrypt(plaintext: &[u8], recipients: &[&dyn age::Recipient], format: Format) -> Result<Vec<u8>, Error> {
+pub(crate) fn seal(
+    plaintext: &[u8],
+    recipients: &[Recipient],
+    mixture: Mixture,
+    plugins: &Plugins,
+    format: Format,
+) -> Result<Vec<u8>, Error> {
+    let sealing = recipient::sealing(recipients, plugins, mixture);
+    let sealing: Vec<&dyn age::Recipient> = sealing.iter().map(|recipient| recipient as _).collect();
+    encrypt(plaintext, &sealing, format)
+}
+
+/// The plaintext of an age file that one of `identities` opens.
+pub(crate) fn open(file: &[u8], identities: &[Identity], plugins: &Plugins) -> Result<Zeroizing<Vec<u8>>, DecryptError> {
+    decrypt(file, &[&Opening { identities, plugins }])
+}
+
+/// An age file of `plaintext` for all of `recipients`.
+fn encrypt(plaintext: &[u8], recipients: &[&dyn age::Recipient], format: Format) -> Result<Vec<u8>, Error> {
     let broken = |error: std::io::Error| Error::new(Code::KeyStore, "cannot encrypt").caused_by(error);
-    let encryptor = Encryptor::with_recipients(recipients.iter().copied())
-        .map_err(|error| Error::new(Code::KeyStore, "cannot encrypt to these recipients").caused_by(error))?;
+    let encryptor = Encryptor::with_recipients(recipients.iter().copied()).map_err(refused)?;
     let mut file = Vec::new();
     let armor = ArmoredWriter::wrap_output(&mut file, format).map_err(broken)?;
     let mut writer = encryptor.wrap_output(armor).map_err(broken)?;
     writer.write_all(plaintext).map_err(broken)?;
     writer.finish().and_then(ArmoredWriter::finish).map_err(broken)?;
     Ok(file)
+}
+
+fn refused(error: EncryptError) -> Error {
+    if let Some(failure) = plugin::failure_in_writing(&error) {
+        return failure;
+    }
+    if matches!(error, EncryptError::IncompatibleRecipients { .. }) {
+        return Error::new(Code::KeyStore, "post-quantum recipients and others cannot share the keys: the weaker ones would decide").hint(
+            "`aimux keys rotate --identity --from FILE` goes over to a post-quantum identity; every other recipient must be one too",
+        );
+    }
+    Error::new(Code::KeyStore, "cannot encrypt to these recipients").caused_by(error)
 }
 
 /// The plaintext of an age file, armored or binary.
@@ -141,18 +236,18 @@ mod tests {
     fn an_identity_is_read_back_with_its_public_key() {
         let (text, public) = make(1_763_735_856);
         assert!(text.starts_with("# created: 2025-11-21T14:37:36Z\n# public key: age1"), "{}", text.lines().next().unwrap());
-        let Identity::Open(identities) = parse(text.as_bytes()).unwrap() else { panic!("it is protected") };
-        assert_eq!(identities[0].to_public().to_string(), public);
+        let IdentityFile::Open(identities) = parse(text.as_bytes()).unwrap() else { panic!("it is protected") };
+        assert_eq!(identities[0].public(), Some(public));
     }
 
     #[test]
     fn a_passphrase_opens_what_it_protects_and_another_does_not() {
         let (text, public) = make(0);
-        let file = protect(&text, &Secret::new("correct horse".into())).unwrap();
+        let file = protect(text.as_bytes(), &Secret::new("correct horse".into())).unwrap();
         assert!(file.starts_with(b"-----BEGIN AGE ENCRYPTED FILE-----"));
-        let Identity::Protected(file) = parse(&file).unwrap() else { panic!("it is open") };
+        let IdentityFile::Protected(file) = parse(&file).unwrap() else { panic!("it is open") };
         let identities = unlock(&file, &Secret::new("correct horse".into())).unwrap();
-        assert_eq!(identities[0].to_public().to_string(), public);
+        assert_eq!(identities[0].public(), Some(public));
         let refused = unlock(&file, &Secret::new("wrong".into())).err().unwrap();
         assert_eq!(refused.code, Code::KeyUnavailable);
     }
@@ -172,27 +267,27 @@ mod tests {
     #[test]
     fn a_file_cut_or_changed_anywhere_is_refused() {
         let (text, _) = make(0);
-        let Identity::Open(identities) = parse(text.as_bytes()).unwrap() else { panic!("it is protected") };
-        let public = identities[0].to_public();
-        let file = encrypt(b"sk-secret\n", &[&public], Format::Binary).unwrap();
+        let IdentityFile::Open(identities) = parse(text.as_bytes()).unwrap() else { panic!("it is protected") };
+        let (public, plugins) = (Recipient::from(&identities[0]), Plugins::default());
+        let file = seal(b"sk-secret\n", &[public], Mixture::Refuse, &plugins, Format::Binary).unwrap();
         for length in 0..file.len() {
-            assert!(decrypt(&file[..length], &[&identities[0]]).is_err(), "cut at {length}");
+            assert!(open(&file[..length], &identities, &plugins).is_err(), "cut at {length}");
         }
         for index in 0..file.len() {
             let mut changed = file.clone();
             changed[index] ^= 1;
-            assert!(decrypt(&changed, &[&identities[0]]).is_err(), "changed at {index}");
+            assert!(open(&changed, &identities, &plugins).is_err(), "changed at {index}");
         }
-        assert_eq!(decrypt(&file, &[&identities[0]]).unwrap().as_slice(), b"sk-secret\n");
+        assert_eq!(open(&file, &identities, &plugins).unwrap().as_slice(), b"sk-secret\n");
     }
 
     #[test]
     fn an_identity_that_the_age_program_protected_is_opened() {
-        let Identity::Protected(file) = parse(include_bytes!("../../tests/fixtures/age/protected.txt")).unwrap() else {
+        let IdentityFile::Protected(file) = parse(include_bytes!("../../tests/fixtures/age/protected.txt")).unwrap() else {
             panic!("it is open")
         };
         let identities = unlock(&file, &Secret::new("correct horse".into())).unwrap();
-        let key = decrypt(include_bytes!("../../tests/fixtures/age/two.age"), &[&identities[0]]).unwrap();
+        let key = open(include_bytes!("../../tests/fixtures/age/two.age"), &identities, &Plugins::default()).unwrap();
         assert_eq!(key.as_slice(), b"sk-made-by-age-for-two\n");
     }
 }

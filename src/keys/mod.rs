@@ -1,8 +1,8 @@
 //! Provider keys at rest: one age file a key, `keys/<name>.age`, opened by the `age` program too.
 //!
 //! A file's plaintext is the secret on line one, then lines of `field: value`. Keys are encrypted to every public key in
-//! `keys/.age-recipients` and opened by the identity, an X25519 secret that a passphrase may protect. Former keys go to
-//! `keys/.retired`. Not here: prompts and printing (`cli`), and checking a key with its provider.
+//! `keys/.age-recipients` and opened by the identity, an X25519 secret or a plugin's, which a passphrase may protect. Former keys go to
+//! `keys/.retired`. Plugins of age are spoken to here. Not here: prompts and printing (`cli`), and checking a key with its provider.
 //!
 //! Start with [`Store`]; `folder` holds the rules for permissions and writes, `identity` the age format.
 
@@ -11,6 +11,8 @@ mod folder;
 mod identity;
 mod name;
 mod patterns;
+mod plugin;
+mod recipient;
 mod recipients;
 mod reseal;
 mod retired;
@@ -30,15 +32,19 @@ use zeroize::Zeroizing;
 pub use self::copy::PutBack;
 pub use self::name::{check as check_name, looks_like_secret};
 pub use self::patterns::{FoundKey, keys_in};
+pub use self::plugin::Person;
+pub use self::recipient::Kind;
 pub use self::recipients::{Change, Recipients};
-pub use self::reseal::{IdentityRotated, Mended, Unfinished};
+pub use self::reseal::{IdentityRotated, Mended, NewIdentity, Unfinished};
 pub use self::retired::{Keep, Retired};
 pub use self::rotate::{Heard, Rotated, Rotation, Surroundings};
 pub use self::share::{is_age_file, unseal_with, wants_passphrase};
 
 use self::folder::Content;
 pub(crate) use self::folder::{Folder, Trust};
-use self::identity::Identity;
+use self::identity::{Identity, IdentityFile};
+use self::plugin::Plugins;
+use self::recipient::{Mixture, Recipient};
 use crate::date;
 use crate::error::{Code, Error};
 use crate::secret::Secret;
@@ -57,12 +63,13 @@ pub struct Store {
     is_given: bool,
     /// What a passphrase opened, for the store and its clones; `None`: nothing is remembered.
     opened: Option<Arc<Mutex<Option<Opened>>>>,
+    plugins: Plugins,
 }
 
 /// A protected identity that was opened, and which file it was. The secrets are wiped when dropped.
 struct Opened {
     file: [u8; 32],
-    identities: Arc<Vec<age::x25519::Identity>>,
+    identities: Arc<Vec<Identity>>,
 }
 
 impl std::fmt::Debug for Opened {
@@ -74,7 +81,7 @@ impl std::fmt::Debug for Opened {
 /// An opened identity: reads any number of keys without asking again.
 pub struct Opener<'a> {
     store: &'a Store,
-    identities: Arc<Vec<age::x25519::Identity>>,
+    identities: Arc<Vec<Identity>>,
 }
 
 /// A key as its file holds it.
@@ -115,7 +122,22 @@ impl Store {
             identity: identity.map_or_else(|| config_folder.join("identity.txt"), Path::to_path_buf),
             is_given: false,
             opened: None,
+            plugins: Plugins::default(),
         }
+    }
+
+    /// The same with a person whom age's plugins may ask, and variables that they are not handed on: the providers' keys.
+    #[must_use]
+    pub fn with_plugins(mut self, person: Option<Arc<dyn Person>>, hidden: Vec<&'static str>) -> Self {
+        self.plugins.person = person;
+        self.plugins.hidden = hidden;
+        self
+    }
+
+    /// The same for when nobody is there any more: a plugin that asks something is refused.
+    #[must_use]
+    pub fn unattended(self) -> Self {
+        Self { plugins: Plugins { person: None, ..self.plugins }, ..self }
     }
 
     /// The same with an identity that the system hands to a service, such as a systemd credential.
@@ -170,14 +192,14 @@ impl Store {
             return Err(Error::new(Code::KeyUnavailable, missing).hint("put it back from a backup, or begin anew with `aimux keys init`"));
         };
         let identities = match identity {
-            Identity::Open(identities) => Arc::new(identities),
-            Identity::Protected(file) => self.unlock(&file, passphrase)?,
+            IdentityFile::Open(identities) => Arc::new(identities),
+            IdentityFile::Protected(file) => self.unlock(&file, passphrase)?,
         };
         Ok(Opener { store: self, identities })
     }
 
     /// Opens a protected identity, or gives what the same file held before.
-    fn unlock(&self, file: &[u8], passphrase: Ask<'_>) -> Result<Arc<Vec<age::x25519::Identity>>, Error> {
+    fn unlock(&self, file: &[u8], passphrase: Ask<'_>) -> Result<Arc<Vec<Identity>>, Error> {
         let Some(opened) = &self.opened else { return Ok(Arc::new(identity::unlock(file, &passphrase()?)?)) };
         let digest: [u8; 32] = Sha256::digest(file).into();
         let mut opened = opened.lock().unwrap_or_else(PoisonError::into_inner);
@@ -202,7 +224,23 @@ impl Store {
     /// # Errors
     /// When the identity is unsafe or unreadable.
     pub fn protected(&self) -> Result<Option<bool>, Error> {
-        Ok(self.load_identity()?.map(|identity| matches!(identity, Identity::Protected(_))))
+        Ok(self.load_identity()?.map(|identity| matches!(identity, IdentityFile::Protected(_))))
+    }
+
+    /// The names of age's plugins that the identity needs; none where it is protected, or there is none.
+    ///
+    /// # Errors
+    /// When the identity is unsafe or unreadable.
+    pub fn plugins(&self) -> Result<Vec<String>, Error> {
+        let Some(IdentityFile::Open(identities)) = self.load_identity()? else { return Ok(Vec::new()) };
+        let mut names = Vec::new();
+        for identity in &identities {
+            match identity {
+                Identity::Plugin(identity) if !names.contains(&identity.plugin) => names.push(identity.plugin.clone()),
+                _ => {}
+            }
+        }
+        Ok(names)
     }
 
     /// The public keys that every new key is encrypted to, as `age1…`.
@@ -257,7 +295,7 @@ impl Store {
         home.sweep()?;
         let (text, public) = identity::make(now);
         let bytes = match passphrase {
-            Some(passphrase) => Zeroizing::new(identity::protect(&text, passphrase)?),
+            Some(passphrase) => Zeroizing::new(identity::protect(text.as_bytes(), passphrase)?),
             None => Zeroizing::new(text.as_bytes().to_vec()),
         };
         // Recipients of another machine stay. The identity comes first: a recipient that nobody can be would lose keys.
@@ -298,9 +336,8 @@ impl Store {
     /// An age file that holds a key.
     fn sealed(&self, folder: &Folder, secret: &Secret, now: u64, passphrase: Ask<'_>) -> Result<Vec<u8>, Error> {
         let recipients = self.recipients_for_writing(folder, passphrase)?;
-        let recipients: Vec<&dyn age::Recipient> = recipients.iter().map(|recipient| recipient as _).collect();
         let plaintext = Zeroizing::new(format!("{}\ncreated: {}\n", secret.expose(), date::rfc3339(now)));
-        identity::encrypt(plaintext.as_bytes(), &recipients, Format::Binary)
+        identity::seal(plaintext.as_bytes(), &recipients, Mixture::Refuse, &self.plugins, Format::Binary)
     }
 
     /// Whether [`Store::remove`] would find something.
@@ -337,7 +374,7 @@ impl Store {
         }
     }
 
-    fn load_identity(&self) -> Result<Option<Identity>, Error> {
+    fn load_identity(&self) -> Result<Option<IdentityFile>, Error> {
         let (parent, file) = self.identity_place()?;
         let Some(folder) = Folder::open(parent, if self.is_given { Trust::Given } else { Trust::Shared })? else { return Ok(None) };
         let content = if self.is_given { folder.read_given(file)? } else { folder.read(file)? };
@@ -346,18 +383,27 @@ impl Store {
 
     /// The recipients, among them the store's own identity where that can be told without a passphrase: a key that aimux
     /// could not read back must not replace one that it can.
-    fn recipients_for_writing(&self, folder: &Folder, passphrase: Ask<'_>) -> Result<Vec<age::x25519::Recipient>, Error> {
+    fn recipients_for_writing(&self, folder: &Folder, passphrase: Ask<'_>) -> Result<Vec<Recipient>, Error> {
         let listed = read_recipients(folder)?;
         if listed.is_empty() {
-            let own: Vec<_> = self.opener(passphrase)?.identities.iter().map(age::x25519::Identity::to_public).collect();
+            let opener = self.opener(passphrase)?;
+            let own = opener.public_keys();
+            if own.is_empty() {
+                return Err(Error::new(Code::KeyStore, "there is no list of recipients, and the identity's public key is not known")
+                    .hint(format!("put it, age1…, into {}: the plugin prints it", folder.path_of(RECIPIENTS).display())));
+            }
             let text: String = own.iter().map(|recipient| format!("{recipient}\n")).collect();
             folder.replace(RECIPIENTS, text.as_bytes())?;
-            return Ok(own);
+            return identity::recipients(text.as_bytes());
         }
-        if let Some(Identity::Open(identities)) = self.load_identity()? {
-            let own: Vec<String> = identities.iter().map(|identity| identity.to_public().to_string()).collect();
-            if !listed.iter().any(|recipient| own.contains(&recipient.to_string())) {
-                let own = own.first().map_or("", String::as_str);
+        if let Some(IdentityFile::Open(identities)) = self.load_identity()? {
+            let is_named = |identity: &Identity| match identity.public() {
+                Some(public) => listed.iter().any(|recipient| recipient.to_string() == public),
+                // Whether its public key is one of them only the plugin knows.
+                None => true,
+            };
+            if !identities.iter().any(is_named) {
+                let own = identities.iter().find_map(Identity::public).unwrap_or_default();
                 return Err(Error::new(Code::KeyStore, "the identity could not open the new key: .age-recipients does not name it")
                     .hint(format!("add the line {own} to {}", folder.path_of(RECIPIENTS).display())));
             }
@@ -370,7 +416,7 @@ impl Opener<'_> {
     /// The same with the identity as it is now, where that needs no passphrase: it may have been exchanged meanwhile.
     fn renewed(self) -> Result<Self, Error> {
         match self.store.load_identity()? {
-            Some(Identity::Open(identities)) => Ok(Self { identities: Arc::new(identities), ..self }),
+            Some(IdentityFile::Open(identities)) => Ok(Self { identities: Arc::new(identities), ..self }),
             _ => Ok(self),
         }
     }
@@ -381,31 +427,25 @@ impl Opener<'_> {
     /// When the file is absent, unsafe, damaged, for another identity, or its first line is no key.
     pub fn read(&self, name: &str) -> Result<Key, Error> {
         let content = self.store.file(name)?;
-        let plaintext = self.decrypt(&content.bytes).map_err(|error| match error {
-            DecryptError::NoMatchingKeys => Error::new(Code::KeyStore, format!("key \"{name}\" is encrypted for another identity"))
-                .hint(format!("replace it with `aimux keys add {name} --force`, or put the identity that opens it into place")),
-            error => Error::new(Code::KeyStore, format!("key \"{name}\" is damaged or no age file"))
-                .hint(format!("replace it with `aimux keys add {name} --force`"))
-                .caused_by(error),
-        })?;
+        let plaintext = self.decrypt(&content.bytes).map_err(|error| unread(name, error))?;
         parse_key(name, &plaintext, content.changed)
     }
 
     /// Decrypts a file, with the identity as it is now where it was exchanged since it was opened.
     fn decrypt(&self, file: &[u8]) -> Result<Zeroizing<Vec<u8>>, DecryptError> {
-        match identity::decrypt(file, &dynamic(&self.identities)) {
+        match identity::open(file, &self.identities, &self.store.plugins) {
             Err(DecryptError::NoMatchingKeys) => match self.store.load_identity() {
-                Ok(Some(Identity::Open(now))) => identity::decrypt(file, &dynamic(&now)),
+                Ok(Some(IdentityFile::Open(now))) => identity::open(file, &now, &self.store.plugins),
                 _ => Err(DecryptError::NoMatchingKeys),
             },
             other => other,
         }
     }
 
-    /// The public keys of the identity, as `age1…`.
+    /// The public keys of the identity, as `age1…`; a plugin's where its file says it.
     #[must_use]
     pub fn public_keys(&self) -> Vec<String> {
-        self.identities.iter().map(|identity| identity.to_public().to_string()).collect()
+        self.identities.iter().filter_map(Identity::public).collect()
     }
 }
 
@@ -415,8 +455,18 @@ impl std::fmt::Debug for Opener<'_> {
     }
 }
 
-fn dynamic(identities: &[age::x25519::Identity]) -> Vec<&dyn age::Identity> {
-    identities.iter().map(|identity| identity as _).collect()
+/// Why a key's file gives no key.
+fn unread(name: &str, error: DecryptError) -> Error {
+    if let Some(failure) = plugin::failure_in(&error) {
+        return Error { message: format!("key \"{name}\" cannot be opened: {}", failure.message), ..failure };
+    }
+    match error {
+        DecryptError::NoMatchingKeys => Error::new(Code::KeyStore, format!("key \"{name}\" is encrypted for another identity"))
+            .hint(format!("replace it with `aimux keys add {name} --force`, or put the identity that opens it into place")),
+        error => Error::new(Code::KeyStore, format!("key \"{name}\" is damaged or no age file"))
+            .hint(format!("replace it with `aimux keys add {name} --force`"))
+            .caused_by(error),
+    }
 }
 
 /// A key from its file's plaintext: the secret on line one, then fields. `changed`: when the file did, for want of a field.
@@ -441,6 +491,6 @@ fn no_such_key(name: &str) -> Error {
     Error::new(Code::KeyUnavailable, format!("key \"{name}\" does not exist")).hint(format!("add it with `aimux keys add {name}`"))
 }
 
-fn read_recipients(folder: &Folder) -> Result<Vec<age::x25519::Recipient>, Error> {
+fn read_recipients(folder: &Folder) -> Result<Vec<Recipient>, Error> {
     folder.read(RECIPIENTS)?.map_or_else(|| Ok(Vec::new()), |content| identity::recipients(&content.bytes))
 }

@@ -3,11 +3,12 @@
 //! Taking one out says nothing about copies that were made before: those still open. Start with
 //! [`Store::change_recipients`].
 
-use age::x25519;
+use age::armor::Format;
 
 use super::folder::{Folder, Trust};
+use super::recipient::{Mixture, Recipient};
 use super::reseal::Journal;
-use super::{Ask, Error, Store, read_recipients};
+use super::{Ask, Error, Store, identity, read_recipients};
 use crate::error::Code;
 
 /// A change of who can open the keys. A public key is `age1…`.
@@ -58,6 +59,15 @@ impl Store {
         let own = opener.public_keys();
         let listed = if listed.is_empty() { own.clone() } else { listed };
         allowed(change, &listed, &own)?;
+        // What would fail half-way is tried first: a plugin that is missing, recipients that do not go together.
+        let after = match change {
+            Change::Add(public) => listed.iter().map(String::as_str).chain([public]).collect::<Vec<_>>(),
+            Change::Remove(public) | Change::RemoveEvenOwn(public) => {
+                listed.iter().map(String::as_str).filter(|listed| *listed != public).collect()
+            }
+        };
+        let after = identity::recipients(after.join("\n").as_bytes())?;
+        identity::seal(b"", &after, Mixture::Refuse, &self.plugins, Format::Binary)?;
         let files = self.unseal_all(&folder, &opener.identities)?;
         let journal = match change {
             Change::Add(public) => Journal { add: vec![public.to_owned()], ..Journal::default() },
@@ -71,12 +81,14 @@ impl Store {
 }
 
 fn check(public: &str) -> Result<(), Error> {
-    if public.get(..15).is_some_and(|start| start.eq_ignore_ascii_case("AGE-SECRET-KEY-")) {
+    let upper = public.get(..15).unwrap_or_default().to_ascii_uppercase();
+    if upper.starts_with("AGE-SECRET-KEY-") || upper.starts_with("AGE-PLUGIN-") {
         return Err(Error::new(Code::Usage, "this is a secret identity, not a public key; it is not repeated here")
             .hint("`age-keygen -y FILE` prints the public key; replace the identity if it stands in your shell's history"));
     }
-    public.parse::<x25519::Recipient>().map(drop).map_err(|_| {
-        Error::new(Code::Usage, "a recipient is a public key age1…, 62 characters long").hint("`age-keygen -y FILE` prints an identity's")
+    public.parse::<Recipient>().map(drop).map_err(|()| {
+        Error::new(Code::Usage, "a recipient is a public key age1…: 62 characters, or more of a post-quantum or a plugin's one")
+            .hint("`age-keygen -y FILE` prints an identity's; a character may be missing")
     })
 }
 

@@ -6,13 +6,14 @@
 //! back is deleting it. After it nobody needs the old one: files and recipients are written without it, and the journal is
 //! deleted last. A change of recipients is that second half alone. Start with [`Store::rotate_identity`].
 
+use age::DecryptError;
 use age::armor::Format;
-use age::{DecryptError, x25519};
 use zeroize::Zeroizing;
 
 use super::folder::{Folder, Trust};
-use super::identity::{self, Identity};
-use super::{Ask, Error, Keep, RECIPIENTS, RETIRED, Store, dynamic, retired};
+use super::identity::{self, Identity, IdentityFile};
+use super::recipient::{Mixture, Recipient};
+use super::{Ask, Error, Keep, Opener, RECIPIENTS, RETIRED, Store, plugin, retired};
 use crate::error::Code;
 use crate::secret::Secret;
 
@@ -50,6 +51,18 @@ pub enum Unfinished {
     Ended,
     /// It waits for the identity to be opened.
     Waits,
+}
+
+/// The identity that takes the place of the old one.
+#[derive(Debug, Clone, Copy)]
+pub enum NewIdentity<'a> {
+    /// An X25519 one, made on the way; a passphrase may protect it.
+    Made(Option<&'a Secret>),
+    /// The content of an identity file, a plugin's or a post-quantum one say, its public keys in comments. A passphrase may
+    /// protect it from now on.
+    Given(&'a [u8], Option<&'a Secret>),
+    /// The content of one that this passphrase protects already.
+    Protected(&'a [u8], &'a Secret),
 }
 
 /// What is under way, on the disk.
@@ -97,6 +110,33 @@ impl Journal {
     }
 }
 
+impl<'a> NewIdentity<'a> {
+    /// What its file is to hold, and what that opens as.
+    fn read(self, now: u64) -> Result<(Zeroizing<Vec<u8>>, Vec<Identity>), Error> {
+        let made = if matches!(self, Self::Made(_)) { identity::make(now).0 } else { Zeroizing::default() };
+        let text = match self {
+            Self::Made(_) => made.as_bytes(),
+            Self::Given(file, _) => file,
+            Self::Protected(file, passphrase) => return Ok((Zeroizing::new(file.to_vec()), identity::unlock(file, passphrase)?)),
+        };
+        let IdentityFile::Open(identities) = identity::parse(text)? else {
+            return Err(Error::new(Code::Usage, "a passphrase protects the new identity"));
+        };
+        let file = match self.passphrase() {
+            Some(passphrase) => identity::protect(text, passphrase)?,
+            None => text.to_vec(),
+        };
+        Ok((Zeroizing::new(file), identities))
+    }
+
+    fn passphrase(self) -> Option<&'a Secret> {
+        match self {
+            Self::Made(passphrase) | Self::Given(_, passphrase) => passphrase,
+            Self::Protected(_, passphrase) => Some(passphrase),
+        }
+    }
+}
+
 /// A file's plaintext, and where it came from.
 struct Unsealed {
     is_retired: bool,
@@ -137,7 +177,7 @@ impl Store {
     }
 
     /// The same for who holds the lock. `identities`: opened already, else taken where they need no passphrase.
-    pub(super) fn mend(&self, folder: &Folder, now: u64, identities: Option<&[x25519::Identity]>) -> Result<Mended, Error> {
+    pub(super) fn mend(&self, folder: &Folder, now: u64, identities: Option<&[Identity]>) -> Result<Mended, Error> {
         let expired = self.sweep_retired(folder, now)?;
         let journal = Journal::read(folder)?;
         if let Some((home, staged)) = self.staged_identity()? {
@@ -146,12 +186,12 @@ impl Store {
         }
         let Some(journal) = journal else { return Ok(Mended { expired, change: Unfinished::None }) };
         let loaded = match (identities, self.load_identity()?) {
-            (None, Some(Identity::Open(identities))) => identities,
+            (None, Some(IdentityFile::Open(identities))) => identities,
             _ => Vec::new(),
         };
         let identities = identities.unwrap_or(&loaded);
         // With another identity in place than the one that the journal speaks of, the keys would be lost.
-        let is_ours = |public: &String| identities.iter().any(|identity| identity.to_public().to_string() == *public);
+        let is_ours = |public: &String| identities.iter().any(|identity| identity.public().as_ref() == Some(public));
         if identities.is_empty() || journal.identity.as_ref().is_some_and(|public| !is_ours(public)) {
             return Ok(Mended { expired, change: Unfinished::Waits });
         }
@@ -160,7 +200,7 @@ impl Store {
     }
 
     /// [`Store::mend`] for who changes recipients: two such changes cannot overlap.
-    pub(super) fn mend_wholly(&self, folder: &Folder, now: u64, identities: &[x25519::Identity]) -> Result<(), Error> {
+    pub(super) fn mend_wholly(&self, folder: &Folder, now: u64, identities: &[Identity]) -> Result<(), Error> {
         if self.mend(folder, now, Some(identities))?.change != Unfinished::Waits {
             return Ok(());
         }
@@ -168,45 +208,42 @@ impl Store {
             .hint("name it in AIMUX_IDENTITY and run `aimux keys list`, which ends the rotation"))
     }
 
-    /// Makes a new identity, encrypts every key and former key to it instead of the old one, and puts it into place.
-    /// `protect`: the passphrase of the new one; `passphrase` is asked for that of the old one.
+    /// Puts a new identity into place, and encrypts every key and former key to it instead of the old one.
+    /// `passphrase` is asked for that of the old one.
     ///
     /// # Errors
-    /// When a file cannot be opened: nothing has been written then. Or when something cannot be written: then all is as
-    /// before, or the next command ends it.
-    pub fn rotate_identity(&self, protect: Option<&Secret>, keep: Keep, now: u64, passphrase: Ask<'_>) -> Result<IdentityRotated, Error> {
+    /// When a file cannot be opened, or the new identity would not open what is encrypted to it: nothing has been written
+    /// then. Or when something cannot be written: then all is as before, or the next command ends it.
+    pub fn rotate_identity(&self, given: NewIdentity<'_>, keep: Keep, now: u64, passphrase: Ask<'_>) -> Result<IdentityRotated, Error> {
         if self.is_given {
             return Err(Error::new(Code::KeyStore, format!("{} is a credential of the system's, and read-only", self.identity.display()))
                 .hint("exchange it where it comes from: add the new public key with `aimux keys recipients add` first"));
         }
+        let (bytes, new) = given.read(now)?;
+        let added = self.proven(&new)?;
         let opener = self.opener(passphrase)?;
         let folder = Folder::open_or_make(&self.folder, Trust::Private)?;
         let _lock = folder.lock()?;
         let opener = opener.renewed()?;
         self.mend_wholly(&folder, now, &opener.identities)?;
         no_folders_within(&folder)?;
+        let old = former_keys(&opener, &added)?;
+        self.goes_together(&folder, &old, &new)?;
         let files = self.unseal(&folder, &opener.identities, Foreign::Refuse)?;
-        let (text, public) = identity::make(now);
-        let Identity::Open(new) = identity::parse(text.as_bytes())? else {
-            return Err(Error::new(Code::Bug, "a new identity is protected"));
-        };
-        let bytes = match protect {
-            Some(passphrase) => Zeroizing::new(identity::protect(&text, passphrase)?),
-            None => Zeroizing::new(text.as_bytes().to_vec()),
-        };
         let (home, current) = self.home()?;
         let staged = staged_name(current);
-        let old = opener.public_keys();
-        let mut journal = Journal { identity: Some(public.clone()), add: vec![public.clone()], drop: old.clone(), former: None };
+        let public = added.first().cloned().unwrap_or_default();
+        let mut journal = Journal { identity: Some(public.clone()), add: added.clone(), drop: old.clone(), former: None };
         let before_switch = || -> Result<Option<std::path::PathBuf>, Error> {
             home.create(&staged, &bytes)?;
-            check_staged(&home, &staged, protect, &public)?;
+            check_staged(&home, &staged, given.passphrase(), &public)?;
             let former = if keep == Keep::Seconds(0) { None } else { Some(self.former_identity(&home, current, now, keep)?) };
             journal.former = former.as_ref().map(|(_, file, _)| file.clone());
             journal.write(&folder)?;
-            let kept = former.map(|(retired, file, content)| seal_former(&retired, &file, &content, &new)).transpose()?;
-            self.seal(&folder, &files, &with(&self.recipients_or(&folder, &old)?, &new), &[&new, &opener.identities])?;
-            write_recipients(&folder, &old, std::slice::from_ref(&public), &[])?;
+            let kept = former.map(|(retired, file, content)| self.seal_former(&retired, &file, &content, &new)).transpose()?;
+            let both = with(&self.recipients_or(&folder, &old)?, &new);
+            self.seal(&folder, &files, &both, &[&new, &opener.identities], Mixture::Allow)?;
+            write_recipients(&folder, &old, &added, &[])?;
             Ok(kept)
         };
         let switched = { before_switch }().and_then(|kept| home.rename(&staged, current).map(|()| kept));
@@ -224,17 +261,44 @@ impl Store {
         Ok(IdentityRotated { public, files, retired: kept })
     }
 
+    /// The public keys of a new identity, each of which opens what is encrypted to it: it is about to be the only one.
+    fn proven(&self, new: &[Identity]) -> Result<Vec<String>, Error> {
+        let mut public = Vec::new();
+        for identity in new {
+            let Some(own) = identity.public() else {
+                return Err(Error::new(Code::KeyStore, "the public key of the new identity is not known")
+                    .hint("put the line `# public key: age1…` above it, as the plugin prints it"));
+            };
+            let file = identity::seal(b"", &[Recipient::from(identity)], Mixture::Refuse, &self.plugins, Format::Binary)?;
+            identity::open(&file, std::slice::from_ref(identity), &self.plugins).map_err(|error| {
+                plugin::failure_in(&error).unwrap_or_else(|| {
+                    Error::new(Code::KeyStore, "the new identity does not open what is encrypted to the public key above it")
+                        .hint("the comment may belong to another one")
+                })
+            })?;
+            public.push(own);
+        }
+        Ok(public)
+    }
+
+    /// Whether the new identity's public keys and those of the others can share a file afterwards.
+    fn goes_together(&self, folder: &Folder, old: &[String], new: &[Identity]) -> Result<(), Error> {
+        let listed = super::read_recipients(folder)?.into_iter().filter(|listed| !old.contains(&listed.to_string()));
+        let after = with(&listed.collect::<Vec<_>>(), new);
+        identity::seal(b"", &after, Mixture::Refuse, &self.plugins, Format::Binary).map(drop)
+    }
+
     /// The second half of every change: recipients and files as the journal wants them, and its end.
-    pub(super) fn end(&self, folder: &Folder, journal: &Journal, identities: &[x25519::Identity]) -> Result<(), Error> {
+    pub(super) fn end(&self, folder: &Folder, journal: &Journal, identities: &[Identity]) -> Result<(), Error> {
         if journal.identity.is_some() {
             // The rename of the identity must last before anything is written that only the new one opens.
             self.home()?.0.sync()?;
         }
         let files = self.unseal(folder, identities, Foreign::Leave)?;
-        let own: Vec<String> = identities.iter().map(|identity| identity.to_public().to_string()).collect();
+        let own: Vec<String> = identities.iter().filter_map(Identity::public).collect();
         write_recipients(folder, &own, &journal.add, &journal.drop)?;
         let recipients = super::read_recipients(folder)?;
-        self.seal(folder, &files, &recipients, &[identities])?;
+        self.seal(folder, &files, &recipients, &[identities], Mixture::Refuse)?;
         folder.remove(JOURNAL).map(drop)
     }
 
@@ -277,17 +341,17 @@ impl Store {
         Ok((retired, file, content.bytes))
     }
 
-    fn recipients_or(&self, folder: &Folder, own: &[String]) -> Result<Vec<x25519::Recipient>, Error> {
+    fn recipients_or(&self, folder: &Folder, own: &[String]) -> Result<Vec<Recipient>, Error> {
         let listed = super::read_recipients(folder)?;
         if listed.is_empty() { identity::recipients(own.join("\n").as_bytes()) } else { Ok(listed) }
     }
 
     /// Opens every age file, the former ones too.
-    pub(super) fn unseal_all(&self, folder: &Folder, identities: &[x25519::Identity]) -> Result<usize, Error> {
+    pub(super) fn unseal_all(&self, folder: &Folder, identities: &[Identity]) -> Result<usize, Error> {
         Ok(self.unseal(folder, identities, Foreign::Refuse)?.len())
     }
 
-    fn unseal(&self, folder: &Folder, identities: &[x25519::Identity], foreign: Foreign) -> Result<Vec<Unsealed>, Error> {
+    fn unseal(&self, folder: &Folder, identities: &[Identity], foreign: Foreign) -> Result<Vec<Unsealed>, Error> {
         let mut files = Vec::new();
         for (place, is_retired) in [(Some(folder), false), (self.retired_folder()?.as_ref(), true)] {
             let Some(place) = place else { continue };
@@ -296,7 +360,7 @@ impl Store {
             for file in names.into_iter().filter(|file| file.ends_with(".age")) {
                 let Some(content) = place.read(&file)? else { continue };
                 let is_armored = content.bytes.starts_with(b"-----BEGIN");
-                match identity::decrypt(&content.bytes, &dynamic(identities)) {
+                match identity::open(&content.bytes, identities, &self.plugins) {
                     Ok(plaintext) => files.push(Unsealed { is_retired, file, plaintext, is_armored }),
                     Err(DecryptError::NoMatchingKeys) if foreign == Foreign::Leave => {}
                     Err(error) => return Err(unopened(&place.path_of(&file), error)),
@@ -306,21 +370,28 @@ impl Store {
         Ok(files)
     }
 
+    /// The former identity, for the new one alone: those who share the keys have no use for it.
+    fn seal_former(&self, retired: &Folder, file: &str, content: &[u8], new: &[Identity]) -> Result<std::path::PathBuf, Error> {
+        let new = with(&[], new);
+        retired.replace(file, &identity::seal(content, &new, Mixture::Refuse, &self.plugins, Format::Binary)?)?;
+        Ok(retired.path_of(file))
+    }
+
     /// Writes files for `recipients`, each in one step. Former identities are for the holder of the identity alone.
     fn seal(
         &self,
         folder: &Folder,
         files: &[Unsealed],
-        recipients: &[x25519::Recipient],
-        own: &[&[x25519::Identity]],
+        recipients: &[Recipient],
+        own: &[&[Identity]],
+        mixture: Mixture,
     ) -> Result<(), Error> {
-        let own: Vec<x25519::Recipient> = own.iter().copied().flatten().map(x25519::Identity::to_public).collect();
+        let own: Vec<Recipient> = own.iter().copied().flatten().map(Recipient::from).collect();
         let retired = self.retired_folder()?;
         for unsealed in files {
             let for_whom = if unsealed.file.starts_with(retired::IDENTITY) { &own } else { recipients };
-            let for_whom: Vec<&dyn age::Recipient> = for_whom.iter().map(|recipient| recipient as _).collect();
             let format = if unsealed.is_armored { Format::AsciiArmor } else { Format::Binary };
-            let sealed = identity::encrypt(&unsealed.plaintext, &for_whom, format)?;
+            let sealed = identity::seal(&unsealed.plaintext, for_whom, mixture, &self.plugins, format)?;
             let place = if unsealed.is_retired { retired.as_ref() } else { Some(folder) };
             if let Some(place) = place {
                 place.replace(&unsealed.file, &sealed)?;
@@ -346,16 +417,21 @@ fn write_recipients(folder: &Folder, own: &[String], add: &[String], drop: &[Str
     if after.as_bytes() == before { Ok(()) } else { folder.replace(RECIPIENTS, after.as_bytes()) }
 }
 
-fn with(recipients: &[x25519::Recipient], identities: &[x25519::Identity]) -> Vec<x25519::Recipient> {
-    recipients.iter().cloned().chain(identities.iter().map(x25519::Identity::to_public)).collect()
+fn with(recipients: &[Recipient], identities: &[Identity]) -> Vec<Recipient> {
+    recipients.iter().cloned().chain(identities.iter().map(Recipient::from)).collect()
 }
 
-/// The former identity, for the new one alone: those who share the keys have no use for it.
-fn seal_former(retired: &Folder, file: &str, content: &[u8], new: &[x25519::Identity]) -> Result<std::path::PathBuf, Error> {
-    let new: Vec<x25519::Recipient> = new.iter().map(x25519::Identity::to_public).collect();
-    let new: Vec<&dyn age::Recipient> = new.iter().map(|recipient| recipient as _).collect();
-    retired.replace(file, &identity::encrypt(content, &new, Format::Binary)?)?;
-    Ok(retired.path_of(file))
+/// The public keys of the identity that goes.
+fn former_keys(opener: &Opener<'_>, new: &[String]) -> Result<Vec<String>, Error> {
+    let old = opener.public_keys();
+    if old.len() < opener.identities.len() {
+        return Err(Error::new(Code::KeyStore, "the public key of the identity in place is not known: it could not be taken out")
+            .hint("put the line `# public key: age1…` above it in its file"));
+    }
+    if old.iter().any(|old| new.contains(old)) {
+        return Err(Error::new(Code::Usage, "this is the identity that is in place already"));
+    }
+    Ok(old)
 }
 
 /// Reads the new identity back from the disk: it is about to become the only one.
@@ -363,11 +439,11 @@ fn check_staged(home: &Folder, staged: &str, protect: Option<&Secret>, public: &
     let unreadable = || Error::new(Code::KeyStore, "the new identity cannot be read back from the disk");
     let content = home.read(staged)?.ok_or_else(unreadable)?;
     let identities = match (identity::parse(&content.bytes)?, protect) {
-        (Identity::Open(identities), None) => identities,
-        (Identity::Protected(file), Some(passphrase)) => identity::unlock(&file, passphrase)?,
+        (IdentityFile::Open(identities), None) => identities,
+        (IdentityFile::Protected(file), Some(passphrase)) => identity::unlock(&file, passphrase)?,
         _ => return Err(unreadable()),
     };
-    if identities.iter().any(|identity| identity.to_public().to_string() == public) { Ok(()) } else { Err(unreadable()) }
+    if identities.iter().any(|identity| identity.public().as_deref() == Some(public)) { Ok(()) } else { Err(unreadable()) }
 }
 
 /// Keys in folders of their own are not aimux's, but they would be lost with the identity that opens them.
@@ -387,6 +463,9 @@ fn staged_name(current: &str) -> String {
 }
 
 fn unopened(path: &std::path::Path, error: DecryptError) -> Error {
+    if let Some(failure) = plugin::failure_in(&error) {
+        return Error { message: format!("{} cannot be opened: {}; nothing was changed", path.display(), failure.message), ..failure };
+    }
     let why = if matches!(error, DecryptError::NoMatchingKeys) { "is encrypted for another identity" } else { "is damaged or no age file" };
     Error::new(Code::KeyStore, format!("{} {why}; nothing was changed", path.display()))
         .hint("move it elsewhere if it is not needed, then try again")

@@ -8,7 +8,8 @@ use age::armor::Format;
 use age::secrecy::SecretString;
 use zeroize::Zeroizing;
 
-use super::{Key, Opener, identity};
+use super::recipient::Mixture;
+use super::{Key, Opener, Store, identity, plugin};
 use crate::date;
 use crate::error::{Code, Error};
 use crate::secret::Secret;
@@ -17,11 +18,11 @@ impl Key {
     /// An armored age file of this key, for `recipients` (`age1…`) and nobody else; the store's own identity is not among them.
     ///
     /// # Errors
-    /// When one is no public key, or there is none.
-    pub fn sealed_for(&self, recipients: &[String]) -> Result<String, Error> {
+    /// When one is no public key, there is none, they do not go together, or a plugin fails.
+    pub fn sealed_for(&self, recipients: &[String], store: &Store) -> Result<String, Error> {
         let recipients = identity::recipients(recipients.join("\n").as_bytes())?;
-        let recipients: Vec<&dyn age::Recipient> = recipients.iter().map(|recipient| recipient as _).collect();
-        armored(&identity::encrypt(self.plaintext().as_bytes(), &recipients, Format::AsciiArmor)?)
+        let file = identity::seal(self.plaintext().as_bytes(), &recipients, Mixture::Refuse, &store.plugins, Format::AsciiArmor)?;
+        armored(&file)
     }
 
     /// An armored age file of this key that `passphrase` opens.
@@ -29,7 +30,7 @@ impl Key {
     /// # Errors
     /// When it cannot be encrypted.
     pub fn sealed_with(&self, passphrase: &Secret) -> Result<String, Error> {
-        armored(&identity::protect(&self.plaintext(), passphrase)?)
+        armored(&identity::protect(self.plaintext().as_bytes(), passphrase)?)
     }
 
     /// What a key file holds: the secret on line one, then lines of `field: value`.
@@ -71,12 +72,14 @@ impl Opener<'_> {
     /// # Errors
     /// When it does not open it, or the content is no key.
     pub fn unseal(&self, file: &[u8]) -> Result<Secret, Error> {
-        let identities: Vec<&dyn age::Identity> = self.identities.iter().map(|identity| identity as _).collect();
-        identity::decrypt(file, &identities).map_err(refused).and_then(|plaintext| first_line(&plaintext))
+        identity::open(file, &self.identities, &self.store.plugins).map_err(refused).and_then(|plaintext| first_line(&plaintext))
     }
 }
 
 fn refused(error: DecryptError) -> Error {
+    if let Some(failure) = plugin::failure_in(&error) {
+        return failure;
+    }
     match error {
         DecryptError::NoMatchingKeys => Error::new(Code::KeyUnavailable, "it is encrypted for another identity")
             .hint("name the identity that opens it in AIMUX_IDENTITY, or have it exported to yours: `aimux keys list` shows it"),

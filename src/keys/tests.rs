@@ -34,8 +34,8 @@ fn read(store: &Store, name: &str) -> String {
 }
 
 fn put(store: &Store, name: &str, plaintext: &[u8], format: Format) {
-    let recipient: age::x25519::Recipient = store.recipients().unwrap()[0].parse().unwrap();
-    let file = identity::encrypt(plaintext, &[&recipient], format).unwrap();
+    let recipient: Recipient = store.recipients().unwrap()[0].parse().unwrap();
+    let file = identity::seal(plaintext, &[recipient], Mixture::Refuse, &Plugins::default(), format).unwrap();
     Folder::open(&store.folder, Trust::Private).unwrap().unwrap().replace(&file_name(name), &file).unwrap();
 }
 
@@ -88,7 +88,7 @@ fn a_taken_name_is_refused_and_replaced_only_when_asked_and_the_former_key_stays
     }
     let former = store.folder.join(".retired/a.20251121T143736Z.age");
     let opener = store.opener(&mut never).unwrap();
-    let plaintext = identity::decrypt(&std::fs::read(former).unwrap(), &[&opener.identities[0]]).unwrap();
+    let plaintext = opener.decrypt(&std::fs::read(former).unwrap()).unwrap();
     assert!(plaintext.starts_with(b"sk-one\n"));
     assert!(store.folder.join(".retired/a.20251121T143736Z-1.age").is_file());
     assert_eq!(store.names().unwrap(), ["a"], "former keys are no keys");

@@ -1,9 +1,19 @@
 //! Base64, for the few texts that come wrapped in it. Everything else that is base64 passes unread.
 
+use zeroize::Zeroizing;
+
+const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
 /// The UTF-8 text that a base64 text of either alphabet holds; padding is optional, white space is ignored. `None` for
 /// anything else.
 pub(crate) fn decode_text(text: &str) -> Option<String> {
-    let mut out = Vec::with_capacity(text.len() / 4 * 3);
+    let mut bytes = decode(text)?;
+    String::from_utf8(std::mem::take(&mut *bytes)).ok()
+}
+
+/// The bytes that a base64 text holds, read as [`decode_text`] does; wiped when dropped, for they may be a secret.
+pub(crate) fn decode(text: &str) -> Option<Zeroizing<Vec<u8>>> {
+    let mut out = Zeroizing::new(Vec::with_capacity(text.len() / 4 * 3 + 3));
     let (mut buffer, mut bits) = (0_u32, 0_u8);
     for byte in text.bytes().filter(|byte| !byte.is_ascii_whitespace() && *byte != b'=') {
         let six = match byte {
@@ -21,12 +31,26 @@ pub(crate) fn decode_text(text: &str) -> Option<String> {
             out.push((buffer >> bits & 0xFF) as u8);
         }
     }
-    String::from_utf8(out).ok()
+    Some(out)
+}
+
+/// The standard alphabet's text for `bytes`, without padding.
+pub(crate) fn encode(bytes: &[u8]) -> Zeroizing<String> {
+    let mut text = Zeroizing::new(String::with_capacity(bytes.len().div_ceil(3) * 4));
+    for chunk in bytes.chunks(3) {
+        let byte = |index: usize| u32::from(chunk.get(index).copied().unwrap_or(0));
+        let word = byte(0) << 16 | byte(1) << 8 | byte(2);
+        for index in 0..=chunk.len() {
+            let six = (word >> (18 - 6 * index)) & 63;
+            text.push(char::from(ALPHABET.get(six as usize).copied().unwrap_or(b'A')));
+        }
+    }
+    text
 }
 
 #[cfg(test)]
 mod tests {
-    use super::decode_text;
+    use super::{decode, decode_text, encode};
 
     #[test]
     fn text_is_read_from_either_alphabet_with_or_without_padding() {
@@ -35,5 +59,15 @@ mod tests {
         assert_eq!(decode_text("8J-YgA").as_deref(), Some("😀"));
         assert_eq!(decode_text("not base64!"), None);
         assert_eq!(decode_text("/w=="), None);
+    }
+
+    #[test]
+    fn bytes_come_back_as_they_went() {
+        assert_eq!((encode(b"").as_str(), encode(b"f").as_str(), encode(b"fo").as_str()), ("", "Zg", "Zm8"));
+        assert_eq!(encode(b"\xff\xfe\xfd").as_str(), "//79");
+        for length in 0..70_u8 {
+            let bytes: Vec<u8> = (0..length).map(|byte| byte.wrapping_mul(37)).collect();
+            assert_eq!(decode(&encode(&bytes)).unwrap().as_slice(), bytes);
+        }
     }
 }

@@ -13,6 +13,7 @@ mod install;
 mod key_commands;
 mod key_identities;
 mod key_mistakes;
+mod key_plugins;
 mod keys;
 mod keys_scan;
 mod keys_share;

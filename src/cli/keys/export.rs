@@ -45,7 +45,7 @@ pub(super) fn run(args: &ExportArgs, store: &Store, log: &Log) -> Result<(), Err
         let question = Question { prompt: "Passphrase for the file", wanted: Wanted::Passphrase, confirm: Some("The same again") };
         Zeroizing::new(key.sealed_with(&Terminal.ask(&question)?)?)
     } else {
-        Zeroizing::new(key.sealed_for(&args.to)?)
+        Zeroizing::new(key.sealed_for(&args.to, store)?)
     };
     let how = if args.plaintext { "in clear" } else { "encrypted" };
     let entry = Entry::new(Action::KeyExported, &args.name).note(format!("{how}{}", recipients(&args.to)));

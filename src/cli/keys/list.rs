@@ -1,5 +1,6 @@
 //! What `aimux keys list` shows: names, masked keys, ages, who opens them, and former keys.
 
+use super::recipients::described;
 use crate::date;
 use crate::error::{Code, Error};
 use crate::keys::{Opener, Retired, Store};
@@ -11,6 +12,8 @@ pub(super) const STALE_DAYS: u64 = 90;
 /// What `list` shows.
 pub(super) struct Listing {
     protected: Option<bool>,
+    /// What the identity needs to open anything.
+    plugins: Vec<String>,
     recipients: Vec<String>,
     rows: Vec<Row>,
     retired: Vec<Retired>,
@@ -28,9 +31,11 @@ impl Listing {
     pub(super) fn read(store: &Store, now: u64, stale_days: u64) -> Result<Self, Error> {
         let protected = store.protected()?;
         let mut nobody = || Err(Error::new(Code::KeyUnavailable, "not asked for in a list"));
-        let opener = if protected == Some(false) { Some(store.opener(&mut nobody)?) } else { None };
+        // A plugin may want a device to be touched, for each key: a list asks nobody.
+        let plugins = store.plugins()?;
+        let opener = if protected == Some(false) && plugins.is_empty() { Some(store.opener(&mut nobody)?) } else { None };
         let rows = store.names()?.into_iter().map(|name| Row::read(store, opener.as_ref(), name, now).judged(stale_days)).collect();
-        Ok(Self { protected, recipients: store.recipients()?, rows, retired: store.retired()? })
+        Ok(Self { protected, plugins, recipients: store.recipients()?, rows, retired: store.retired()? })
     }
 
     pub(super) fn json(&self) -> String {
@@ -41,7 +46,7 @@ impl Listing {
         };
         let retired: Vec<serde_json::Value> = self.retired.iter().map(retired).collect();
         let keys: Vec<serde_json::Value> = self.rows.iter().map(row).collect();
-        let identity = serde_json::json!({ "present": self.protected.is_some(), "protected": self.protected.unwrap_or(false) });
+        let identity = serde_json::json!({ "present": self.protected.is_some(), "protected": self.protected.unwrap_or(false), "plugins": self.plugins });
         let all = serde_json::json!({ "identity": identity, "recipients": self.recipients, "keys": keys, "retired": retired });
         format!("{all:#}")
     }
@@ -57,9 +62,10 @@ impl Listing {
         lines.push(match self.protected {
             None => format!("no identity at {}: the keys cannot be opened", store.identity.display()),
             Some(true) => format!("identity {}, protected by a passphrase", store.identity.display()),
-            Some(false) => format!("identity {}", store.identity.display()),
+            Some(false) if self.plugins.is_empty() => format!("identity {}", store.identity.display()),
+            Some(false) => format!("identity {}, opened by age-plugin-{}", store.identity.display(), self.plugins.join(", age-plugin-")),
         });
-        lines.extend(self.recipients.iter().map(|public| format!("recipient {public}")));
+        lines.extend(self.recipients.iter().map(|public| format!("recipient {}", described(public))));
         lines.extend(self.retired.iter().map(|retired| {
             let what = if retired.name.starts_with('.') { "former identity".to_owned() } else { format!("former {}", retired.name) };
             let until = retired.until.map_or_else(|| "for good".to_owned(), |until| format!("until {}", date::rfc3339(until)));

@@ -5,7 +5,7 @@ use crate::audit::{Action, Entry};
 use crate::cli::console::Console;
 use crate::cli::console::ask_passphrase;
 use crate::error::{Code, Error};
-use crate::keys::Change;
+use crate::keys::{Change, Kind};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct RecipientsArgs {
@@ -23,7 +23,7 @@ enum Command {
     },
     /// Let another identity open the keys: every file is encrypted anew
     Add {
-        /// Its public key, age1…, as `age-keygen -y FILE` prints it
+        /// Its public key, age1…, as `age-keygen -y FILE` or a plugin of age prints it
         #[arg(value_name = "AGE1…")]
         public_key: String,
         /// Print JSON
@@ -63,15 +63,41 @@ fn list(json: bool, context: &Context<'_>, console: &mut dyn Console) -> Result<
     let own = if store.protected()? == Some(false) { Some(store.opener(&mut nobody)?.public_keys()) } else { None };
     let is_own = |public: &String| own.as_ref().map(|own| own.contains(public));
     console.say(&if json {
-        let row = |public: &String| serde_json::json!({ "public_key": public, "own": is_own(public) });
+        let row = |public: &String| {
+            let kind = Kind::of(public);
+            let plugin = if let Some(Kind::Plugin(plugin)) = &kind { Some(plugin) } else { None };
+            serde_json::json!({ "public_key": public, "kind": kind.as_ref().map(Kind::name), "plugin": plugin, "own": is_own(public) })
+        };
         format!("{:#}", serde_json::json!({ "recipients": listed.iter().map(row).collect::<Vec<_>>() }))
     } else if listed.is_empty() {
         "no recipients: the first `aimux keys add` makes an identity and names it".to_owned()
     } else {
-        let row = |public: &String| if is_own(public) == Some(true) { format!("{public}  this machine's own") } else { public.clone() };
+        let row = |public: &String| {
+            let own = if is_own(public) == Some(true) { "  this machine's own" } else { "" };
+            format!("{}{own}", described(public))
+        };
         listed.iter().map(row).collect::<Vec<_>>().join("\n")
     });
     Ok(())
+}
+
+/// A public key for people: those of post-quantum recipients have 2,000 characters.
+pub(super) fn shown_public(public: &str) -> String {
+    match (public.get(..24), public.len().checked_sub(8).and_then(|end| public.get(end..))) {
+        (Some(head), Some(tail)) if public.len() > 120 => format!("{head}…{tail}"),
+        _ => public.to_owned(),
+    }
+}
+
+/// The same with its kind, where that is not the usual one.
+pub(super) fn described(public: &str) -> String {
+    let shown = shown_public(public);
+    match Kind::of(public) {
+        None | Some(Kind::X25519) => shown,
+        Some(Kind::Tag) => format!("{shown}  a security key"),
+        Some(Kind::TagPq) => format!("{shown}  a security key, post-quantum"),
+        Some(Kind::Plugin(plugin)) => format!("{shown}  age-plugin-{plugin}"),
+    }
 }
 
 fn change(change: Change<'_>, json: bool, context: &Context<'_>, console: &mut dyn Console) -> Result<(), Error> {
@@ -88,6 +114,7 @@ fn change(change: Change<'_>, json: bool, context: &Context<'_>, console: &mut d
         return Ok(());
     }
     let files = if done.files == 1 { "1 file".to_owned() } else { format!("{} files", done.files) };
+    let public = shown_public(public);
     console.say(&match action {
         Action::RecipientAdded => format!("added {public}\n{files} encrypted anew"),
         _ => format!(

@@ -3,24 +3,30 @@
 //! What is written in which order is the store's own matter; here it meets provider, server and audit log. Start with
 //! [`run`].
 
-use std::path::PathBuf;
+use std::fs::File;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use zeroize::Zeroizing;
+
 use super::Context;
+use super::recipients::shown_public;
 use crate::audit::{Action, Entry};
-use crate::cli::console::ask_passphrase;
-use crate::cli::console::{Console, Question, Wanted};
+use crate::cli::console::{Console, Question, Wanted, ask_passphrase, ask_passphrase_of};
 use crate::cli::{CliError, known, output};
 use crate::config::{self, KeyUse, LoadError, Options};
 use crate::date;
 use crate::error::{Code, Error};
-use crate::keys::{Heard, Keep, Rotated, Rotation, Surroundings};
+use crate::keys::{Heard, Keep, NewIdentity, Rotated, Rotation, Surroundings, wants_passphrase};
 use crate::secret::Secret;
 use crate::server::control;
 use crate::upstream::{Probed, Prober};
 
 /// How long the command waits for requests that use the former key; they go on afterwards, too.
 const DRAIN: Duration = Duration::from_secs(30);
+/// The most bytes of an identity file that is taken in.
+const IDENTITY_MAX: usize = 64 * 1024;
 /// The longest time that a former key is kept: ten years.
 const KEEP_MAX_S: u64 = 3_660 * 86_400;
 
@@ -38,6 +44,9 @@ pub(super) struct RotateArgs {
     /// Make a new identity instead, and encrypt every key to it
     #[arg(long)]
     identity: bool,
+    /// Take the new identity from this file: a plugin's or a post-quantum one, its public key in a comment; `-` is standard input
+    #[arg(long, requires = "identity", value_name = "FILE")]
+    from: Option<PathBuf>,
     /// Protect the new identity with a passphrase: asked for, or read from standard input
     #[arg(long, requires = "identity")]
     passphrase: bool,
@@ -248,20 +257,29 @@ fn identity(args: &RotateArgs, context: &Context<'_>, console: &mut dyn Console)
         let missing = format!("there is no identity at {}", store.identity.display());
         return Err(Error::new(Code::KeyUnavailable, missing).hint("make one with `aimux keys init`"));
     }
-    let protect = if args.passphrase {
+    let file = args.from.as_deref().map(read_identity).transpose()?;
+    let is_protected = file.as_ref().is_some_and(|file| wants_passphrase(file));
+    let protect = if is_protected {
+        Some(ask_passphrase_of("Passphrase of the new identity")?)
+    } else if args.passphrase {
         let question = Question { prompt: "Passphrase for the new identity", wanted: Wanted::Passphrase, confirm: Some("The same again") };
         Some(console.ask(&question)?)
     } else {
         None
     };
+    let new = match (&file, &protect) {
+        (Some(file), Some(passphrase)) if is_protected => NewIdentity::Protected(file, passphrase),
+        (Some(file), protect) => NewIdentity::Given(file, protect.as_ref()),
+        (None, protect) => NewIdentity::Made(protect.as_ref()),
+    };
     context.say_that_it_waits();
     let place = store.identity.display();
     let entry = Entry::new(Action::IdentityRotated, place.to_string());
-    let rotate = || store.rotate_identity(protect.as_ref(), args.keep, context.now, &mut ask_passphrase);
+    let rotate = || store.rotate_identity(new, args.keep, context.now, &mut ask_passphrase);
     let done = context.log.record(&entry, rotate)?;
     if args.json {
         let retired = done.retired.map(|path| path.display().to_string());
-        let all = serde_json::json!({ "public_key": done.public, "files": done.files, "protected": args.passphrase, "retired": retired });
+        let all = serde_json::json!({ "public_key": done.public, "files": done.files, "protected": protect.is_some(), "retired": retired });
         console.say(&format!("{all:#}"));
         return Ok(());
     }
@@ -270,12 +288,29 @@ fn identity(args: &RotateArgs, context: &Context<'_>, console: &mut dyn Console)
         || "the former one is deleted".to_owned(),
         |path| format!("the former one is {}, encrypted to the new one, for what else it may open", path.display()),
     );
+    let made = if file.is_some() { "put the new identity into" } else { "made a new identity" };
     console.say(&format!(
-        "made a new identity {place}\npublic key {}\n{files} encrypted to it; {former}\n\
+        "{made} {place}\npublic key {}\n{files} encrypted to it; {former}\n\
         keep a copy of it; old copies of the keys still open with the former one: if somebody may have both, rotate the keys too",
-        done.public
+        shown_public(&done.public)
     ));
     Ok(())
+}
+
+/// The content of an identity file from elsewhere.
+fn read_identity(path: &Path) -> Result<Zeroizing<Vec<u8>>, Error> {
+    let mut bytes = Zeroizing::new(Vec::with_capacity(IDENTITY_MAX + 1));
+    let limit = u64::try_from(IDENTITY_MAX).unwrap_or(u64::MAX).saturating_add(1);
+    let read = if path == Path::new("-") {
+        std::io::stdin().lock().take(limit).read_to_end(&mut bytes)
+    } else {
+        File::open(path).and_then(|file| file.take(limit).read_to_end(&mut bytes))
+    };
+    read.map_err(|error| Error::new(Code::Usage, format!("cannot read {}: {error}", path.display())).caused_by(error))?;
+    if bytes.len() > IDENTITY_MAX {
+        return Err(Error::new(Code::Usage, format!("{} is longer than {IDENTITY_MAX} bytes", path.display())));
+    }
+    Ok(bytes)
 }
 
 #[cfg(test)]

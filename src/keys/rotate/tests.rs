@@ -201,7 +201,7 @@ fn an_identity_rotation_whose_disk_fails_at_any_step_leaves_every_key_open() {
             let (_root, store) = fixture();
             let old = store.recipients().unwrap();
             let what = format!("{fault:?} at {step}");
-            let (done, reached) = faults::at(step, fault, || store.rotate_identity(None, DAY, NOW, &mut never));
+            let (done, reached) = faults::at(step, fault, || store.rotate_identity(NewIdentity::Made(None), DAY, NOW, &mut never));
             let opens = |moment: &str| {
                 KEYS.iter().for_each(|(name, text)| assert_eq!(read(&store, name), *text, "{what}, {moment}"));
                 let opener = store.opener(&mut never).unwrap();
@@ -240,7 +240,7 @@ fn only_the_new_identity_opens(store: &Store, what: &str) {
 #[test]
 fn a_change_of_recipients_whose_disk_fails_at_any_step_leaves_every_key_open() {
     let (text, other) = identity::make(0);
-    let Identity::Open(foreign) = identity::parse(text.as_bytes()).unwrap() else { panic!("it is protected") };
+    let IdentityFile::Open(foreign) = identity::parse(text.as_bytes()).unwrap() else { panic!("it is protected") };
     for fault in [Fault::Once, Fault::Dead] {
         for step in 0.. {
             let (_root, store) = fixture();
@@ -253,7 +253,7 @@ fn a_change_of_recipients_whose_disk_fails_at_any_step_leaves_every_key_open() {
             assert!(is_in || done.is_err(), "{what}");
             for (name, _) in KEYS {
                 let bytes = std::fs::read(store.folder.join(file_name(name))).unwrap();
-                assert_eq!(identity::decrypt(&bytes, &dynamic(&foreign)).is_ok(), is_in, "{what}: all or none");
+                assert_eq!(identity::open(&bytes, &foreign, &Plugins::default()).is_ok(), is_in, "{what}: all or none");
             }
             if !reached {
                 assert!(step > 15, "only {step} steps can fail");
@@ -267,27 +267,27 @@ fn a_change_of_recipients_whose_disk_fails_at_any_step_leaves_every_key_open() {
 fn a_new_identity_opens_all_the_old_one_nothing_and_lies_encrypted_beside() {
     let (_root, store) = fixture();
     let old_file = std::fs::read(&store.identity).unwrap();
-    let Identity::Open(old) = identity::parse(&old_file).unwrap() else { panic!("it is protected") };
-    let done = store.rotate_identity(None, DAY, NOW, &mut never).unwrap();
+    let IdentityFile::Open(old) = identity::parse(&old_file).unwrap() else { panic!("it is protected") };
+    let done = store.rotate_identity(NewIdentity::Made(None), DAY, NOW, &mut never).unwrap();
     assert_eq!(done.files, 3);
     KEYS.iter().for_each(|(name, text)| assert_eq!(read(&store, name), *text));
     for (path, bytes) in snapshot(&store).iter().filter(|(path, _)| path.extension().is_some_and(|extension| extension == "age")) {
-        assert!(identity::decrypt(bytes, &dynamic(&old)).is_err(), "{}", path.display());
+        assert!(identity::open(bytes, &old, &Plugins::default()).is_err(), "{}", path.display());
     }
     let opener = store.opener(&mut never).unwrap();
     let kept = std::fs::read(done.retired.unwrap()).unwrap();
     assert_eq!(opener.decrypt(&kept).unwrap().as_slice(), old_file);
-    let again = store.rotate_identity(None, Keep::Seconds(0), NOW, &mut never).unwrap();
+    let again = store.rotate_identity(NewIdentity::Made(None), Keep::Seconds(0), NOW, &mut never).unwrap();
     assert_eq!((again.files, again.retired), (4, None), "the first identity is still there, for the third one");
 }
 
 #[test]
 fn an_identity_gets_a_passphrase_and_another_one() {
     let (_root, store) = fixture();
-    store.rotate_identity(Some(&secret("one")), DAY, NOW, &mut never).unwrap();
+    store.rotate_identity(NewIdentity::Made(Some(&secret("one"))), DAY, NOW, &mut never).unwrap();
     assert_eq!(store.protected().unwrap(), Some(true));
     assert_eq!(store.read("a", &mut || Ok(secret("one"))).unwrap().expose(), "sk-a-old");
-    store.rotate_identity(Some(&secret("two")), DAY, NOW, &mut || Ok(secret("one"))).unwrap();
+    store.rotate_identity(NewIdentity::Made(Some(&secret("two"))), DAY, NOW, &mut || Ok(secret("one"))).unwrap();
     assert_eq!(store.read("a", &mut || Ok(secret("one"))).unwrap_err().code, Code::KeyUnavailable);
     assert_eq!(store.read("a", &mut || Ok(secret("two"))).unwrap().expose(), "sk-a-old");
 }
@@ -297,8 +297,9 @@ fn a_protected_identity_that_was_killed_after_the_switch_waits_for_its_passphras
     let mut waited = 0;
     for step in (0..).step_by(2) {
         let (_root, store) = fixture();
-        let (done, reached) =
-            faults::at(step, Fault::Dead, || store.rotate_identity(Some(&secret("one")), Keep::Seconds(0), NOW, &mut never));
+        let (done, reached) = faults::at(step, Fault::Dead, || {
+            store.rotate_identity(NewIdentity::Made(Some(&secret("one"))), Keep::Seconds(0), NOW, &mut never)
+        });
         let mended = store.tidy(NOW).unwrap();
         let mut one = || Ok(secret("one"));
         assert_eq!(store.read("a", &mut one).unwrap().expose(), "sk-a-old", "step {step}");
@@ -324,8 +325,9 @@ fn a_file_that_cannot_be_opened_stops_it_before_anything_is_written() {
     let spoil: [(&str, Spoil); 6] = [
         ("is encrypted for another identity", |store| {
             let (text, _) = identity::make(0);
-            let Identity::Open(other) = identity::parse(text.as_bytes()).unwrap() else { panic!("it is protected") };
-            let file = identity::encrypt(b"sk-x\n", &[&other[0].to_public()], Format::Binary).unwrap();
+            let IdentityFile::Open(other) = identity::parse(text.as_bytes()).unwrap() else { panic!("it is protected") };
+            let file =
+                identity::seal(b"sk-x\n", &[Recipient::from(&other[0])], Mixture::Refuse, &Plugins::default(), Format::Binary).unwrap();
             put(store, "keys/b.age", &file);
         }),
         ("is damaged or no age file", |store| put(store, "keys/b.age", b"")),
@@ -341,7 +343,7 @@ fn a_file_that_cannot_be_opened_stops_it_before_anything_is_written() {
         let (_root, store) = fixture();
         spoil(&store);
         let before = snapshot(&store);
-        let error = store.rotate_identity(None, DAY, NOW, &mut never).unwrap_err();
+        let error = store.rotate_identity(NewIdentity::Made(None), DAY, NOW, &mut never).unwrap_err();
         assert!(error.message.contains(why), "{error}");
         if !why.contains("folder") {
             let error = store.change_recipients(Change::Add(&other), NOW, &mut never).unwrap_err();
@@ -366,7 +368,7 @@ fn a_journal_of_another_identity_is_left_alone() {
     put(&store, "keys/.rotation", journal.as_bytes());
     assert_eq!(store.tidy(NOW).unwrap().change, Unfinished::Waits);
     assert_eq!(store.recipients().unwrap(), before);
-    let error = store.rotate_identity(None, DAY, NOW, &mut never).unwrap_err();
+    let error = store.rotate_identity(NewIdentity::Made(None), DAY, NOW, &mut never).unwrap_err();
     assert!(error.message.contains("was cut short"), "{error}");
     rotate(&store, "sk-a-new", DAY, &mut World::default()).unwrap();
     assert_eq!(read(&store, "a"), "sk-a-new");
@@ -377,9 +379,9 @@ fn recipients_are_added_and_taken_out_with_every_file() {
     let (_root, store) = fixture();
     let own = store.recipients().unwrap()[0].clone();
     let (text, other) = identity::make(0);
-    let Identity::Open(foreign) = identity::parse(text.as_bytes()).unwrap() else { panic!("it is protected") };
+    let IdentityFile::Open(foreign) = identity::parse(text.as_bytes()).unwrap() else { panic!("it is protected") };
     put(&store, "keys/.age-recipients", format!("# me\n{own}\n").as_bytes());
-    let opened = |place: &str| identity::decrypt(&std::fs::read(store.folder.join(place)).unwrap(), &dynamic(&foreign)).is_ok();
+    let opened = |place: &str| identity::open(&std::fs::read(store.folder.join(place)).unwrap(), &foreign, &Plugins::default()).is_ok();
     let done = store.change_recipients(Change::Add(&other), NOW, &mut never).unwrap();
     assert_eq!(done, Recipients { public: vec![own.clone(), other.clone()], files: 3 });
     assert!(opened("a.age") && opened(".retired/a.20251121T143736Z.age"));
@@ -416,7 +418,7 @@ fn rotations_at_once_wait_for_each_other() {
             let store = &store;
             scope.spawn(move || {
                 if number % 3 == 0 {
-                    store.rotate_identity(None, DAY, NOW, &mut never).map(drop)
+                    store.rotate_identity(NewIdentity::Made(None), DAY, NOW, &mut never).map(drop)
                 } else {
                     rotate(store, &format!("sk-a-{number}"), DAY, &mut World::default()).map(drop)
                 }
@@ -434,7 +436,8 @@ fn rotations_at_once_wait_for_each_other() {
 fn a_reader_during_an_identity_rotation_always_opens() {
     let (_root, store) = fixture();
     std::thread::scope(|scope| {
-        let writer = scope.spawn(|| (0..6).for_each(|_| drop(store.rotate_identity(None, DAY, NOW, &mut never).unwrap())));
+        let writer =
+            scope.spawn(|| (0..6).for_each(|_| drop(store.rotate_identity(NewIdentity::Made(None), DAY, NOW, &mut never).unwrap())));
         while !writer.is_finished() {
             assert_eq!(read(&store, "a"), "sk-a-old");
         }
