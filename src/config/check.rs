@@ -10,11 +10,13 @@ use super::key_sources;
 use super::models;
 use super::providers::{self, Provider};
 use super::reader::{Reader, Section};
+use super::routes;
 use super::tree::{Node, Value};
 use super::url::is_host;
 use super::written::{self, Written};
 use super::{Limits, mask};
 use crate::keys::Store;
+use crate::route::rule::Rule;
 use crate::route::table::{Breaker, ModelEntry, Retry};
 
 /// Where aimux listens without being told.
@@ -35,6 +37,8 @@ pub(crate) struct Checked {
     pub(crate) limits: Limits,
     /// The providers.
     pub(crate) providers: Vec<Provider>,
+    /// The rules.
+    pub(crate) rules: Vec<Rule>,
     /// The models.
     pub(crate) models: Vec<ModelEntry>,
     /// Retries.
@@ -61,13 +65,14 @@ pub(crate) fn check(mut root: Node, report: Report, environment: &Environment, s
         }
     };
     let models = section.get("models").map(|node| models::read(&mut reader, node, &providers)).unwrap_or_default();
+    let rules = section.get("routes").map(|node| routes::read(&mut reader, node, &providers, &models)).unwrap_or_default();
     let limits = limits(&mut reader, &section);
     let retry = retry(&mut reader, &section);
     let breaker = breaker(&mut reader, &section);
     conflicts(&mut reader, &section, &limits, &retry);
     let mut report = reader.report;
     report.finish();
-    (Checked { listen, token, hosts, watch, limits, providers, models, retry, breaker, written }, report)
+    (Checked { listen, token, hosts, watch, limits, providers, rules, models, retry, breaker, written }, report)
 }
 
 fn missing(reader: &mut Reader<'_>, root: &Section<'_>, name: &str, help: &str) {

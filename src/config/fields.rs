@@ -47,6 +47,14 @@ pub(crate) enum Kind {
     Texts(&'static str),
     /// Names, each with a target, a list of targets or a mapping of fields.
     Models(&'static [Field]),
+    /// A list of mappings of fields.
+    Items(&'static [Field]),
+    /// A text with `*` for anything, or a list of them.
+    Words(&'static str),
+    /// One of some words, or a list of them.
+    Choices(&'static [&'static str]),
+    /// A number, a comparison with one, `true` for any but 0, or a list of them.
+    Numbers,
 }
 
 impl Kind {
@@ -66,13 +74,22 @@ impl Kind {
             Self::SectionOrOff(_) => "a mapping, or `off`".to_owned(),
             Self::Texts(what) => format!("a mapping of {what}"),
             Self::Models(_) => "a mapping of names to targets".to_owned(),
+            Self::Items(_) => "a list of mappings".to_owned(),
+            Self::Words(what) => format!("{what}, or a list of them; `*` stands for anything"),
+            Self::Choices(words) => {
+                let words = words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>();
+                format!("{}, or a list of them", words.join(", "))
+            }
+            Self::Numbers => "a number, a comparison like `\">150k\"`, `true` for more than 0, or a list of them".to_owned(),
         }
     }
 
     /// The fields inside.
     pub(crate) fn fields(&self) -> Option<&'static [Field]> {
         match self {
-            Self::Section(fields) | Self::SectionOrOff(fields) | Self::Named(fields) | Self::Models(fields) => Some(fields),
+            Self::Section(fields) | Self::SectionOrOff(fields) | Self::Named(fields) | Self::Models(fields) | Self::Items(fields) => {
+                Some(fields)
+            }
             _ => None,
         }
     }
@@ -95,6 +112,12 @@ pub(crate) static ROOT: &[Field] = &[
         Kind::Named(PROVIDER),
         "",
         "Who answers; mandatory. A known name is its own preset and needs no field: `anthropic: {}`.",
+    ),
+    field(
+        "routes",
+        Kind::Items(ROUTE),
+        "",
+        "Where a request goes by what it is: the first rule that fits, before `models`. [routing.md](routing.md) has recipes.",
     ),
     field(
         "models",
@@ -167,7 +190,45 @@ pub(crate) static PROVIDER_LIMITS: &[Field] = &[
 /// `models.NAME` in its long form.
 pub(crate) static MODEL: &[Field] = &[
     field("use", Kind::List("targets"), "", "Targets, in order: `provider/model`, or the name of another entry; mandatory."),
-    field("strategy", Kind::Choice(&["order"]), "order", "How a target is chosen."),
+    field("strategy", STRATEGY, "order", "How a target is chosen."),
+];
+
+const STRATEGY: Kind = Kind::Choice(&["order"]);
+
+/// `routes[]`.
+pub(crate) static ROUTE: &[Field] = &[
+    field("name", Kind::Text("a name"), "", "The rule's name, in headers, logs and explanations; mandatory."),
+    field("when", Kind::Section(WHEN), "every request", "What must hold, all of it."),
+    field("use", Kind::List("targets"), "", "Targets, in order: `provider/model`, or a name of `models`; mandatory."),
+    field("strategy", STRATEGY, "order", "How a target is chosen."),
+];
+
+/// What a rule may ask, one field per fact of a request.
+pub(crate) static WHEN: &[Field] = &[
+    field(
+        "role",
+        Kind::Choices(&["main", "background", "subagent", "plan", "web_search"]),
+        "",
+        "What the request is for: titles and counts are `background`. `plan` is known by the header `x-aimux-role` alone.",
+    ),
+    field("client", Kind::Words("a program"), "", "Who asks, by its `user-agent`: `claude-code`, `codex`, `opencode`, `gemini-cli`, …"),
+    field("dialect", Kind::Choices(&["anthropic", "openai-chat"]), "", "The client's protocol."),
+    field("model", Kind::Words("a model's name"), "", "The model asked for."),
+    field("project", Kind::Words("a project"), "", "The header `x-aimux-project`."),
+    field("session", Kind::Words("an id"), "", "The session's id; `\"*\"`: there is one."),
+    field("agent", Kind::Words("an id"), "", "The agent's id within the session; `\"*\"`: it is a subagent's."),
+    field("stream", Kind::Flag, "", "Whether the answer is streamed."),
+    field("tools", Kind::Numbers, "", "How many tools the request brings."),
+    field("web_search", Kind::Flag, "", "Whether the provider is to search the web."),
+    field("images", Kind::Numbers, "", "Images in the whole conversation."),
+    field("images_now", Kind::Numbers, "", "Images since the user last spoke."),
+    field("documents", Kind::Numbers, "", "PDF and other documents in the whole conversation, plain text aside."),
+    field("documents_now", Kind::Numbers, "", "Documents since the user last spoke."),
+    field("input_tokens", Kind::Numbers, "", "Tokens of input, estimated within some 15 %."),
+    field("output_tokens", Kind::Numbers, "", "The most tokens of output asked for; 0 where the request does not say."),
+    field("thinking", Kind::Flag, "", "Whether the model is asked to think."),
+    field("structured", Kind::Flag, "", "Whether an answer by a schema, or in JSON, is asked for."),
+    field("turns", Kind::Numbers, "", "Answers in the conversation so far."),
 ];
 
 /// `limits`.
@@ -269,6 +330,20 @@ mod tests {
         assert_eq!(default(BREAKER, "failures"), u64::from(breaker.failures));
         assert_eq!(default(BREAKER, "rest_s"), breaker.rest.as_secs());
         assert_eq!(default(BREAKER, "rest_max_s"), breaker.rest_max.as_secs());
+    }
+
+    #[test]
+    fn a_condition_may_name_every_fact_and_no_other() {
+        use crate::route::facts::Role;
+        use crate::route::rule::Fact;
+        let names: Vec<&str> = WHEN.iter().map(|field| field.name).collect();
+        assert_eq!(names, Fact::ALL.iter().map(|fact| fact.name()).collect::<Vec<_>>());
+        for (name, wanted) in [("role", Role::ALL.map(|(_, name)| name).to_vec()), ("dialect", Dialect::ALL.map(Dialect::name).to_vec())] {
+            let Some(Kind::Choices(words)) = WHEN.iter().find(|field| field.name == name).map(|field| &field.kind) else {
+                panic!("{name}")
+            };
+            assert_eq!(words.to_vec(), wanted);
+        }
     }
 
     #[test]

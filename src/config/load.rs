@@ -235,7 +235,7 @@ fn compiled(loaded: Loaded, environment: &Environment, mut opener: Opener<'_>) -
         path: loaded.path,
         server: Server { listen: checked.listen, token, hosts: checked.hosts, watch: checked.watch },
         limits: checked.limits,
-        table: Table { providers, models: checked.models, retry: checked.retry, breaker: checked.breaker },
+        table: Table { providers, rules: checked.rules, models: checked.models, retry: checked.retry, breaker: checked.breaker },
         notes,
         written: checked.written,
     })

@@ -31,6 +31,7 @@ mod place;
 mod providers;
 mod reader;
 mod reference;
+mod routes;
 mod samples;
 mod schema;
 mod sent;

@@ -6,12 +6,12 @@ use super::diagnostic::{Diagnostic, Finding};
 use super::fields;
 use super::near::nearest;
 use super::providers::Provider;
-use super::reader::{Reader, Text, join};
+use super::reader::{Reader, Section, Text, join};
 use super::tree::{Node, Value};
 use crate::provider::models::{model, models_of, own_id};
 use crate::provider::preset;
 use crate::route::glob::Glob;
-use crate::route::table::{ModelEntry, TargetRef};
+use crate::route::table::{ModelEntry, Strategy, TargetRef};
 
 /// The most targets of one entry, those of the entries that it names included.
 const TARGETS_MAX: usize = 100;
@@ -23,6 +23,7 @@ struct Entry {
     name: Text,
     path: String,
     targets: Vec<(Text, Step)>,
+    strategy: Strategy,
 }
 
 /// Where a target leads.
@@ -45,19 +46,19 @@ pub(crate) fn read(reader: &mut Reader<'_>, node: &Node, providers: &[Provider])
                 "empty, too long or with blanks",
             );
         }
-        let targets = targets(reader, node, &path);
-        written.push((Text { text: key.text.clone(), span: key.span }, path, targets));
+        let (targets, strategy) = targets(reader, node, &path);
+        written.push((Text { text: key.text.clone(), span: key.span }, path, (targets, strategy)));
     }
     shadowed(reader, &written);
     let names: HashMap<String, usize> = written.iter().enumerate().map(|(index, (name, ..))| (name.text.clone(), index)).collect();
     let mut entries: Vec<Entry> = Vec::new();
-    for (name, path, targets) in written {
+    for (name, path, (targets, strategy)) in written {
         let steps = targets.into_iter().filter_map(|(text, path)| {
             let step = resolve(reader, &text, &path, providers, &names)?;
             Some((text, step))
         });
         let targets = steps.collect();
-        entries.push(Entry { name, path, targets });
+        entries.push(Entry { name, path, targets, strategy });
     }
     flatten(reader, entries)
 }
@@ -80,26 +81,64 @@ fn shadowed<T>(reader: &mut Reader<'_>, written: &[(Text, String, T)]) {
     }
 }
 
-/// The targets as texts, whatever form they are written in.
-fn targets(reader: &mut Reader<'_>, node: &Node, path: &str) -> Vec<(Text, String)> {
+/// A target's text and path.
+type Wanted = (Text, String);
+
+/// The targets as texts, whatever form they are written in, and how one of them is chosen.
+fn targets(reader: &mut Reader<'_>, node: &Node, path: &str) -> (Vec<Wanted>, Strategy) {
     let expected = "a target `provider/model`, a list of them, or `{ use: [...] }`";
-    match &node.value {
+    let targets = match &node.value {
         Value::Scalar { .. } => reader.text_of(node, path, expected).map(|text| vec![(text, path.to_owned())]).unwrap_or_default(),
         Value::List(_) => list(reader, node, path, expected),
         Value::Map(_) => {
             let section = reader.section(node, path, fields::MODEL);
-            reader.choice(&section, "strategy");
-            let Some(inner) = section.get("use") else {
-                reader.found(Finding::Missing, node.span, path, format!("{path} lacks `use`"), "no targets");
-                return Vec::new();
-            };
-            let path = section.at("use");
-            match &inner.value {
-                Value::List(_) => list(reader, inner, &path, "a list of targets"),
-                _ => reader.text_of(inner, &path, "a list of targets").map(|text| vec![(text, path)]).unwrap_or_default(),
-            }
+            return used(reader, &section, node);
         }
+    };
+    (targets, Strategy::default())
+}
+
+/// `use` and `strategy` of an entry or a rule.
+fn used(reader: &mut Reader<'_>, section: &Section<'_>, node: &Node) -> (Vec<Wanted>, Strategy) {
+    let strategy = reader.choice(section, "strategy").and_then(Strategy::from_name).unwrap_or_default();
+    let Some(inner) = section.get("use") else {
+        if section.lacks("use") {
+            reader.found(Finding::Missing, node.span, &section.path, format!("{} lacks `use`", section.path), "no targets");
+        }
+        return (Vec::new(), strategy);
+    };
+    let path = section.at("use");
+    let targets = match &inner.value {
+        Value::List(_) => list(reader, inner, &path, "a list of targets"),
+        _ => reader.text_of(inner, &path, "a list of targets").map(|text| vec![(text, path)]).unwrap_or_default(),
+    };
+    (targets, strategy)
+}
+
+/// The targets of a rule, those of the entries that it names included, and how one of them is chosen.
+pub(crate) fn of_rule(
+    reader: &mut Reader<'_>,
+    section: &Section<'_>,
+    node: &Node,
+    providers: &[Provider],
+    models: &[ModelEntry],
+) -> (Vec<TargetRef>, Strategy) {
+    let (wanted, strategy) = used(reader, section, node);
+    let names: HashMap<String, usize> = models.iter().enumerate().map(|(index, entry)| (entry.name.text().to_owned(), index)).collect();
+    let mut targets: Vec<TargetRef> = Vec::new();
+    for (text, path) in wanted {
+        let found = match resolve(reader, &text, &path, providers, &names) {
+            Some(Step::To(target)) => vec![target],
+            Some(Step::Entry(index)) => models.get(index).map(|entry| entry.targets.clone()).unwrap_or_default(),
+            None => continue,
+        };
+        targets.extend(found.into_iter().filter(|target| !targets.contains(target)).collect::<Vec<_>>());
     }
+    if targets.len() > TARGETS_MAX {
+        let message = format!("{} has more than {TARGETS_MAX} targets", section.path);
+        reader.found(Finding::TooMuch, section.span, &section.path, message, "too many targets");
+    }
+    (targets, strategy)
 }
 
 fn list(reader: &mut Reader<'_>, node: &Node, path: &str, expected: &str) -> Vec<(Text, String)> {
@@ -249,7 +288,11 @@ fn flatten(reader: &mut Reader<'_>, entries: Vec<Entry>) -> Vec<ModelEntry> {
     entries
         .into_iter()
         .zip(done)
-        .map(|(entry, targets)| ModelEntry { name: Glob::new(entry.name.text), targets: targets.unwrap_or_default() })
+        .map(|(entry, targets)| ModelEntry {
+            name: Glob::new(entry.name.text),
+            targets: targets.unwrap_or_default(),
+            strategy: entry.strategy,
+        })
         .collect()
 }
 

@@ -76,6 +76,16 @@ fn of_kind(field: &Field) -> Value {
         Kind::Texts(_) => json!({ "type": ["object", "null"], "additionalProperties": { "type": "string" } }),
         Kind::Section(fields) => section(fields),
         Kind::SectionOrOff(fields) => json!({ "oneOf": [section(fields), { "enum": ["off", false] }] }),
+        Kind::Items(fields) => {
+            let required: Vec<&str> = ["name", "use"].into_iter().filter(|name| fields.iter().any(|field| field.name == *name)).collect();
+            json!({ "type": ["array", "null"], "items": object(fields, &required) })
+        }
+        Kind::Words(_) => json!({ "oneOf": [{ "type": "string", "minLength": 1 }, texts] }),
+        Kind::Choices(words) => json!({ "oneOf": [{ "enum": words }, { "type": "array", "items": { "enum": words }, "minItems": 1 }] }),
+        Kind::Numbers => {
+            let one = json!({ "oneOf": [{ "type": "integer", "minimum": 0 }, { "type": "string", "minLength": 1 }] });
+            json!({ "oneOf": [{ "type": "boolean" }, one, { "type": "array", "items": one, "minItems": 1 }] })
+        }
         Kind::Named(fields) => json!({ "type": "object", "minProperties": 1, "additionalProperties": section(fields) }),
         Kind::Models(fields) => {
             let entry = json!({ "oneOf": [{ "type": "string", "minLength": 1 }, texts, object(fields, &["use"])] });

@@ -381,8 +381,11 @@ mod tests {
                 Kind::Section(_) => "{}".to_owned(),
                 Kind::Named(_) => "{ p: { dialect: openai-chat, base_url: \"http://127.0.0.1:9/v1\" } }".to_owned(),
                 Kind::Models(_) => "{ main: p/n }".to_owned(),
+                Kind::Items(_) => "[{ name: all, use: [p/n] }]".to_owned(),
+                Kind::Words(_) | Kind::Choices(_) | Kind::Numbers => unreachable!("fields of a list"),
             };
-            if let Some(inner) = field.kind.fields() {
+            // What stands in a list has no name.
+            if let Some(inner) = field.kind.fields().filter(|_| !matches!(field.kind, Kind::Items(_))) {
                 let entry = match field.kind {
                     Kind::Named(_) => "__p",
                     Kind::Models(_) => "__main",

@@ -84,6 +84,8 @@ fn the_schema_knows_every_field_and_its_range() {
         "provider.limits" => "/properties/providers/additionalProperties/properties/limits/properties".to_owned(),
         "models" => "/properties/models/additionalProperties/oneOf/2/properties".to_owned(),
         "breaker" => "/properties/breaker/oneOf/0/properties".to_owned(),
+        "route" => "/properties/routes/items/properties".to_owned(),
+        "route.when" => "/properties/routes/items/properties/when/properties".to_owned(),
         section => format!("/properties/{section}/properties"),
     };
     for (section, field) in all_fields() {
@@ -128,6 +130,10 @@ fn placed(section: &str, field: &Field, value: &str) -> String {
         }
         ("models", "use") => with(&format!("models: {{ m: {{ use: {value} }} }}")),
         ("models", _) => with(&format!("models: {{ m: {{ use: [p/x], {name}: {value} }} }}")),
+        ("route", "name") => with(&format!("routes: [{{ use: [p/x], {name}: {value} }}]")),
+        ("route", "use") => with(&format!("routes: [{{ name: r, {name}: {value} }}]")),
+        ("route", _) => with(&format!("routes: [{{ name: r, use: [p/x], {name}: {value} }}]")),
+        ("route.when", _) => with(&format!("routes: [{{ name: r, use: [p/x], when: {{ {name}: {value} }} }}]")),
         // These must not be lower than a neighbour.
         (_, "buffered_mb") => with(&format!("limits: {{ body_mb: 1, buffered_mb: {value} }}")),
         (_, "rest_max_s") => with(&format!("breaker: {{ rest_s: 1, rest_max_s: {value} }}")),
@@ -142,6 +148,8 @@ fn all_fields() -> Vec<(&'static str, &'static Field)> {
         ("provider", fields::PROVIDER),
         ("provider.limits", fields::PROVIDER_LIMITS),
         ("models", fields::MODEL),
+        ("route", fields::ROUTE),
+        ("route.when", fields::WHEN),
         ("limits", fields::LIMITS),
         ("retry", fields::RETRY),
         ("breaker", fields::BREAKER),
@@ -178,7 +186,10 @@ fn a_wrong_type_is_found_in_every_field() {
             Kind::Text(_) | Kind::Choice(_) | Kind::Key => &["[a]", "5", "true", "~", "1.5"],
             Kind::Variable => &["[a]", "true", "~"],
             Kind::Keys => &["a", "5", "true", "~", "{ env: A }"],
-            Kind::List(_) if section == "models" => &["5", "true", "~", "{ a: 1 }"],
+            Kind::List(_) if section == "models" || section == "route" => &["5", "true", "~", "{ a: 1 }"],
+            Kind::Items(_) => &["a", "5", "true", "{ a: 1 }"],
+            Kind::Words(_) | Kind::Choices(_) => &["5", "true", "~", "{ a: 1 }", "[[a]]"],
+            Kind::Numbers => &["~", "{ a: 1 }", "[true]", "[[1]]"],
             Kind::List(_) => &["a", "5", "true", "~", "{ a: 1 }", "[1]"],
             Kind::Texts(_) | Kind::Section(_) | Kind::Named(_) | Kind::Models(_) => &["a", "5", "true", "[a]"],
             Kind::SectionOrOff(_) => &["5", "true", "[a]"],

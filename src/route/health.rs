@@ -91,6 +91,19 @@ pub(super) enum Admission {
     Open(Duration),
 }
 
+/// How a target stands, for an explanation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum State {
+    /// It takes requests; so many are in flight at its provider.
+    Ready(u32),
+    /// Its keys are limited, or its provider's own limits are met; for so long still.
+    Limited(Duration),
+    /// Its keys were refused; for so long still.
+    KeysRefused(Duration),
+    /// Its breaker is open; for so long still.
+    Open(Duration),
+}
+
 /// A resting key or target, for a status page.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Resting {
@@ -111,6 +124,16 @@ impl Health {
     #[must_use]
     pub fn in_flight(&self, provider: &str) -> u32 {
         self.providers.get(provider).map_or(0, ProviderHealth::in_flight)
+    }
+
+    /// How a target stands.
+    pub fn state(&mut self, provider: &Provider, model: &str, now: Instant) -> State {
+        match self.admit(provider, model, 0, now, Overlook::Nothing) {
+            Admission::Key(_) => State::Ready(self.in_flight(&provider.name)),
+            Admission::Wait(rest) => State::Limited(rest),
+            Admission::Refused(rest) => State::KeysRefused(rest),
+            Admission::Open(rest) => State::Open(rest),
+        }
     }
 
     /// What rests now, in no order.

@@ -1,17 +1,21 @@
 //! Where a request goes and what happens when that fails. Pure: no I/O, no clock of its own.
 //!
-//! Start with [`plan::plan`] (which targets, in which order), then [`attempts::Attempts`] (what to do next),
-//! then [`health::Health`] (what is known of targets and keys).
+//! Start with [`facts::Facts`] (what a request is), then [`decide::decide`] (which targets, in which order, and why), then
+//! [`attempts::Attempts`] (what to do next), then [`health::Health`] (what is known of targets and keys).
 
 pub mod attempts;
 mod breaker;
 mod budget;
+pub mod decide;
 pub mod estimate;
+pub mod explain;
+pub mod facts;
 pub mod glob;
 pub mod health;
 mod judge;
 pub mod pace;
 pub mod plan;
+pub mod rule;
 pub mod step;
 pub mod table;
 #[cfg(test)]
@@ -19,6 +23,8 @@ mod tests;
 mod tokens;
 
 pub use attempts::Attempts;
+pub use decide::{Decision, Record, Refused, decide};
+pub use facts::Facts;
 pub use health::Health;
 pub use plan::{Listed, Plan, PlanError, Target, listing, plan};
 pub use step::{Happened, Step, Verdict};

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use super::table::{Endpoint, ModelEntry, Provider, Table};
+use super::table::{Endpoint, ModelEntry, Provider, Table, TargetRef};
 use crate::dialect::{Dialect, Upstream};
 use crate::provider::models::{self, Model, model, models_of};
 
@@ -47,7 +47,7 @@ impl Target {
 pub struct Plan {
     /// The targets, in order; never empty.
     pub targets: Vec<Target>,
-    /// The entry that decided: a glob of the config's, or `direct`.
+    /// What decided: a rule's name, a glob of the config's models, or `direct`.
     pub route: String,
 }
 
@@ -73,14 +73,48 @@ pub struct PlanError {
 /// # Errors
 /// When nothing matches.
 pub fn plan(table: &Table, model: &str, client: Dialect) -> Result<Plan, PlanError> {
-    let plain = model.strip_suffix(LONG_CONTEXT).unwrap_or(model);
+    let (by, targets) = named(table, model, client)?;
+    let route = match by {
+        Named::Entry(index) => table.models.get(index).map_or(DIRECT, |entry| entry.name.text()),
+        Named::Direct => DIRECT,
+    };
+    Ok(Plan { targets, route: route.to_owned() })
+}
+
+/// What a name was found by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Named {
+    /// An entry of [`Table::models`].
+    Entry(usize),
+    /// The provider or the model itself.
+    Direct,
+}
+
+/// The targets of a name, and what it was found by.
+pub(super) fn named(table: &Table, model: &str, client: Dialect) -> Result<(Named, Vec<Target>), PlanError> {
+    let plain = plain_name(model);
     let spelled = (plain != model).then(|| entry(table, model, |name| name.ends_with(LONG_CONTEXT))).flatten();
+    let of_entry = |(index, entry): (usize, &ModelEntry)| {
+        let targets = targets(table, &entry.targets, client);
+        (!targets.is_empty()).then_some((Named::Entry(index), targets))
+    };
+    let of_target = |target: Target| (Named::Direct, vec![target]);
     spelled
         .or_else(|| entry(table, plain, |_| true))
-        .and_then(|entry| from_entry(table, entry, client))
-        .or_else(|| direct(table, plain, client))
-        .or_else(|| bare(table, plain, client))
+        .and_then(of_entry)
+        .or_else(|| direct(table, plain, client).map(of_target))
+        .or_else(|| bare(table, plain, client).map(of_target))
         .ok_or_else(|| PlanError { model: plain.chars().take(NAME_MAX).collect(), near: near(table, plain) })
+}
+
+/// The targets that the config writes, as far as their providers are there.
+pub(super) fn targets(table: &Table, wanted: &[TargetRef], client: Dialect) -> Vec<Target> {
+    wanted.iter().filter_map(|wanted| target(table.providers.get(wanted.provider)?, &wanted.model, client)).collect()
+}
+
+/// A model's name without what Claude Code appends to it.
+pub(super) fn plain_name(model: &str) -> &str {
+    model.strip_suffix(LONG_CONTEXT).unwrap_or(model)
 }
 
 /// What Claude Code appends to a model's name when it wants the long context window.
@@ -90,11 +124,12 @@ const NAME_MAX: usize = 128;
 /// The most rows of a listing.
 const LISTED_MAX: usize = 1000;
 
-fn entry<'a>(table: &'a Table, model: &str, wanted: impl Fn(&str) -> bool) -> Option<&'a ModelEntry> {
-    let mut best: Option<&ModelEntry> = None;
-    for entry in table.models.iter().filter(|entry| wanted(entry.name.text()) && entry.name.matches(model)) {
-        if best.is_none_or(|best| rank(entry) > rank(best)) {
-            best = Some(entry);
+fn entry<'a>(table: &'a Table, model: &str, wanted: impl Fn(&str) -> bool) -> Option<(usize, &'a ModelEntry)> {
+    let mut best: Option<(usize, &ModelEntry)> = None;
+    let entries = table.models.iter().enumerate();
+    for (index, entry) in entries.filter(|(_, entry)| wanted(entry.name.text()) && entry.name.matches(model)) {
+        if best.is_none_or(|(_, best)| rank(entry) > rank(best)) {
+            best = Some((index, entry));
         }
     }
     best
@@ -104,28 +139,22 @@ fn rank(entry: &ModelEntry) -> (bool, usize) {
     (entry.name.is_exact(), entry.name.literals())
 }
 
-fn from_entry(table: &Table, entry: &ModelEntry, client: Dialect) -> Option<Plan> {
-    let targets: Vec<Target> =
-        entry.targets.iter().filter_map(|wanted| target(table.providers.get(wanted.provider)?, &wanted.model, client)).collect();
-    (!targets.is_empty()).then(|| Plan { targets, route: entry.name.text().to_owned() })
-}
-
-fn direct(table: &Table, name: &str, client: Dialect) -> Option<Plan> {
+fn direct(table: &Table, name: &str, client: Dialect) -> Option<Target> {
     let (provider, model) = name.split_once('/')?;
     let provider = table.providers.iter().find(|configured| configured.name == provider)?;
     let is_served = provider.models.is_empty() || provider.models.iter().any(|served| served == model);
     if model.is_empty() || !is_served {
         return None;
     }
-    Some(Plan { targets: vec![target(provider, model, client)?], route: DIRECT.to_owned() })
+    target(provider, model, client)
 }
 
 /// The first provider only: the next one may be another account, whose money nobody has offered for this name.
-fn bare(table: &Table, id: &str, client: Dialect) -> Option<Plan> {
+fn bare(table: &Table, id: &str, client: Dialect) -> Option<Target> {
     let exact = table.providers.iter().find(|provider| serves(provider, id));
     let is_foreign = |provider: &&Arc<Provider>| id.starts_with(models::HUB) && own_id(provider, id) != id;
     let provider = exact.or_else(|| table.providers.iter().find(is_foreign))?;
-    Some(Plan { targets: vec![target(provider, id, client)?], route: DIRECT.to_owned() })
+    target(provider, id, client)
 }
 
 fn serves(provider: &Provider, id: &str) -> bool {
@@ -234,7 +263,7 @@ fn listed(table: &Table, id: String) -> Option<Listed> {
 mod tests {
     use super::*;
     use crate::route::glob::Glob;
-    use crate::route::table::TargetRef;
+    use crate::route::table::Strategy;
     use crate::route::tests::provider;
 
     const CLIENT: Dialect = Dialect::AnthropicMessages;
@@ -245,6 +274,7 @@ mod tests {
             .iter()
             .map(|(name, targets)| ModelEntry {
                 name: Glob::new(*name),
+                strategy: Strategy::default(),
                 targets: targets
                     .iter()
                     .map(|text| {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::glob::Glob;
+use super::rule::Rule;
 use crate::dialect::{Dialect, Quirks};
 use crate::provider::{Auth, Check};
 use crate::secret::Secret;
@@ -13,6 +14,8 @@ use crate::secret::Secret;
 pub struct Table {
     /// The providers, in the config's order.
     pub providers: Vec<Arc<Provider>>,
+    /// What is tried before the models, in the config's order.
+    pub rules: Vec<Rule>,
     /// What clients ask for and what serves it, in the config's order.
     pub models: Vec<ModelEntry>,
     /// How often and how long is tried.
@@ -28,6 +31,33 @@ pub struct ModelEntry {
     pub name: Glob,
     /// What serves it, in order.
     pub targets: Vec<TargetRef>,
+    /// How one of them is chosen.
+    pub strategy: Strategy,
+}
+
+/// How one of several targets is chosen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Strategy {
+    /// The first that can, in the order of the config.
+    #[default]
+    Order,
+}
+
+impl Strategy {
+    /// Every strategy, with its word in the config.
+    pub const ALL: [(Self, &'static str); 1] = [(Self::Order, "order")];
+
+    /// The word in the config.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        Self::ALL.iter().find(|(strategy, _)| *strategy == self).map_or("order", |(_, name)| name)
+    }
+
+    /// The strategy of that word.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.iter().find(|(_, word)| *word == name).map(|(strategy, _)| *strategy)
+    }
 }
 
 /// A target as the config writes it.

@@ -18,10 +18,11 @@ use crate::config::Limits;
 use crate::dialect::Dialect;
 use crate::dialect::names::fresh_id;
 use crate::error::{Code, Error};
-use crate::route::{estimate, plan};
+use crate::route::explain::Told;
+use crate::route::{Decision, Facts, decide};
 use crate::upstream::drive::drive;
 use crate::upstream::{Answer, Job, Preamble};
-use crate::wire::peek::{Peek, PeekError, peek};
+use crate::wire::peek::{PeekError, peek};
 
 /// After so long without content the client's stream is started without an upstream's.
 const EARLY_START: Duration = Duration::from_secs(15);
@@ -244,24 +245,18 @@ async fn receive(
     }
     let (body, held) = read_body(shared, &current.limits, body).await?;
     let peeked = peek(&body, current.limits.json_depth).map_err(bad_body)?;
-    let plan = plan(&current.table, &peeked.model, client).map_err(|error| {
-        let hint = if error.near.is_empty() {
-            "GET /v1/models lists what is".to_owned()
-        } else {
-            format!("did you mean {}?", error.near.join(", "))
-        };
-        Error::new(Code::UnknownModel, error.to_string()).hint(hint)
-    })?;
-    let Peek { base64_bytes, images, .. } = peeked;
+    let facts = Facts::of(client, &peeked, &body, &head.headers);
+    let Decision { plan, record } = decided(shared, current, facts, &request_id)?;
     let job = Job {
         upstreams: Arc::clone(&shared.upstreams),
         table: Arc::clone(&current.table),
         limits: Arc::clone(&current.limits),
         client,
-        input_estimate: estimate::input_tokens(body.len(), base64_bytes, images),
+        input_estimate: record.facts.input_tokens,
         body,
         peek: peeked,
         plan,
+        record,
         headers: head.headers,
         query: head.uri.query().map(str::to_owned),
         request_id,
@@ -271,6 +266,14 @@ async fn receive(
         places: [None, None],
     };
     Ok((job, held))
+}
+
+/// Decides where the request goes. The decision is told in the log, for who asks for `aimux::route=debug`.
+fn decided(shared: &Shared, current: &Snapshot, facts: Facts, request_id: &str) -> Result<Decision, Error> {
+    let decided = decide(&current.table, facts, &mut shared.upstreams.health(), Instant::now());
+    let record = decided.as_ref().map_or_else(|refused| &refused.record, |decision| &decision.record);
+    tracing::debug!(target: "aimux::route", %request_id, decision = %Told::of(record, &current.table).line(), "decided");
+    decided.map_err(|refused| refused.error())
 }
 
 fn bad_body(error: PeekError) -> Error {

@@ -144,6 +144,8 @@ impl Job {
             request_id: self.request_id.clone(),
             client: self.client.name(),
             asked: self.peek.model.clone(),
+            route: self.plan.route.clone(),
+            why: self.record.chosen.word(),
             provider: String::new(),
             model: String::new(),
             status: 200,

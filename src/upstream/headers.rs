@@ -38,6 +38,8 @@ fn is_kept_back(name: &HeaderName) -> bool {
             | "content-encoding"
             | "expect"
             | "x-request-id"
+            | "x-aimux-project"
+            | "x-aimux-role"
             | "sec-fetch-site"
             | "sec-fetch-mode"
             | "sec-fetch-dest"

@@ -13,7 +13,7 @@ use super::client::Client;
 use super::preamble::Preamble;
 use crate::config::Limits;
 use crate::dialect::{Dialect, ReplyMap};
-use crate::route::{Health, Plan, Table};
+use crate::route::{Health, Plan, Record, Table};
 use crate::wire::peek::Peek;
 
 /// What all requests share: connections and the memory of targets.
@@ -53,6 +53,8 @@ pub struct Job {
     pub peek: Peek,
     /// Where it may go.
     pub plan: Plan,
+    /// How that was decided.
+    pub record: Record,
     /// The client's headers.
     pub headers: HeaderMap,
     /// The client's query, without the question mark.

@@ -29,6 +29,9 @@ pub(super) struct Settlement {
     pub(super) request_id: String,
     pub(super) client: &'static str,
     pub(super) asked: String,
+    pub(super) route: String,
+    /// What decided it.
+    pub(super) why: &'static str,
     pub(super) provider: String,
     pub(super) model: String,
     pub(super) status: u16,
@@ -60,6 +63,8 @@ impl Drop for Settlement {
             request_id = %self.request_id,
             client = self.client,
             asked = %self.asked,
+            route = %self.route,
+            why = %self.why,
             provider = %self.provider,
             model = %self.model,
             status = self.status,

@@ -8,6 +8,7 @@ use std::ops::Range;
 
 use super::Text;
 
+mod facts;
 mod grammar;
 #[cfg(test)]
 mod tests;
@@ -28,6 +29,28 @@ pub struct Peek {
     pub base64_bytes: usize,
     /// Images in the body.
     pub images: usize,
+    /// Those of them that came since the user last spoke: in that message, or with a tool's results after it.
+    pub images_now: usize,
+    /// Documents in the body that are not plain text.
+    pub documents: usize,
+    /// Those of them that came since the user last spoke.
+    pub documents_now: usize,
+    /// Answers in the conversation so far.
+    pub turns: usize,
+    /// Tools, the provider's own among them.
+    pub tools: usize,
+    /// Whether one of the tools is a search of the web by the provider.
+    pub web_search: bool,
+    /// Whether the model is asked to think.
+    pub thinking: bool,
+    /// Whether an answer by a schema, or in JSON, is asked for.
+    pub structured: bool,
+    /// The most output tokens asked for.
+    pub output_tokens: Option<u64>,
+    /// Where the string token of `prompt_cache_key` stands.
+    pub cache_key_at: Option<Range<usize>>,
+    /// Where the string token of `metadata.user_id` stands.
+    pub user_id_at: Option<Range<usize>>,
 }
 
 /// Why a body cannot be looked into.
@@ -60,8 +83,8 @@ pub fn peek(body: &[u8], depth_max: usize) -> Result<Peek, PeekError> {
     if let Err(error) = std::str::from_utf8(body) {
         return Err(PeekError::Syntax { at: error.valid_up_to(), reason: "the text is not UTF-8" });
     }
-    let mut scanner =
-        Scanner { body, at: 0, depth_left: depth_max.min(DEPTH_MAX), depth_max: depth_max.min(DEPTH_MAX), seen: Peek::default() };
+    let depth_max = depth_max.min(DEPTH_MAX);
+    let mut scanner = Scanner { body, at: 0, depth_left: depth_max, depth_max, seen: Peek::default(), turn: Turn::default() };
     let fault = scanner.body()?;
     match fault {
         Some(fault) => Err(fault),
@@ -82,6 +105,20 @@ struct Scanner<'a> {
     depth_left: usize,
     depth_max: usize,
     seen: Peek,
+    turn: Turn,
+}
+
+/// Where the conversation stands.
+#[derive(Default)]
+struct Turn {
+    /// Images and documents before the user last spoke.
+    before: (usize, usize),
+    /// Somebody has spoken since the last answer.
+    is_open: bool,
+    /// Results of tools so far.
+    tool_results: usize,
+    /// Documents so far that are plain text.
+    texts: usize,
 }
 
 /// A string as it stands in the body.
@@ -113,6 +150,9 @@ enum Kind {
     Thinking,
     RedactedThinking,
     Image,
+    Document,
+    File,
+    ToolResult,
     Base64,
     Other,
 }
@@ -124,7 +164,30 @@ impl Kind {
             b"thinking" => Self::Thinking,
             b"redacted_thinking" => Self::RedactedThinking,
             b"image" | b"image_url" | b"input_image" => Self::Image,
+            b"document" | b"input_file" => Self::Document,
+            b"file" => Self::File,
+            b"tool_result" => Self::ToolResult,
             b"base64" => Self::Base64,
+            _ => Self::Other,
+        }
+    }
+}
+
+/// Who speaks in a message.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Speaker {
+    Assistant,
+    User,
+    System,
+    Other,
+}
+
+impl Speaker {
+    fn of(role: &[u8]) -> Self {
+        match role {
+            b"assistant" => Self::Assistant,
+            b"user" => Self::User,
+            b"system" | b"developer" => Self::System,
             _ => Self::Other,
         }
     }
@@ -171,8 +234,10 @@ impl<'a> Scanner<'a> {
                 }
                 b"messages" if scanner.next_byte() == Some(b'[') => {
                     scanner.array(Self::message)?;
+                    scanner.seen.images_now = scanner.seen.images.saturating_sub(scanner.turn.before.0);
+                    scanner.seen.documents_now = scanner.seen.documents.saturating_sub(scanner.turn.before.1);
                 }
-                _ => scanner.value()?,
+                _ => scanner.option(key)?,
             }
             Ok(())
         })?;
@@ -194,10 +259,11 @@ impl<'a> Scanner<'a> {
             return self.value().map(|()| false);
         }
         let cuts_before = self.seen.cuts.len();
-        let (mut is_assistant, mut is_emptied) = (false, false);
+        let before = (self.seen.images, self.seen.documents, self.turn.tool_results);
+        let (mut speaker, mut is_emptied) = (Speaker::Other, false);
         self.object(|scanner, key| {
             match key {
-                b"role" => is_assistant = scanner.string_or_value()?.is_some_and(|role| *role.decoded() == *b"assistant"),
+                b"role" => speaker = scanner.string_or_value()?.map_or(Speaker::Other, |role| Speaker::of(&role.decoded())),
                 b"content" if scanner.next_byte() == Some(b'[') => is_emptied = scanner.array(Self::block)?,
                 b"content" => {
                     is_emptied = false;
@@ -207,10 +273,11 @@ impl<'a> Scanner<'a> {
             }
             Ok(())
         })?;
-        if !is_assistant {
+        if speaker != Speaker::Assistant {
             self.seen.cuts.truncate(cuts_before);
         }
-        Ok(is_assistant && is_emptied)
+        self.spoke(speaker, before);
+        Ok(speaker == Speaker::Assistant && is_emptied)
     }
 
     /// An element of a message's `content`. True: it is ours and must not go upstream.
@@ -222,6 +289,7 @@ impl<'a> Scanner<'a> {
     fn record(&mut self) -> Result<bool, PeekError> {
         let mut kind = Kind::Other;
         let (mut data_bytes, mut is_empty, mut signature_is_ours, mut data_is_ours) = (0, false, false, false);
+        let (mut has_data, mut has_file, texts_before) = (false, false, self.turn.texts);
         self.object(|scanner, key| {
             match key {
                 b"type" => kind = scanner.string_or_value()?.map_or(Kind::Other, |token| Kind::of(&token.decoded())),
@@ -229,8 +297,19 @@ impl<'a> Scanner<'a> {
                 b"signature" => signature_is_ours = scanner.string_or_value()?.is_some_and(|token| token.inner.starts_with(ENVELOPE)),
                 b"data" => {
                     let token = scanner.string_or_value()?;
+                    has_data = true;
                     data_bytes = token.map_or(0, |token| token.inner.len());
                     data_is_ours = token.is_some_and(|token| token.inner.starts_with(ENVELOPE));
+                }
+                // What a call says is no part of the conversation, whatever it looks like.
+                b"input" => {
+                    let seen = (scanner.seen.images, scanner.seen.documents);
+                    scanner.value()?;
+                    (scanner.seen.images, scanner.seen.documents) = seen;
+                }
+                b"file" => {
+                    has_file = true;
+                    scanner.value()?;
                 }
                 _ => scanner.value()?,
             }
@@ -239,13 +318,19 @@ impl<'a> Scanner<'a> {
         match kind {
             Kind::Base64 => self.seen.base64_bytes += data_bytes,
             Kind::Image => self.seen.images += 1,
+            // A document of plain text is for any model to read.
+            Kind::Document => self.seen.documents += usize::from(self.turn.texts == texts_before),
+            // Anthropic's sources have this type too.
+            Kind::File => self.seen.documents += usize::from(has_file),
+            Kind::ToolResult => self.turn.tool_results += 1,
+            Kind::Text => self.turn.texts += usize::from(has_data),
             _ => {}
         }
         Ok(match kind {
             Kind::Text => is_empty,
             Kind::Thinking => signature_is_ours,
             Kind::RedactedThinking => data_is_ours,
-            Kind::Image | Kind::Base64 | Kind::Other => false,
+            Kind::Image | Kind::Document | Kind::File | Kind::ToolResult | Kind::Base64 | Kind::Other => false,
         })
     }
 }

@@ -1,0 +1,295 @@
+//! Where a request goes and why: the rules, then the model's name. What was looked at is kept as a [`Record`].
+//!
+//! It lacks words: [`super::explain`] tells a record in text and JSON. Nothing here calls anybody or reads a clock, so that an
+//! explanation is the decision itself. Start with [`decide`].
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::facts::Facts;
+use super::health::{Health, State};
+use super::plan::{DIRECT, Named, Plan, PlanError, Target, named, targets};
+use super::table::{Provider, Strategy, Table};
+use crate::error::{Code, Error};
+
+/// Where a request goes, and why.
+#[derive(Debug, Clone)]
+pub struct Decision {
+    /// The targets, in the order in which they are tried.
+    pub plan: Plan,
+    /// How it came about.
+    pub record: Record,
+}
+
+/// How a decision came about: places in the table that it was made by, which is needed to tell them.
+#[derive(Debug, Clone)]
+pub struct Record {
+    /// What the request is.
+    pub facts: Facts,
+    /// The rules, as far as they were tried: the last one is the one that fits, if one does.
+    pub tried: Vec<Tried>,
+    /// What decided.
+    pub chosen: Chosen,
+    /// How one of the targets was chosen.
+    pub strategy: Strategy,
+    /// The targets, in the config's order.
+    pub targets: Vec<Considered>,
+}
+
+/// A rule that was tried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Tried {
+    /// Index into [`Table::rules`].
+    pub rule: usize,
+    /// The first condition that did not hold; `None`: it fits.
+    pub failed: Option<usize>,
+}
+
+/// What decided.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Chosen {
+    /// A rule, by its place in [`Table::rules`].
+    Rule(usize),
+    /// An entry of [`Table::models`], by its place.
+    Entry(usize),
+    /// The name itself: `provider/model`, or the id of a known model.
+    Direct,
+    /// Nothing: no target serves the name.
+    Nothing,
+}
+
+impl Chosen {
+    /// One word: `rule`, `entry`, `direct` or `nothing`.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Rule(_) => "rule",
+            Self::Entry(_) => "entry",
+            Self::Direct => "direct",
+            Self::Nothing => "nothing",
+        }
+    }
+
+    /// The name of the rule or entry, else `direct`.
+    #[must_use]
+    pub fn name(self, table: &Table) -> &str {
+        match self {
+            Self::Rule(index) => table.rules.get(index).map_or(DIRECT, |rule| &rule.name),
+            Self::Entry(index) => table.models.get(index).map_or(DIRECT, |entry| entry.name.text()),
+            Self::Direct | Self::Nothing => DIRECT,
+        }
+    }
+}
+
+/// A target that was looked at.
+#[derive(Debug, Clone)]
+pub struct Considered {
+    /// Its provider.
+    pub provider: Arc<Provider>,
+    /// Its model.
+    pub model: String,
+    /// How it stands. Who rests is tried last, not left out.
+    pub state: State,
+    /// What became of it.
+    pub fate: Fate,
+}
+
+/// What became of a target.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fate {
+    /// It is tried, at this place of the plan.
+    Place(usize),
+}
+
+/// A request that goes nowhere.
+#[derive(Debug)]
+pub struct Refused {
+    /// How that came about.
+    pub record: Record,
+    /// Why.
+    pub reason: Reason,
+}
+
+/// Why a request goes nowhere.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reason {
+    /// No target serves the model.
+    UnknownModel(PlanError),
+}
+
+impl Refused {
+    /// What the client is told.
+    #[must_use]
+    pub fn error(&self) -> Error {
+        match &self.reason {
+            Reason::UnknownModel(error) => {
+                let hint = if error.near.is_empty() {
+                    "GET /v1/models lists what is".to_owned()
+                } else {
+                    format!("did you mean {}?", error.near.join(", "))
+                };
+                Error::new(Code::UnknownModel, error.to_string()).hint(hint)
+            }
+        }
+    }
+}
+
+/// Decides where a request goes: the first rule that fits, else what the model's name says.
+///
+/// # Errors
+/// When no target serves it.
+pub fn decide(table: &Table, facts: Facts, health: &mut Health, now: Instant) -> Result<Decision, Box<Refused>> {
+    let (tried, by_rule) = rules(table, &facts);
+    let mut record = Record { facts, tried, chosen: Chosen::Nothing, strategy: Strategy::default(), targets: Vec::new() };
+    let targets = match by_rule {
+        Some((index, targets)) => {
+            record.chosen = Chosen::Rule(index);
+            record.strategy = table.rules.get(index).map(|rule| rule.strategy).unwrap_or_default();
+            targets
+        }
+        None => match named(table, &record.facts.model, record.facts.dialect) {
+            Ok((Named::Entry(index), targets)) => {
+                record.chosen = Chosen::Entry(index);
+                record.strategy = table.models.get(index).map(|entry| entry.strategy).unwrap_or_default();
+                targets
+            }
+            Ok((Named::Direct, targets)) => {
+                record.chosen = Chosen::Direct;
+                targets
+            }
+            Err(error) => return Err(Box::new(Refused { record, reason: Reason::UnknownModel(error) })),
+        },
+    };
+    let considered = targets.iter().enumerate().map(|(place, target)| Considered {
+        provider: Arc::clone(&target.provider),
+        model: target.model.clone(),
+        state: health.state(&target.provider, &target.model, now),
+        fate: Fate::Place(place),
+    });
+    record.targets = considered.collect();
+    let plan = Plan { targets, route: record.chosen.name(table).to_owned() };
+    Ok(Decision { plan, record })
+}
+
+/// The rules in their order, up to the first that fits, and its targets. A rule whose targets are all gone is no rule.
+fn rules(table: &Table, facts: &Facts) -> (Vec<Tried>, Option<(usize, Vec<Target>)>) {
+    let mut tried = Vec::new();
+    for (index, rule) in table.rules.iter().enumerate() {
+        let failed = rule.fails(facts);
+        tried.push(Tried { rule: index, failed });
+        if failed.is_none() {
+            let targets = targets(table, &rule.targets, facts.dialect);
+            if !targets.is_empty() {
+                return (tried, Some((index, targets)));
+            }
+        }
+    }
+    (tried, None)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::route::explain::Told;
+    use crate::route::facts::Role;
+    use crate::route::glob::Glob;
+    use crate::route::rule::{Bounds, Condition, Fact, Rule, Test};
+    use crate::route::table::{ModelEntry, TargetRef};
+    use crate::route::tests::provider;
+
+    fn refs(table: &Table, targets: &[&str]) -> Vec<TargetRef> {
+        let found = targets.iter().map(|text| {
+            let (left, model) = text.split_once('/').unwrap();
+            TargetRef { provider: table.providers.iter().position(|known| known.name == left).unwrap(), model: model.to_owned() }
+        });
+        found.collect()
+    }
+
+    /// Two rules before one entry.
+    fn table() -> Table {
+        let mut table = Table { providers: ["anthropic", "zai"].map(|name| Arc::new(provider(name, 1))).into(), ..Table::default() };
+        let rule = |name: &str, fact, test, targets: &[&str]| Rule {
+            name: name.to_owned(),
+            when: vec![Condition { fact, test }],
+            targets: refs(&table, targets),
+            strategy: Strategy::Order,
+        };
+        let background = Test::Words(vec![Glob::new("background")]);
+        let long = Test::Numbers(vec![Bounds { min: 150_001, max: u64::MAX }]);
+        table.rules = vec![
+            rule("background", Fact::Role, background, &["zai/glm-4.7-flashx"]),
+            rule("long", Fact::InputTokens, long, &["anthropic/claude-opus-4-8", "zai/glm-5.2"]),
+        ];
+        let targets = refs(&table, &["zai/glm-5.2"]);
+        table.models = vec![ModelEntry { name: Glob::new("claude-*"), targets, strategy: Strategy::Order }];
+        table
+    }
+
+    fn decided(facts: Facts) -> (Table, Result<Decision, Box<Refused>>) {
+        let table = table();
+        let decision = decide(&table, facts, &mut Health::default(), Instant::now());
+        (table, decision)
+    }
+
+    fn asking(model: &str) -> Facts {
+        Facts { model: model.to_owned(), ..Facts::default() }
+    }
+
+    #[test]
+    fn the_first_rule_that_fits_goes_before_the_name() {
+        for (facts, route, first) in [
+            (Facts { role: Role::Background, ..asking("claude-opus-4-8") }, "background", "zai/glm-4.7-flashx"),
+            (Facts { role: Role::Background, input_tokens: 200_000, ..asking("x") }, "background", "zai/glm-4.7-flashx"),
+            (Facts { input_tokens: 150_001, ..asking("nobody") }, "long", "anthropic/claude-opus-4-8"),
+            (Facts { input_tokens: 150_000, ..asking("claude-x") }, "claude-*", "zai/glm-5.2"),
+            (asking("anthropic/claude-sonnet-5"), "direct", "anthropic/claude-sonnet-5"),
+        ] {
+            let what = format!("{facts:?}");
+            let (_, decision) = decided(facts);
+            let plan = decision.unwrap().plan;
+            let target = &plan.targets[0];
+            assert_eq!((plan.route.as_str(), format!("{}/{}", target.provider.name, target.model)), (route, first.to_owned()), "{what}");
+        }
+    }
+
+    #[test]
+    fn a_record_tells_each_rule_and_why_it_does_not_fit() {
+        let (table, decision) = decided(Facts { tools: 3, input_tokens: 9, ..asking("claude-x") });
+        let told = Told::of(&decision.unwrap().record, &table);
+        let expected = "request  role main, dialect anthropic, model claude-x, tools 3, input_tokens 9
+rules    background: no: role is main, not background
+         long: no: input_tokens is 9, not >150000
+decided  by models.\"claude-*\", strategy order
+targets  1 zai/glm-5.2: ready
+";
+        assert_eq!(told.text(), expected);
+        assert_eq!(
+            told.line(),
+            "entry claude-*: zai/glm-5.2 (ready); not background: role is main, not background; not long: input_tokens is 9, not >150000"
+        );
+        let json = serde_json::to_value(&told).unwrap();
+        assert_eq!(json["rules"][0]["why"], "role is main, not background");
+        assert_eq!((&json["by"], &json["route"], &json["targets"][0]["place"]), (&"entry".into(), &"claude-*".into(), &1.into()));
+        assert_eq!(json["facts"].as_array().unwrap().len(), Fact::ALL.len());
+    }
+
+    #[test]
+    fn a_name_that_leads_nowhere_is_refused_with_what_was_tried() {
+        let (table, decision) = decided(asking("glm-5.3"));
+        let refused = decision.unwrap_err();
+        assert_eq!(refused.record.tried.len(), 2);
+        assert_eq!((refused.error().code, refused.record.chosen), (Code::UnknownModel, Chosen::Nothing));
+        assert!(refused.error().advice().contains("glm-5.2"), "{}", refused.error().advice());
+        assert!(Told::of(&refused.record, &table).text().contains("nothing: no target serves the model"));
+    }
+
+    #[test]
+    fn a_rule_without_conditions_takes_everything_and_one_without_targets_nothing() {
+        let mut table = table();
+        table.rules[0].when.clear();
+        table.rules[0].targets.clear();
+        table.rules[1].when.clear();
+        let decision = decide(&table, asking("whatever"), &mut Health::default(), Instant::now()).unwrap();
+        assert_eq!((decision.plan.route.as_str(), decision.plan.targets.len()), ("long", 2));
+    }
+}

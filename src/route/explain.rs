@@ -1,0 +1,178 @@
+//! Tells how a decision came about: in words, as JSON, as one line of a log. The only place where a [`Record`] becomes text.
+//!
+//! It tells nothing of a prompt, and no key. Start with [`Told::of`].
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::decide::{Considered, Fate, Record};
+use super::facts::Facts;
+use super::health::State;
+use super::rule::{Fact, Value};
+use super::table::Table;
+
+/// A decision in words. Its members are those of the JSON: none is ever renamed.
+#[derive(Debug, Clone, Serialize)]
+pub struct Told {
+    /// What the request is: each fact with its name.
+    pub facts: Vec<FactTold>,
+    /// The rules that were tried, in order.
+    pub rules: Vec<RuleTold>,
+    /// What decided: `rule`, `entry`, `direct` or `nothing`.
+    pub by: &'static str,
+    /// The name of the rule or entry, else `direct`.
+    pub route: String,
+    /// How one of the targets was chosen.
+    pub strategy: &'static str,
+    /// The targets, in the config's order.
+    pub targets: Vec<TargetTold>,
+}
+
+/// A fact.
+#[derive(Debug, Clone, Serialize)]
+pub struct FactTold {
+    /// Its name in the config.
+    pub name: &'static str,
+    /// Its value.
+    pub value: serde_json::Value,
+}
+
+/// A rule that was tried.
+#[derive(Debug, Clone, Serialize)]
+pub struct RuleTold {
+    /// Its name.
+    pub name: String,
+    /// Whether it fits.
+    pub fits: bool,
+    /// Why it does not; empty: it does.
+    pub why: String,
+}
+
+/// A target that was looked at.
+#[derive(Debug, Clone, Serialize)]
+pub struct TargetTold {
+    /// `provider/model`.
+    pub target: String,
+    /// At which place it is tried, from one; `None`: it is not.
+    pub place: Option<usize>,
+    /// How it stands.
+    pub state: String,
+    /// Why it is left out; empty: it is not.
+    pub why: String,
+}
+
+impl Told {
+    /// The words of a record that was made by `table`.
+    #[must_use]
+    pub fn of(record: &Record, table: &Table) -> Self {
+        Self {
+            facts: facts(&record.facts),
+            rules: rules(record, table),
+            by: record.chosen.word(),
+            route: record.chosen.name(table).to_owned(),
+            strategy: record.strategy.name(),
+            targets: record.targets.iter().map(target).collect(),
+        }
+    }
+
+    /// Some lines for a terminal. Names come from the client and the config: to be escaped where they are printed.
+    #[must_use]
+    pub fn text(&self) -> String {
+        let mut out = String::new();
+        let shown: Vec<String> = self.facts.iter().filter_map(shown).collect();
+        let _ = writeln!(out, "request  {}", shown.join(", "));
+        for (index, rule) in self.rules.iter().enumerate() {
+            let head = if index == 0 { "rules" } else { "" };
+            let verdict = if rule.fits { "fits".to_owned() } else { format!("no: {}", rule.why) };
+            let _ = writeln!(out, "{head:<7}  {}: {verdict}", rule.name);
+        }
+        let by = match self.by {
+            "rule" => format!("rule {}", self.route),
+            "entry" => format!("models.\"{}\"", self.route),
+            "direct" => "the name itself".to_owned(),
+            _ => "nothing: no target serves the model".to_owned(),
+        };
+        let _ = writeln!(out, "decided  by {by}, strategy {}", self.strategy);
+        for (index, target) in self.targets.iter().enumerate() {
+            let head = if index == 0 { "targets" } else { "" };
+            let place = target.place.map_or_else(|| "-".to_owned(), |place| place.to_string());
+            let fate = if target.why.is_empty() { target.state.clone() } else { format!("left out: {}", target.why) };
+            let _ = writeln!(out, "{head:<7}  {place} {}: {fate}", target.target);
+        }
+        out
+    }
+
+    /// One line for a log: what decided, and where to.
+    #[must_use]
+    pub fn line(&self) -> String {
+        let mut out = format!("{} {}:", self.by, self.route);
+        for target in &self.targets {
+            let fate = if target.why.is_empty() { &target.state } else { &target.why };
+            let _ = write!(out, " {} ({fate})", target.target);
+        }
+        for rule in self.rules.iter().filter(|rule| !rule.fits) {
+            let _ = write!(out, "; not {}: {}", rule.name, rule.why);
+        }
+        out
+    }
+}
+
+/// Every fact, in the order of [`Fact::ALL`].
+fn facts(facts: &Facts) -> Vec<FactTold> {
+    Fact::ALL
+        .iter()
+        .map(|fact| FactTold {
+            name: fact.name(),
+            value: match fact.of(facts) {
+                Value::Word(word) => word.into(),
+                Value::Flag(flag) => flag.into(),
+                Value::Number(number) => number.into(),
+            },
+        })
+        .collect()
+}
+
+/// A fact as people read it; `None` where there is nothing to say.
+fn shown(fact: &FactTold) -> Option<String> {
+    match &fact.value {
+        serde_json::Value::Bool(true) => Some(fact.name.to_owned()),
+        serde_json::Value::Number(number) if number.as_u64() != Some(0) => Some(format!("{} {number}", fact.name)),
+        serde_json::Value::String(text) => Some(format!("{} {text}", fact.name)),
+        _ => None,
+    }
+}
+
+fn rules(record: &Record, table: &Table) -> Vec<RuleTold> {
+    let known = record.tried.iter().filter_map(|tried| Some((tried, table.rules.get(tried.rule)?)));
+    known
+        .map(|(tried, rule)| {
+            let failed = tried.failed.and_then(|index| rule.when.get(index));
+            let why = failed.map(|condition| {
+                let fact = condition.fact;
+                format!("{} is {}, not {}", fact.name(), fact.of(&record.facts), condition.test)
+            });
+            RuleTold { name: rule.name.clone(), fits: tried.failed.is_none(), why: why.unwrap_or_default() }
+        })
+        .collect()
+}
+
+fn target(considered: &Considered) -> TargetTold {
+    let Considered { provider, model, state, fate } = considered;
+    let (place, why) = match fate {
+        Fate::Place(place) => (Some(place + 1), String::new()),
+    };
+    TargetTold { target: format!("{}/{model}", provider.name), place, state: self::state(*state), why }
+}
+
+fn state(state: State) -> String {
+    let left = |rest: Duration| format!("for {} s", rest.as_secs_f64().ceil());
+    match state {
+        State::Ready(0) => "ready".to_owned(),
+        State::Ready(in_flight) => format!("ready, {in_flight} in flight"),
+        State::Limited(rest) => format!("limited {}", left(rest)),
+        State::KeysRefused(rest) => format!("its keys rest {}", left(rest)),
+        State::Open(rest) => format!("its breaker is open {}", left(rest)),
+    }
+}
