@@ -65,8 +65,8 @@ impl<'r> From<PieceKind<'r>> for Piece<'r> {
 pub(super) fn messages<'r>(turns: &'r [Turn<'r>], upstream: &Upstream<'_>, losses: &mut Vec<Loss>) -> Vec<Message<'r>> {
     let mut messages: Vec<Message<'r>> = Vec::with_capacity(turns.len());
     for turn in turns {
-        let mut pieces: Vec<Piece<'r>> = Vec::with_capacity(turn.blocks.len());
         let Turn { role, name, blocks } = turn;
+        let mut pieces: Vec<Piece<'r>> = Vec::with_capacity(blocks.len());
         if name.is_some() {
             lose(losses, Loss::dropped("messages[].name"));
         }

@@ -12,7 +12,7 @@ use serde_json::value::RawValue;
 use super::history::{Message, messages};
 use super::schema::output_schema;
 use super::thinking::{self, Thought};
-use crate::chat::request::{BlockKind, ChatRequest, OutputFormat, ToolChoice, ToolKind};
+use crate::chat::request::{Block, BlockKind, ChatRequest, Extra, OutputFormat, Tool, ToolChoice, ToolKind};
 use crate::chat::{Loss, lose};
 use crate::dialect::history;
 use crate::dialect::names::{hash, tool_name};
@@ -36,49 +36,71 @@ pub(super) fn encode(
     upstream: &Upstream<'_>,
     losses: &mut Vec<Loss>,
 ) -> Result<(Bytes, ReplyMap), TranslateError> {
-    refuse(request, upstream)?;
-    let mut plan = Plan::new(request, upstream, losses)?;
-    let turns = history::repair(&request.turns, losses);
+    let ChatRequest {
+        model: _, // the upstream's own name stands in its place
+        system,
+        turns,
+        tools,
+        tool_choice,
+        parallel_tool_calls,
+        max_output_tokens,
+        sampling,
+        stop,
+        output,
+        thinking,
+        user_id,
+        service_tier,
+        stream,
+        stream_usage,
+        extras,
+        unread,
+    } = request;
+    unread.lose(losses);
+    refuse(tools, upstream)?;
+    let mut plan = Plan::new(tools, tool_choice.as_ref(), output.as_ref(), upstream, losses)?;
+    let turns = history::repair(turns, losses);
     let history = messages(&turns, upstream, losses);
-    plan.thought = thinking::plan(request, upstream, &history, plan.schema_tool.is_some(), losses);
+    let is_forced = plan.schema_tool.is_some();
+    plan.thought = thinking::plan(thinking.as_ref(), *max_output_tokens, upstream, &history, is_forced, losses);
     let mut writer = Writer { upstream, names: &plan.names, marks_to_skip: 0, losses };
-    writer.marks_to_skip = cache_marks(request, &history, upstream).saturating_sub(CACHE_MARKS_MAX);
+    writer.marks_to_skip = cache_marks(tools, system, &history, upstream).saturating_sub(CACHE_MARKS_MAX);
     if writer.marks_to_skip > 0 {
         lose(writer.losses, Loss::normalised("cache_control"));
     }
     let mut out = Vec::with_capacity(4096);
     let mut body = Object::open(&mut out);
-    body.str("model", upstream.model).json("max_tokens", plan.thought.max_tokens).json("stream", request.stream);
-    writer.tools(&mut body, request, &plan);
-    writer.tool_choice(&mut body, request, &plan)?;
-    writer.system(&mut body, request);
+    body.str("model", upstream.model).json("max_tokens", plan.thought.max_tokens).json("stream", *stream);
+    writer.tools(&mut body, tools, &plan);
+    writer.tool_choice(&mut body, tools, *parallel_tool_calls == Some(false), &plan);
+    writer.system(&mut body, system, matches!(output, Some(OutputFormat::JsonObject)));
     writer.messages(&mut body, &history, &plan)?;
-    writer.options(&mut body, request, &plan);
+    thinking::write_sampling(&mut body, sampling, upstream, &plan.thought, writer.losses)?;
+    writer.stop(&mut body, stop);
+    writer.account(&mut body, user_id.as_ref(), service_tier.as_ref());
+    writer.lose_extras(extras);
     thinking::write(&mut body, &plan.thought, plan.native_schema.as_deref());
     body.close();
     let reply = ReplyMap {
-        tools: declared(request).map(|name| name.clone().into_owned()).collect(),
+        tools: declared(tools).map(|name| name.clone().into_owned()).collect(),
         names: plan.names.into_iter().filter(|(short, original)| short != original).collect(),
         schema_tool: plan.schema_tool,
         // Anthropic always tells the usage; a Chat client gets it only where it asked.
-        hide_usage: upstream.client == Dialect::OpenAiChat && !request.stream_usage,
+        hide_usage: upstream.client == Dialect::OpenAiChat && !stream_usage,
         ..ReplyMap::default()
     };
     Ok((out.into(), reply))
 }
 
-/// What no Messages server can do and no client can miss.
-fn refuse(request: &ChatRequest<'_>, upstream: &Upstream<'_>) -> Result<(), TranslateError> {
-    let lacks = |what: &str| format!("{} speaks Anthropic Messages, which has no {what}", upstream.provider);
-    if request.sampling.n.is_some_and(|n| n > 1) {
-        return Err(TranslateError::new("n", lacks("second answer")));
-    }
-    if request.sampling.logprobs == Some(true) || request.sampling.top_logprobs.is_some_and(|n| n > 0) {
-        return Err(TranslateError::new("logprobs", lacks("log probabilities")));
-    }
-    for (n, tool) in request.tools.iter().enumerate() {
-        if let ToolKind::Server { kind, name: _, raw: _ } = &tool.kind {
-            return Err(TranslateError::new(format!("tools.{n}.type"), lacks(&format!("tool of type {kind:?}"))));
+/// What a Messages server lacks and a client would miss.
+pub(super) fn lacks(path: impl Into<Cow<'static, str>>, what: &str, upstream: &Upstream<'_>) -> TranslateError {
+    TranslateError::new(path, format!("{} speaks Anthropic Messages, which has no {what}", upstream.provider))
+}
+
+/// The tools that only another provider runs.
+fn refuse(tools: &[Tool<'_>], upstream: &Upstream<'_>) -> Result<(), TranslateError> {
+    for (n, Tool { kind, cache: _ }) in tools.iter().enumerate() {
+        if let ToolKind::Server { kind, name: _, raw: _ } = kind {
+            return Err(lacks(format!("tools.{n}.type"), &format!("tool of type {kind:?}"), upstream));
         }
     }
     Ok(())
@@ -96,26 +118,32 @@ pub(super) struct Plan<'r> {
     pub(super) is_continued: bool,
 }
 
-fn declared<'r>(request: &'r ChatRequest<'_>) -> impl Iterator<Item = &'r Cow<'r, str>> {
-    request.tools.iter().map(|tool| match &tool.kind {
+fn declared<'r>(tools: &'r [Tool<'_>]) -> impl Iterator<Item = &'r Cow<'r, str>> {
+    tools.iter().map(|Tool { kind, cache: _ }| match kind {
         ToolKind::Function { name, description: _, parameters: _, strict: _ } | ToolKind::Server { kind: _, name, raw: _ } => name,
     })
 }
 
 impl<'r> Plan<'r> {
-    fn new(request: &'r ChatRequest<'r>, upstream: &Upstream<'_>, losses: &mut Vec<Loss>) -> Result<Self, TranslateError> {
+    fn new(
+        tools: &'r [Tool<'r>],
+        choice: Option<&ToolChoice<'r>>,
+        output: Option<&'r OutputFormat<'r>>,
+        upstream: &Upstream<'_>,
+        losses: &mut Vec<Loss>,
+    ) -> Result<Self, TranslateError> {
         let names_max = upstream.quirks.tool_name_max;
-        let names: Vec<_> = declared(request).map(|name| (tool_name(name, names_max).into_owned(), name.clone().into_owned())).collect();
+        let names: Vec<_> = declared(tools).map(|name| (tool_name(name, names_max).into_owned(), name.clone().into_owned())).collect();
         let mut plan = Self {
             names,
             schema_tool: None,
             schema: None,
             native_schema: None,
-            choice: request.tool_choice.clone(),
+            choice: choice.cloned(),
             thought: Thought::default(),
             is_continued: thinking::refuses_prefill(upstream.model),
         };
-        if let Some(OutputFormat::JsonSchema { name, description, schema, strict: _ }) = &request.output {
+        if let Some(OutputFormat::JsonSchema { name, description, schema, strict: _ }) = output {
             match upstream.quirks.structured {
                 Structured::Native => plan.native_schema = Some(output_schema(schema)),
                 Structured::ForcedTool | Structured::JsonMode => {
@@ -126,7 +154,7 @@ impl<'r> Plan<'r> {
                 }
             }
         }
-        plan.check_choice(request, losses)?;
+        plan.check_choice(tools, losses)?;
         Ok(plan)
     }
 
@@ -138,15 +166,15 @@ impl<'r> Plan<'r> {
         name
     }
 
-    fn check_choice(&mut self, request: &ChatRequest<'r>, losses: &mut Vec<Loss>) -> Result<(), TranslateError> {
-        if request.tools.is_empty() {
+    fn check_choice(&mut self, tools: &[Tool<'r>], losses: &mut Vec<Loss>) -> Result<(), TranslateError> {
+        if tools.is_empty() {
             if matches!(self.choice, Some(ToolChoice::Any | ToolChoice::Named(_))) {
                 lose(losses, Loss::dropped("tool_choice"));
             }
             self.choice = None;
         }
         match &self.choice {
-            Some(ToolChoice::Named(name)) if !declared(request).any(|declared| declared == name) => {
+            Some(ToolChoice::Named(name)) if !declared(tools).any(|declared| declared == name) => {
                 Err(TranslateError::new("tool_choice", format!("the tool {name:?} is not among the declared tools")))
             }
             _ => Ok(()),
@@ -155,12 +183,12 @@ impl<'r> Plan<'r> {
 }
 
 /// How many cache marks would be written.
-fn cache_marks(request: &ChatRequest<'_>, history: &[Message<'_>], upstream: &Upstream<'_>) -> usize {
+fn cache_marks(tools: &[Tool<'_>], system: &[Block<'_>], history: &[Message<'_>], upstream: &Upstream<'_>) -> usize {
     if !upstream.quirks.cache_control {
         return 0;
     }
-    let tools = request.tools.iter().filter(|tool| tool.cache.is_some()).count();
-    let system = request.system.iter().filter(|block| block.cache.is_some()).count();
+    let tools = tools.iter().filter(|tool| tool.cache.is_some()).count();
+    let system = system.iter().filter(|block| block.cache.is_some()).count();
     let pieces = history.iter().flat_map(|message| &message.pieces).filter(|piece| piece.takes_mark()).count();
     tools + system + pieces
 }
@@ -185,17 +213,17 @@ impl Writer<'_> {
         }
     }
 
-    fn system(&mut self, body: &mut Object<'_>, request: &ChatRequest<'_>) {
-        let wants_json = matches!(request.output, Some(OutputFormat::JsonObject));
+    fn system(&mut self, body: &mut Object<'_>, system: &[Block<'_>], wants_json: bool) {
         if wants_json {
             lose(self.losses, Loss::emulated("response_format"));
         }
         let mut texts: Vec<(Text<'_>, Option<&RawValue>)> = Vec::new();
-        for block in &request.system {
+        for block in system {
             block.lose_beside(self.losses);
-            match &block.kind {
+            let Block { kind, cache, citations: _ } = block;
+            match kind {
                 BlockKind::Text(text) if text.is_blank() => {}
-                BlockKind::Text(text) => texts.push((text.clone(), block.cache)),
+                BlockKind::Text(text) => texts.push((text.clone(), *cache)),
                 _ => lose(self.losses, Loss::dropped("system[]")),
             }
         }
@@ -221,30 +249,9 @@ impl Writer<'_> {
         }
     }
 
-    fn options(&mut self, body: &mut Object<'_>, request: &ChatRequest<'_>, plan: &Plan<'_>) {
-        let ChatRequest {
-            model: _,
-            system: _,
-            turns: _,
-            tools: _,
-            tool_choice: _,
-            parallel_tool_calls: _,
-            max_output_tokens: _,
-            sampling: _,
-            stop,
-            output: _,
-            thinking: _,
-            user_id,
-            service_tier,
-            stream: _,
-            stream_usage: _,
-            extras,
-            unread,
-        } = request;
-        unread.lose(self.losses);
-        thinking::write_sampling(body, request, self.upstream, &plan.thought, self.losses);
-        self.stop(body, stop);
-        if let Some(user) = user_id.as_ref().filter(|user| !user.is_blank()) {
+    /// Who asks, and on which terms.
+    fn account(&mut self, body: &mut Object<'_>, user_id: Option<&Text<'_>>, service_tier: Option<&Text<'_>>) {
+        if let Some(user) = user_id.filter(|user| !user.is_blank()) {
             match self.upstream.quirks.user_max {
                 Some(max) => {
                     let mut object = Object::open(body.key("metadata"));
@@ -254,7 +261,7 @@ impl Writer<'_> {
                 None => lose(self.losses, Loss::dropped("user")),
             }
         }
-        match service_tier.as_ref().map(Text::read).as_deref() {
+        match service_tier.map(Text::read).as_deref() {
             None => {}
             Some("auto") if self.upstream.quirks.full_anthropic => {
                 body.str("service_tier", "auto");
@@ -262,9 +269,12 @@ impl Writer<'_> {
             Some("auto") => {}
             Some(_) => lose(self.losses, Loss::dropped("service_tier")),
         }
-        for extra in extras {
-            if says_something(extra.value) {
-                lose(self.losses, Loss::dropped(extra.name.clone().into_owned()));
+    }
+
+    fn lose_extras(&mut self, extras: &[Extra<'_>]) {
+        for Extra { name, value } in extras {
+            if says_something(value) {
+                lose(self.losses, Loss::dropped(name.clone().into_owned()));
             }
         }
     }

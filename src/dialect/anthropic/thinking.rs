@@ -4,9 +4,10 @@
 //! the oldest form. Sources: docs.anthropic.com, "Extended thinking", "Adaptive thinking", "Effort" (2026-06).
 
 use super::history::{Message, PieceKind};
-use crate::chat::request::{ChatRequest, Effort, Sampling, ThinkingMode};
+use super::request_out::lacks;
+use crate::chat::request::{Effort, Sampling, ThinkingMode};
 use crate::chat::{Loss, lose};
-use crate::dialect::Upstream;
+use crate::dialect::{TranslateError, Upstream};
 use crate::wire::object::Object;
 
 /// What a model gives when nobody says how much.
@@ -60,22 +61,23 @@ pub(super) fn refuses_prefill(model: &str) -> bool {
     version(model).is_some_and(|version| version >= (4, 6))
 }
 
-/// Decides thinking and `max_tokens`. `is_forced`: an output schema forces a tool, which excludes thinking.
+/// Decides thinking and `max_tokens`, of which the client asked for `limit`. `is_forced`: an output schema forces a tool, which excludes thinking.
 pub(super) fn plan(
-    request: &ChatRequest<'_>,
+    mode: Option<&ThinkingMode>,
+    limit: Option<u64>,
     upstream: &Upstream<'_>,
     history: &[Message<'_>],
     is_forced: bool,
     losses: &mut Vec<Loss>,
 ) -> Thought {
     let output_max = upstream.output_max.unwrap_or(u64::MAX);
-    let mut max_tokens = request.max_output_tokens.unwrap_or_else(|| default_output(upstream)).max(1);
+    let mut max_tokens = limit.unwrap_or_else(|| default_output(upstream)).max(1);
     if max_tokens > output_max {
         max_tokens = output_max;
         lose(losses, Loss::normalised("max_tokens"));
     }
     let thought = Thought { max_tokens, mode: Mode::Absent, effort: None };
-    let Some(mode) = &request.thinking else { return thought };
+    let Some(mode) = mode else { return thought };
     let is_always_on = upstream.quirks.thinking_always.iter().any(|prefix| upstream.model.starts_with(prefix));
     let wanted = match mode {
         ThinkingMode::Disabled | ThinkingMode::Effort(Effort::None) | ThinkingMode::Adaptive(Some(Effort::None)) => {
@@ -96,7 +98,7 @@ pub(super) fn plan(
     if let Some(version) = version(upstream.model).filter(|version| *version >= (4, 6)) {
         return Thought { mode: Mode::Adaptive, effort: Some(effort_word(wanted.effort, version)), ..thought };
     }
-    fit(thought, wanted.budget, request.max_output_tokens.is_some(), output_max, losses)
+    fit(thought, wanted.budget, limit.is_some(), output_max, losses)
 }
 
 struct Wanted {
@@ -198,15 +200,23 @@ pub(super) fn write(body: &mut Object<'_>, thought: &Thought, schema: Option<&st
 }
 
 /// Writes what the target takes of the sampler's settings.
+///
+/// # Errors
+/// When more is asked for than one answer of words.
 pub(super) fn write_sampling(
     body: &mut Object<'_>,
-    request: &ChatRequest<'_>,
+    sampling: &Sampling<'_>,
     upstream: &Upstream<'_>,
     thought: &Thought,
     losses: &mut Vec<Loss>,
-) {
-    let Sampling { temperature, top_p, top_k, seed, presence_penalty, frequency_penalty, logit_bias, logprobs: _, top_logprobs: _, n: _ } =
-        &request.sampling;
+) -> Result<(), TranslateError> {
+    let Sampling { temperature, top_p, top_k, seed, presence_penalty, frequency_penalty, logit_bias, logprobs, top_logprobs, n } = sampling;
+    if n.is_some_and(|n| n > 1) {
+        return Err(lacks("n", "second answer", upstream));
+    }
+    if *logprobs == Some(true) || top_logprobs.is_some_and(|n| n > 0) {
+        return Err(lacks("logprobs", "log probabilities", upstream));
+    }
     let version = version(upstream.model);
     // Claude 4.7 and later refuse every setting but the default.
     let is_fixed = version.is_some_and(|version| version >= (4, 7))
@@ -254,6 +264,7 @@ pub(super) fn write_sampling(
             lose(losses, Loss::dropped(name));
         }
     }
+    Ok(())
 }
 
 #[cfg(test)]

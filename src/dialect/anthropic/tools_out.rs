@@ -4,19 +4,18 @@
 
 use super::request_out::{Plan, Writer};
 use super::schema::input_schema;
-use crate::chat::request::{ChatRequest, Tool, ToolChoice, ToolKind};
+use crate::chat::request::{Tool, ToolChoice, ToolKind};
 use crate::chat::{Loss, lose};
-use crate::dialect::TranslateError;
 use crate::wire::Text;
 use crate::wire::object::{Object, list};
 
 impl Writer<'_> {
-    pub(super) fn tools(&mut self, body: &mut Object<'_>, request: &ChatRequest<'_>, plan: &Plan<'_>) {
-        if request.tools.is_empty() && plan.schema_tool.is_none() {
+    pub(super) fn tools(&mut self, body: &mut Object<'_>, tools: &[Tool<'_>], plan: &Plan<'_>) {
+        if tools.is_empty() && plan.schema_tool.is_none() {
             return;
         }
         let out = body.key("tools");
-        list(out, request.tools.iter().zip(&plan.names), |out, (tool, (short, _))| {
+        list(out, tools.iter().zip(&plan.names), |out, (tool, (short, _))| {
             let Tool { kind, cache } = tool;
             let ToolKind::Function { name: _, description, parameters, strict } = kind else { return };
             let mut object = Object::open(out);
@@ -42,7 +41,7 @@ impl Writer<'_> {
         if let (Some(name), Some((schema, description))) = (&plan.schema_tool, &plan.schema) {
             // The list was closed; reopen it for one more.
             out.pop();
-            if !request.tools.is_empty() {
+            if !tools.is_empty() {
                 out.push(b',');
             }
             let mut object = Object::open(out);
@@ -70,11 +69,11 @@ impl Writer<'_> {
         }
     }
 
-    pub(super) fn tool_choice(&mut self, body: &mut Object<'_>, request: &ChatRequest<'_>, plan: &Plan<'_>) -> Result<(), TranslateError> {
-        let is_single = request.parallel_tool_calls == Some(false) && !request.tools.is_empty();
+    pub(super) fn tool_choice(&mut self, body: &mut Object<'_>, tools: &[Tool<'_>], wants_single: bool, plan: &Plan<'_>) {
+        let is_single = wants_single && !tools.is_empty();
         let mut choice = plan.choice.clone();
         if let Some(name) = &plan.schema_tool {
-            let is_alone = request.tools.is_empty() || choice == Some(ToolChoice::None);
+            let is_alone = tools.is_empty() || choice == Some(ToolChoice::None);
             choice = Some(if is_alone { ToolChoice::Named(name.clone().into()) } else { ToolChoice::Any });
         } else if plan.thought.is_on() && matches!(choice, Some(ToolChoice::Any | ToolChoice::Named(_))) {
             lose(self.losses, Loss::normalised("tool_choice"));
@@ -83,7 +82,7 @@ impl Writer<'_> {
         let choice = match choice {
             // The flag alone means auto, never any.
             None if is_single => ToolChoice::Auto,
-            None => return Ok(()),
+            None => return,
             Some(choice) => choice,
         };
         let mut object = Object::open(body.key("tool_choice"));
@@ -97,7 +96,6 @@ impl Writer<'_> {
             object.json("disable_parallel_tool_use", true);
         }
         object.close();
-        Ok(())
     }
 
     /// The name that the upstream knows a declared tool by.

@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 
 use super::record::{Address, Call, CallArguments, Content, File, Message, Part, PartKind};
 use crate::chat::request::{Arguments, Block, BlockKind, Document, Foreign, Media, Role, Source, Thinking, ToolCall, ToolResult, Turn};
-use crate::chat::{ChatRequest, Loss, lose};
+use crate::chat::{Loss, lose};
 use crate::dialect::quirks::ReasoningBack;
 use crate::dialect::{Dialect, TranslateError, Upstream, names};
 use crate::wire::{Text, base64};
@@ -22,21 +22,21 @@ const BRIDGE: &str = "OK.";
 /// Characters of a foreign block that its note keeps.
 const NOTE_MAX: usize = 2000;
 
-/// The messages of a request. `turns` is its history, repaired.
+/// The messages of a request: its instructions and its history, repaired.
 ///
 /// # Errors
 /// When the newest turns hold what the target cannot take.
 pub(super) fn messages<'a>(
-    request: &'a ChatRequest<'a>,
+    system: &'a [Block<'a>],
     turns: &'a [Turn<'a>],
     upstream: &'a Upstream<'a>,
     losses: &mut Vec<Loss>,
 ) -> Result<Vec<Message<'a>>> {
-    let last_answer = turns.iter().rposition(|turn| turn.role == Role::Assistant);
+    let last_answer = turns.iter().rposition(|Turn { role, name: _, blocks: _ }| *role == Role::Assistant);
     let mut writer = Writer { upstream, losses, out: Vec::with_capacity(turns.len() + 1), is_old: false, turn: 0 };
-    if !request.system.is_empty() {
-        request.system.iter().for_each(|block| block.lose_beside(writer.losses));
-        writer.system(&request.system, None)?;
+    if !system.is_empty() {
+        system.iter().for_each(|block| block.lose_beside(writer.losses));
+        writer.system(system, None)?;
     }
     for (nth, turn) in turns.iter().enumerate() {
         let Turn { role, name, blocks } = turn;
@@ -45,8 +45,8 @@ pub(super) fn messages<'a>(
         writer.is_old = last_answer.is_some_and(|last| nth < last);
         match role {
             Role::System => writer.system(blocks, name.as_ref())?,
-            Role::User => writer.user(turn)?,
-            Role::Assistant => writer.assistant(turn)?,
+            Role::User => writer.user(blocks, name.as_ref())?,
+            Role::Assistant => writer.assistant(blocks, name.as_ref())?,
         }
     }
     Ok(writer.out)
@@ -109,14 +109,14 @@ impl<'a> Writer<'a, '_> {
         Ok(())
     }
 
-    fn user(&mut self, turn: &'a Turn<'a>) -> Result<()> {
+    fn user(&mut self, blocks: &'a [Block<'a>], name: Option<&'a Text<'a>>) -> Result<()> {
         let mut parts = Vec::new();
-        for block in &turn.blocks {
+        for block in blocks {
             if let BlockKind::ToolResult(result) = &block.kind {
                 self.result(result, &mut parts)?;
             }
         }
-        for block in &turn.blocks {
+        for block in blocks {
             if !matches!(block.kind, BlockKind::ToolResult(_)) {
                 self.part(block, &mut parts)?;
             }
@@ -124,7 +124,7 @@ impl<'a> Writer<'a, '_> {
         if !parts.is_empty() {
             // A provider of text alone often knows no parts either.
             let joint = (!self.upstream.quirks.images || self.upstream.quirks.alternate_roles).then_some("\n\n");
-            self.push(Message { role: "user", name: turn.name.as_ref(), content: Content { parts, joint }, ..Message::default() });
+            self.push(Message { role: "user", name, content: Content { parts, joint }, ..Message::default() });
         }
         Ok(())
     }
@@ -167,11 +167,11 @@ impl<'a> Writer<'a, '_> {
         Ok(())
     }
 
-    fn assistant(&mut self, turn: &'a Turn<'a>) -> Result<()> {
-        let mut message = Message { role: "assistant", name: turn.name.as_ref(), ..Message::default() };
+    fn assistant(&mut self, blocks: &'a [Block<'a>], name: Option<&'a Text<'a>>) -> Result<()> {
+        let mut message = Message { role: "assistant", name, ..Message::default() };
         message.content.joint = Some("");
         let mut thoughts = Vec::new();
-        for block in &turn.blocks {
+        for block in blocks {
             match &block.kind {
                 BlockKind::ToolCall(call) => {
                     let call = self.call(call);

@@ -9,14 +9,14 @@ use crate::chat::request::{Effort, ThinkingMode, ToolChoice};
 use crate::dialect::quirks::ThinkingSwitch;
 
 impl Writer<'_, '_> {
-    pub(super) fn thinking(&mut self, body: &mut Body<'_>) {
+    pub(super) fn thinking(&mut self, body: &mut Body<'_>, mode: Option<&ThinkingMode>, choice: Option<&ToolChoice<'_>>) {
         if self.quirks.thinking_switch == ThinkingSwitch::ReasoningSplit {
             body.reasoning_split = Some(true);
         }
-        if self.is_kept_from_thinking(body) {
+        if self.is_kept_from_thinking(body, mode, choice) {
             return;
         }
-        let Some(mode) = &self.request.thinking else { return };
+        let Some(mode) = mode else { return };
         let is_off = matches!(mode, ThinkingMode::Disabled | ThinkingMode::Effort(Effort::None));
         let is_always = is_one_of(self.upstream.model, self.quirks.thinking_always);
         let is_known = self.upstream.thinks == Some(true) || is_always || self.is_reasoning_model();
@@ -48,8 +48,8 @@ impl Writer<'_, '_> {
 
     /// Where a tool cannot be forced upon a model that thinks: it does not think this once, or, where it always does, the
     /// tool is not forced.
-    fn is_kept_from_thinking(&mut self, body: &mut Body<'_>) -> bool {
-        let is_forced = matches!(self.request.tool_choice, Some(ToolChoice::Any | ToolChoice::Named(_))) && body.tool_choice.is_some();
+    fn is_kept_from_thinking(&mut self, body: &mut Body<'_>, mode: Option<&ThinkingMode>, choice: Option<&ToolChoice<'_>>) -> bool {
+        let is_forced = matches!(choice, Some(ToolChoice::Any | ToolChoice::Named(_))) && body.tool_choice.is_some();
         if self.quirks.forced_tool_thinks || !is_forced || self.upstream.thinks == Some(false) {
             return false;
         }
@@ -58,7 +58,7 @@ impl Writer<'_, '_> {
             body.tool_choice = Some(Choice::Word("auto"));
             return false;
         }
-        if self.request.thinking.as_ref().is_some_and(|mode| !matches!(mode, ThinkingMode::Disabled | ThinkingMode::Effort(Effort::None))) {
+        if mode.is_some_and(|mode| !matches!(mode, ThinkingMode::Disabled | ThinkingMode::Effort(Effort::None))) {
             self.lose(Loss::dropped("thinking"));
         }
         body.thinking = Some(Typed { kind: "disabled" });

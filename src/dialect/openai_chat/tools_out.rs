@@ -19,13 +19,12 @@ use crate::wire::Text;
 const OUTPUT: &str = "output";
 
 impl<'a> Writer<'a, '_> {
-    pub(super) fn tools(&mut self, body: &mut Body<'a>) -> Result<()> {
-        let request = self.request;
-        for (nth, tool) in request.tools.iter().enumerate() {
-            let record = self.tool(nth, tool)?;
+    pub(super) fn tools(&mut self, body: &mut Body<'a>, tools: &'a [Tool<'a>], choice: Option<&'a ToolChoice<'a>>) -> Result<()> {
+        for (nth, tool) in tools.iter().enumerate() {
+            let record = self.tool(nth, tool, choice != Some(&ToolChoice::None))?;
             body.tools.push(record);
         }
-        if let Some(ToolChoice::Named(name)) = &request.tool_choice
+        if let Some(ToolChoice::Named(name)) = choice
             && !self.reply.tools.iter().any(|known| known == name)
         {
             return Err(TranslateError::new("tool_choice", format!("names the tool {name:?}, which is not declared")));
@@ -33,29 +32,34 @@ impl<'a> Writer<'a, '_> {
         if body.tools.is_empty() {
             return Ok(());
         }
-        body.tool_choice = request.tool_choice.as_ref().map(|choice| match choice {
+        body.tool_choice = choice.map(|choice| match choice {
             ToolChoice::Auto => Choice::Word("auto"),
             ToolChoice::None => Choice::Word("none"),
             ToolChoice::Any => Choice::Word(self.quirks.tool_choice_any),
             ToolChoice::Named(name) => Choice::Function(names::tool_name(name, self.quirks.tool_name_max)),
         });
-        self.fit_choice(body);
-        match request.parallel_tool_calls {
-            Some(is_wanted) if self.quirks.parallel_tool_calls => body.parallel_tool_calls = Some(is_wanted),
+        self.fit_choice(body, choice);
+        Ok(())
+    }
+
+    /// Whether several calls in one answer are welcome, where there is something to call.
+    pub(super) fn parallel(&mut self, body: &mut Body<'a>, is_welcome: Option<bool>) {
+        match is_welcome {
+            _ if body.tools.is_empty() => {}
+            Some(is_welcome) if self.quirks.parallel_tool_calls => body.parallel_tool_calls = Some(is_welcome),
             Some(false) => {
                 self.lose(Loss::emulated("parallel_tool_calls"));
                 self.reply.single_tool_call = true;
             }
             _ => {}
         }
-        Ok(())
     }
 
     /// Where only words are known, one function is forced by offering no other; where `auto` is the only word, nothing is
     /// forced, and no tool forbidden but by offering none.
-    fn fit_choice(&mut self, body: &mut Body<'a>) {
+    fn fit_choice(&mut self, body: &mut Body<'a>, choice: Option<&ToolChoice<'a>>) {
         let has_auto_only = self.quirks.tool_choice_any == "auto";
-        match self.request.tool_choice {
+        match choice {
             Some(ToolChoice::None) if has_auto_only => {
                 self.lose(Loss::emulated("tool_choice"));
                 body.tools.clear();
@@ -73,7 +77,7 @@ impl<'a> Writer<'a, '_> {
         body.tool_choice = Some(Choice::Word(self.quirks.tool_choice_any));
     }
 
-    fn tool(&mut self, nth: usize, tool: &'a Tool<'a>) -> Result<ToolRecord<'a>> {
+    fn tool(&mut self, nth: usize, tool: &'a Tool<'a>, may_be_called: bool) -> Result<ToolRecord<'a>> {
         let Tool { kind, cache } = tool;
         match kind {
             ToolKind::Server { kind, raw, name } if self.is_chat_client() && *kind != "web_search_options" => {
@@ -93,7 +97,7 @@ impl<'a> Writer<'a, '_> {
                     Some(raw) if schema::is_declared(raw) => raw,
                     _ => schema::empty(),
                 };
-                if self.quirks.text_calls && self.request.tool_choice != Some(ToolChoice::None) {
+                if self.quirks.text_calls && may_be_called {
                     let name = short.clone().into_owned();
                     self.reply.text_tools.push(TextTool { name, typed: schema::not_strings(parameters) });
                 }
@@ -128,8 +132,8 @@ impl<'a> Writer<'a, '_> {
         is_legal.then_some(true)
     }
 
-    pub(super) fn output(&mut self, body: &mut Body<'a>) -> Result<()> {
-        match &self.request.output {
+    pub(super) fn output(&mut self, body: &mut Body<'a>, output: Option<&'a OutputFormat<'a>>) {
+        match output {
             None => {}
             Some(OutputFormat::JsonObject) => body.response_format = Some(ResponseFormat { kind: "json_object", json_schema: None }),
             Some(OutputFormat::JsonSchema { name, description, schema, strict }) if self.quirks.structured == Structured::Native => {
@@ -145,7 +149,6 @@ impl<'a> Writer<'a, '_> {
                 Structured::Native | Structured::ForcedTool => self.forced_tool(schema, body),
             },
         }
-        Ok(())
     }
 
     /// Any JSON, and the schema in words.
