@@ -97,6 +97,9 @@ _aimux() {
             aimux__subcmd__keys,list)
                 cmd="aimux__subcmd__keys__subcmd__list"
                 ;;
+            aimux__subcmd__keys,login)
+                cmd="aimux__subcmd__keys__subcmd__login"
+                ;;
             aimux__subcmd__keys,recipients)
                 cmd="aimux__subcmd__keys__subcmd__recipients"
                 ;;
@@ -461,7 +464,7 @@ _aimux() {
             return 0
             ;;
         aimux__subcmd__keys)
-            opts="-h --config --help init add list rotate recipients test show exec export import scan remove audit"
+            opts="-h --config --help init add login list rotate recipients test show exec export import scan remove audit"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -672,6 +675,32 @@ _aimux() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        aimux__subcmd__keys__subcmd__login)
+            opts="-h --key --force --no-browser --login-timeout --config --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --key)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --login-timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         aimux__subcmd__keys__subcmd__recipients)
             opts="-h --config --help list add remove"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
@@ -763,13 +792,17 @@ _aimux() {
             return 0
             ;;
         aimux__subcmd__keys__subcmd__rotate)
-            opts="-h --keep --no-probe --identity --from --passphrase --json --config --help"
+            opts="-h --keep --no-probe --login --no-browser --login-timeout --identity --from --passphrase --json --config --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
                 --keep)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --login-timeout)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

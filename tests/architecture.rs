@@ -94,6 +94,7 @@ const BLOCKING: &[(&str, &str)] = &[
     ("server/control.rs", "the command line's half, and what happens once before the server runs"),
     ("server/port_owner.rs", "only where the address cannot be bound"),
     ("server/token.rs", "read before the server runs"),
+    ("server/redirect.rs", "a table of the kernel's, in the command that logs in; `serve` has no such address"),
 ];
 
 #[test]

@@ -87,6 +87,29 @@ impl Person for AtTerminal {
     }
 }
 
+/// The lines that come on standard input, one by one, each of limited length. They are shown as they are typed: meant for
+/// codes that are worth nothing elsewhere. Ends with the input.
+pub(crate) fn pasted_lines() -> tokio::sync::mpsc::Receiver<Secret> {
+    let (tell, told) = tokio::sync::mpsc::channel(1);
+    std::thread::spawn(move || {
+        let mut input = io::BufReader::new(io::stdin());
+        let limit = u64::try_from(SECRET_MAX).unwrap_or(u64::MAX);
+        loop {
+            let mut line = Zeroizing::new(String::with_capacity(SECRET_MAX));
+            match io::BufRead::read_line(&mut (&mut input).take(limit), &mut line) {
+                Ok(1..) if !line.trim().is_empty() => {
+                    if tell.blocking_send(Secret::new(line.trim().to_owned())).is_err() {
+                        return;
+                    }
+                }
+                Ok(1..) => {}
+                Ok(0) | Err(_) => return,
+            }
+        }
+    });
+    told
+}
+
 /// The process's own terminal, or whatever standard input and output are.
 pub(crate) struct Terminal;
 

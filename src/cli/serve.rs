@@ -242,6 +242,7 @@ fn demo_config(demo: &demo::Demo, listen: Option<SocketAddr>) -> Ready {
         requests_per_minute: None,
         tokens_per_minute: None,
         http2: false,
+        oauth: None,
     };
     let entry = |name: &str| ModelEntry {
         name: Glob::new(name),

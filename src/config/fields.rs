@@ -169,9 +169,32 @@ pub(crate) static PROVIDER: &[Field] = &[
         "{}",
         "Added to each request's URL: MiniMax's `GroupId` for old accounts, an `api-version`.",
     ),
+    field(
+        "oauth",
+        Kind::Section(OAUTH),
+        "the preset's",
+        "How `aimux keys login` gets a key in a browser, and where a token that expires is refreshed. Its `key` is a file.",
+    ),
     field("limits", Kind::Section(PROVIDER_LIMITS), "", "Its limits."),
     field("plain_http", Kind::Flag, "false", "Allows `http://` to another machine."),
     field("http2", Kind::Flag, "false", "Offers HTTP/2: over TLS the provider chooses; plain http on this machine must speak it."),
+];
+
+/// Where a browser comes back to.
+pub(crate) const REDIRECT: &str = "http://127.0.0.1/callback";
+
+/// `providers.NAME.oauth`: OAuth 2.0's authorisation code with PKCE.
+pub(crate) static OAUTH: &[Field] = &[
+    field("client_id", Kind::Text("text"), "", "The name under which the provider knows this client; mandatory but for OpenRouter."),
+    field("auth_url", Kind::Text("a URL"), "the preset's", "Where the browser goes; https, but on this machine."),
+    field("token_url", Kind::Text("a URL"), "the preset's", "Where a code or a refresh token is exchanged; https, but on this machine."),
+    field("scopes", Kind::List("scopes"), "", "What is asked for. Many providers give a refresh token only for `offline_access`."),
+    field(
+        "redirect",
+        Kind::Text("an address of this machine"),
+        "",
+        "Where the browser comes back to, as the provider knows it; without it `http://127.0.0.1/callback`, on any free port.",
+    ),
 ];
 
 /// `providers.NAME.limits`.

@@ -9,6 +9,7 @@ use super::load;
 use super::{Environment, LoadError, Options};
 use crate::error::Error;
 use crate::keys::Store;
+use crate::keys::oauth::OAuth;
 use crate::provider::{Preset, table::PRESETS};
 use crate::route::table::Provider;
 use crate::secret::Secret;
@@ -46,9 +47,54 @@ pub fn key_uses(options: &Options, environment: &Environment, store: &Store) -> 
     Ok(used.into_iter().flat_map(each).collect())
 }
 
+/// A provider that keys can be had for.
+#[derive(Debug, Clone)]
+pub struct Provided {
+    /// Its name.
+    pub name: String,
+    /// How it is logged in to; `None`: not at all.
+    pub oauth: Option<Arc<OAuth>>,
+    /// What the file of its key is called.
+    pub key: String,
+}
+
+/// The providers of the config, and behind them the presets that it does not name. No key is opened.
+///
+/// # Errors
+/// When there is no config, or it has errors.
+pub fn provided(options: &Options, environment: &Environment, store: &Store) -> Result<Vec<Provided>, LoadError> {
+    let used = load::uses(options, environment, store)?;
+    let each = |(provider, sources): load::Used| {
+        let file = sources.into_iter().find_map(|source| if let Source::File(name) = source { Some(name) } else { None });
+        // A preset's usual key is called after it, whatever the provider is called.
+        let usual = || preset_of(&provider).map_or_else(|| provider.name.clone(), |preset| preset.name.to_owned());
+        Provided { name: provider.name.clone(), oauth: provider.oauth.clone(), key: file.unwrap_or_else(usual) }
+    };
+    let mut provided: Vec<Provided> = used.into_iter().map(each).collect();
+    for preset in provided_without() {
+        if provided.iter().all(|known| known.name != preset.name) {
+            provided.push(preset);
+        }
+    }
+    Ok(provided)
+}
+
+/// The presets alone, for who has no config.
+#[must_use]
+pub fn provided_without() -> Vec<Provided> {
+    let each = |preset: &Preset| {
+        let oauth = preset.login.as_ref().map(|login| Arc::new(super::oauth::of_preset(login)));
+        Provided { name: preset.name.to_owned(), oauth, key: preset.name.to_owned() }
+    };
+    PRESETS.iter().map(each).collect()
+}
+
+fn preset_of(provider: &Provider) -> Option<&'static Preset> {
+    PRESETS.iter().find(|preset| !preset.catalog.is_empty() && preset.catalog == provider.catalog)
+}
+
 fn variables(provider: &Provider) -> &'static [&'static str] {
-    let is_its = |preset: &&Preset| !preset.catalog.is_empty() && preset.catalog == provider.catalog;
-    PRESETS.iter().find(is_its).map_or(&[], |preset| preset.env)
+    preset_of(provider).map_or(&[], |preset| preset.env)
 }
 
 /// Opens keys; the identity once, and only when there is a file to open.

@@ -278,6 +278,7 @@ pub(crate) fn closed(provider: super::providers::Provider) -> Provider {
         requests_per_minute: provider.requests_per_minute,
         tokens_per_minute: provider.tokens_per_minute,
         http2: provider.http2,
+        oauth: provider.oauth.map(Arc::new),
     }
 }
 

@@ -64,9 +64,13 @@ pub(crate) fn looks_like_secret_field(name: &str) -> bool {
     name.split('-').any(|part| names.contains(&part)) || ["token", "secret", "password", "apikey"].iter().any(|end| name.ends_with(end))
 }
 
+/// Whether a text begins as well-known credentials do; an id may be as random as one.
+pub(crate) fn begins_as_key(text: &str) -> bool {
+    PREFIXES.iter().any(|prefix| text.strip_prefix(prefix).is_some_and(|rest| rest.len() >= 8))
+}
+
 fn is_key(word: &str) -> bool {
-    let known = PREFIXES.iter().any(|prefix| word.strip_prefix(prefix).is_some_and(|rest| rest.len() >= 8));
-    known || word.split(['-', '.', '=', '+']).any(is_random)
+    begins_as_key(word) || word.split(['-', '.', '=', '+']).any(is_random)
 }
 
 /// A long run of letters and digits without any order to it. Names of models have dashes and dots in between.

@@ -5,12 +5,14 @@ use super::fields;
 use super::key_sources::{Source, keys};
 use super::mask;
 use super::near::nearest;
+use super::oauth;
 use super::reader::{Reader, Section, Text, is_name, join};
 use super::sent;
 use super::tree::{Key, Node, Value};
 use super::url;
 use crate::dialect::{Dialect, Quirks};
 use crate::keys::Store;
+use crate::keys::oauth::OAuth;
 use crate::provider::{Auth, Check, Preset, preset, table::PRESETS};
 use crate::route::table::Endpoint;
 
@@ -39,6 +41,8 @@ pub(crate) struct Provider {
     pub(crate) tokens_per_minute: Option<u64>,
     /// Offers HTTP/2.
     pub(crate) http2: bool,
+    /// How it is logged in to.
+    pub(crate) oauth: Option<OAuth>,
 }
 
 /// Reads the providers. `store` is asked which keys are there; none is opened.
@@ -68,6 +72,7 @@ fn provider(reader: &mut Reader<'_>, key: &Key, node: &Node, store: &Store) -> P
     let addresses = endpoints(reader, &section, key, preset);
     let with_usual_key = preset.filter(|preset| !preset.is_local && !addresses.own_loopback);
     let keys = keys(reader, &section, key, with_usual_key, store);
+    let oauth = oauth::read(reader, &section, preset, &keys);
     // A local server needs no key, but some are given one.
     let auth = |mut endpoint: Endpoint| {
         if !keys.is_empty() && endpoint.auth == Auth::None {
@@ -100,6 +105,7 @@ fn provider(reader: &mut Reader<'_>, key: &Key, node: &Node, store: &Store) -> P
         requests_per_minute,
         tokens_per_minute,
         http2: reader.flag(&section, "http2").unwrap_or(false),
+        oauth,
     }
 }
 

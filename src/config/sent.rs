@@ -4,6 +4,7 @@ use super::diagnostic::{Diagnostic, Finding, Span};
 use super::mask;
 use super::reader::{Reader, Section, Text, join};
 use super::tree::{Key, Node, Value};
+use crate::wire::percent;
 
 /// Headers that aimux sets itself, or that belong to one connection.
 const OWN_HEADERS: &[&str] = &[
@@ -35,7 +36,7 @@ pub(crate) fn headers(reader: &mut Reader<'_>, section: &Section<'_>) -> Vec<(St
 /// Reads `query` into what follows the question mark, percent-encoded; empty when there is none.
 pub(crate) fn query(reader: &mut Reader<'_>, section: &Section<'_>) -> String {
     let entries = entries(reader, section, "query", "a mapping of names to text");
-    let pair = |entry: &Entry| format!("{}={}", percent_encoded(&entry.key.text), percent_encoded(&entry.value.text));
+    let pair = |entry: &Entry| format!("{}={}", percent::encode(&entry.key.text), percent::encode(&entry.value.text));
     entries.iter().map(pair).collect::<Vec<_>>().join("&")
 }
 
@@ -82,15 +83,4 @@ fn header(reader: &mut Reader<'_>, Entry { key, value, path }: &Entry) -> Option
         return None;
     }
     Some((name, value.text.clone()))
-}
-
-/// Text as a query may hold it: all but RFC 3986's unreserved characters as `%XX`.
-fn percent_encoded(text: &str) -> String {
-    text.bytes().fold(String::new(), |mut out, byte| {
-        match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => out.push(char::from(byte)),
-            _ => out.push_str(&format!("%{byte:02X}")),
-        }
-        out
-    })
 }

@@ -82,6 +82,7 @@ fn the_schema_knows_every_field_and_its_range() {
         "" => "/properties".to_owned(),
         "provider" => "/properties/providers/additionalProperties/properties".to_owned(),
         "provider.limits" => "/properties/providers/additionalProperties/properties/limits/properties".to_owned(),
+        "provider.oauth" => "/properties/providers/additionalProperties/properties/oauth/properties".to_owned(),
         "models" => "/properties/models/additionalProperties/oneOf/2/properties".to_owned(),
         "breaker" => "/properties/breaker/oneOf/0/properties".to_owned(),
         "route" => "/properties/routes/items/properties".to_owned(),
@@ -128,6 +129,9 @@ fn placed(section: &str, field: &Field, value: &str) -> String {
         ("provider.limits", _) => {
             provider(&format!("dialect: openai-chat, base_url: \"http://127.0.0.1:1/v1\", limits: {{ {name}: {value} }}"))
         }
+        ("provider.oauth", _) => {
+            provider(&format!("dialect: openai-chat, base_url: \"http://127.0.0.1:1/v1\", oauth: {{ {name}: {value} }}"))
+        }
         ("models", "use") => with(&format!("models: {{ m: {{ use: {value} }} }}")),
         ("models", _) => with(&format!("models: {{ m: {{ use: [p/x], {name}: {value} }} }}")),
         ("route", "name") => with(&format!("routes: [{{ use: [p/x], {name}: {value} }}]")),
@@ -147,6 +151,7 @@ fn all_fields() -> Vec<(&'static str, &'static Field)> {
         ("server", fields::SERVER),
         ("provider", fields::PROVIDER),
         ("provider.limits", fields::PROVIDER_LIMITS),
+        ("provider.oauth", fields::OAUTH),
         ("models", fields::MODEL),
         ("route", fields::ROUTE),
         ("route.when", fields::WHEN),

@@ -10,6 +10,7 @@ mod copy;
 mod folder;
 mod identity;
 mod name;
+pub mod oauth;
 mod patterns;
 mod plugin;
 mod recipient;
@@ -43,6 +44,7 @@ pub use self::share::{is_age_file, unseal_with, wants_passphrase};
 use self::folder::Content;
 pub(crate) use self::folder::{Folder, Trust};
 use self::identity::{Identity, IdentityFile};
+use self::oauth::Grant;
 use self::plugin::Plugins;
 use self::recipient::{Mixture, Recipient};
 use crate::date;
@@ -91,6 +93,10 @@ pub struct Key {
     pub secret: Secret,
     /// When it was added, in seconds since 1970: the file's own field, else the file's last change.
     pub created: u64,
+    /// What gets the next one, where a login gave it.
+    pub refresh: Option<Secret>,
+    /// When it expires, in seconds since 1970; `None`: it does not, or nobody knows.
+    pub expires: Option<u64>,
 }
 
 /// What to do with a key of the same name.
@@ -317,6 +323,14 @@ impl Store {
     /// # Errors
     /// When the name is wrong or taken, the identity could not open the key afterwards, or nothing can be written.
     pub fn add(&self, name: &str, secret: &Secret, existing: Existing, now: u64, passphrase: Ask<'_>) -> Result<Added, Error> {
+        self.add_grant(name, &Grant::from(secret.clone()), existing, now, passphrase)
+    }
+
+    /// The same for what a login gave.
+    ///
+    /// # Errors
+    /// As for [`Store::add`].
+    pub fn add_grant(&self, name: &str, grant: &Grant, existing: Existing, now: u64, passphrase: Ask<'_>) -> Result<Added, Error> {
         self.may_add(name, existing)?;
         let folder = Folder::open_or_make(&self.folder, Trust::Private)?;
         let _lock = folder.lock()?;
@@ -327,16 +341,16 @@ impl Store {
             None => Some(self.init_locked(&folder, None, now)?),
             Some(_) => None,
         };
-        let staged = folder.stage(&self.sealed(&folder, secret, now, passphrase)?)?;
+        let staged = folder.stage(&self.sealed(&folder, grant, now, passphrase)?)?;
         let retired = if former { Some(self.retire(&folder, name, now, Keep::Forever)?) } else { None };
         staged.commit(&file_name(name))?;
         Ok(Added { identity_made, retired })
     }
 
     /// An age file that holds a key.
-    fn sealed(&self, folder: &Folder, secret: &Secret, now: u64, passphrase: Ask<'_>) -> Result<Vec<u8>, Error> {
+    fn sealed(&self, folder: &Folder, grant: &Grant, now: u64, passphrase: Ask<'_>) -> Result<Vec<u8>, Error> {
         let recipients = self.recipients_for_writing(folder, passphrase)?;
-        let plaintext = Zeroizing::new(format!("{}\ncreated: {}\n", secret.expose(), date::rfc3339(now)));
+        let plaintext = grant.plaintext(now);
         identity::seal(plaintext.as_bytes(), &recipients, Mixture::Refuse, &self.plugins, Format::Binary)
     }
 
@@ -478,9 +492,12 @@ fn parse_key(name: &str, plaintext: &[u8], changed: u64) -> Result<Key, Error> {
         return Err(Error::new(Code::KeyStore, format!("the first line of key \"{name}\" is empty or holds what no key does"))
             .hint(format!("replace it with `aimux keys add {name} --force`")));
     }
-    let created = lines.filter_map(|line| line.split_once(':')).find(|(field, _)| field.trim() == "created");
-    let created = created.and_then(|(_, value)| date::parse(value.trim())).unwrap_or(changed);
-    Ok(Key { secret: Secret::new(secret.to_owned()), created })
+    let fields: Vec<(&str, &str)> =
+        lines.filter_map(|line| line.split_once(':')).map(|(field, value)| (field.trim(), value.trim())).collect();
+    let field = |name: &str| fields.iter().find(|(field, value)| *field == name && !value.is_empty()).map(|(_, value)| *value);
+    let created = field("created").and_then(date::parse).unwrap_or(changed);
+    let refresh = field(oauth::REFRESH).map(|token| Secret::new(token.to_owned()));
+    Ok(Key { secret: Secret::new(secret.to_owned()), created, refresh, expires: field(oauth::EXPIRES).and_then(date::parse) })
 }
 
 fn file_name(name: &str) -> String {

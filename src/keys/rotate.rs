@@ -7,6 +7,7 @@
 use std::path::{Path, PathBuf};
 
 use super::folder::{Folder, Trust};
+use super::oauth::Grant;
 use super::{Ask, Error, Keep, Opener, RETIRED, Store, file_name, name, no_such_key, parse_key};
 use crate::error::Code;
 use crate::secret::Secret;
@@ -16,8 +17,8 @@ use crate::secret::Secret;
 pub struct Rotation<'a> {
     /// The key's name.
     pub name: &'a str,
-    /// The new secret.
-    pub secret: &'a Secret,
+    /// The new secret, and what came with it.
+    pub grant: &'a Grant,
     /// How long the former one is kept.
     pub keep: Keep,
     /// Seconds since 1970.
@@ -83,12 +84,12 @@ impl Store {
         let opener = self.opener(passphrase)?;
         differs(&opener, rotation)?;
         // The provider may take its time: nobody else waits for it.
-        around.probe(rotation.secret)?;
+        around.probe(&rotation.grant.secret)?;
         let Some(folder) = Folder::open(&self.folder, Trust::Private)? else { return Err(no_such_key(rotation.name)) };
         let _lock = folder.lock()?;
         self.mend(&folder, rotation.now, Some(&opener.identities))?;
         let former = differs(&opener, rotation)?;
-        let sealed = self.sealed(&folder, rotation.secret, rotation.now, passphrase)?;
+        let sealed = self.sealed(&folder, rotation.grant, rotation.now, passphrase)?;
         opens(&opener, rotation, &sealed)?;
         let mut exchange = Exchange { store: self, folder: &folder, rotation, former, retired: None, told: Server::Unasked };
         match exchange.run(&sealed, around) {
@@ -112,7 +113,7 @@ fn differs(opener: &Opener<'_>, rotation: &Rotation<'_>) -> Result<Vec<u8>, Erro
     let content = opener.store.file(rotation.name)?;
     // A current key that cannot be read is no reason to keep it.
     let current = opener.decrypt(&content.bytes).ok().and_then(|plaintext| parse_key(rotation.name, &plaintext, 0).ok());
-    if current.is_some_and(|current| current.secret.matches(rotation.secret.expose())) {
+    if current.is_some_and(|current| current.secret.matches(rotation.grant.secret.expose())) {
         return Err(Error::new(Code::Usage, format!("this is the key \"{}\" that is in use already", rotation.name))
             .hint("make a new one at the provider, then paste that"));
     }
@@ -122,7 +123,7 @@ fn differs(opener: &Opener<'_>, rotation: &Rotation<'_>) -> Result<Vec<u8>, Erro
 /// A key that aimux could not read back must not replace one that it can.
 fn opens(opener: &Opener<'_>, rotation: &Rotation<'_>, sealed: &[u8]) -> Result<(), Error> {
     let read = opener.decrypt(sealed).ok().and_then(|plaintext| parse_key(rotation.name, &plaintext, 0).ok());
-    if read.is_some_and(|key| key.secret.matches(rotation.secret.expose())) {
+    if read.is_some_and(|key| key.secret.matches(rotation.grant.secret.expose())) {
         return Ok(());
     }
     let own = opener.public_keys().into_iter().next().unwrap_or_default();

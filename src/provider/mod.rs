@@ -29,6 +29,19 @@ pub struct Preset {
     pub is_local: bool,
     /// The provider whose rows in the model table apply; empty for none.
     pub catalog: &'static str,
+    /// How a browser gets a key of it; `None`: it has to be copied by hand.
+    pub login: Option<Login>,
+}
+
+/// Where a browser gets a lasting key, in OpenRouter's form of PKCE.
+#[derive(Debug)]
+pub struct Login {
+    /// Where the browser goes.
+    pub auth_url: &'static str,
+    /// Where its code is exchanged for a key.
+    pub token_url: &'static str,
+    /// The name of this machine that the provider sends browsers back to.
+    pub redirect_host: &'static str,
 }
 
 /// One dialect of a provider.

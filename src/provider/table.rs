@@ -3,7 +3,7 @@
 //! Start with [`PRESETS`]. A base URL is what the provider's own SDK takes. A comment names the page or report that states
 //! a fact and when it was current; none of the facts has been tested against the live service by this project.
 
-use super::{Auth, Check, Endpoint, Preset};
+use super::{Auth, Check, Endpoint, Login, Preset};
 use crate::dialect::quirks::{ReasoningBack, Structured, ThinkingSwitch, ToolIds};
 use crate::dialect::{Dialect, Quirks};
 
@@ -250,6 +250,10 @@ const fn local(base_url: &'static str, quirks: &'static Quirks) -> Endpoint {
 // Its list of models is public; this tells about the key: openrouter.ai/docs, limits, 2026-07.
 const OPENROUTER_KEY: Check = Check::AtHost("/api/v1/key");
 
+// openrouter.ai/docs, OAuth PKCE, 2026-07: on `localhost`, any port is sent back to; other names of this machine are not spoken of.
+const OPENROUTER_LOGIN: Login =
+    Login { auth_url: "https://openrouter.ai/auth", token_url: "https://openrouter.ai/api/v1/auth/keys", redirect_host: "localhost" };
+
 // Answered without being counted: dev.synthetic.new, quotas, 2026-03.
 const SYNTHETIC_QUOTAS: Check = Check::AtHost("/v2/quotas");
 
@@ -267,6 +271,7 @@ pub static PRESETS: &[Preset] = &[
         fast: "claude-haiku-4-5",
         is_local: false,
         catalog: "anthropic",
+        login: None,
     },
     Preset {
         name: "openai",
@@ -277,6 +282,7 @@ pub static PRESETS: &[Preset] = &[
         fast: "gpt-5.4-mini",
         is_local: false,
         catalog: "openai",
+        login: None,
     },
     Preset {
         name: "cerebras",
@@ -287,6 +293,7 @@ pub static PRESETS: &[Preset] = &[
         fast: "gpt-oss-120b",
         is_local: false,
         catalog: "cerebras",
+        login: None,
     },
     Preset {
         name: "zai",
@@ -297,6 +304,7 @@ pub static PRESETS: &[Preset] = &[
         fast: "glm-4.7-flashx",
         is_local: false,
         catalog: "zai",
+        login: None,
     },
     Preset {
         name: "zai-coding",
@@ -308,6 +316,7 @@ pub static PRESETS: &[Preset] = &[
         fast: "glm-4.7",
         is_local: false,
         catalog: "zai-coding",
+        login: None,
     },
     Preset {
         name: "minimax",
@@ -319,6 +328,7 @@ pub static PRESETS: &[Preset] = &[
         fast: "MiniMax-M2.7-highspeed",
         is_local: false,
         catalog: "minimax",
+        login: None,
     },
     Preset {
         name: "synthetic",
@@ -332,6 +342,7 @@ pub static PRESETS: &[Preset] = &[
         fast: "hf:zai-org/GLM-4.7-Flash",
         is_local: false,
         catalog: "synthetic",
+        login: None,
     },
     Preset {
         name: "xai",
@@ -342,6 +353,7 @@ pub static PRESETS: &[Preset] = &[
         fast: "grok-build-0.1",
         is_local: false,
         catalog: "xai",
+        login: None,
     },
     Preset {
         name: "groq",
@@ -352,6 +364,7 @@ pub static PRESETS: &[Preset] = &[
         fast: "openai/gpt-oss-20b",
         is_local: false,
         catalog: "groq",
+        login: None,
     },
     Preset {
         name: "mistral",
@@ -362,6 +375,7 @@ pub static PRESETS: &[Preset] = &[
         fast: "mistral-small-latest",
         is_local: false,
         catalog: "mistral",
+        login: None,
     },
     Preset {
         name: "deepseek",
@@ -375,6 +389,7 @@ pub static PRESETS: &[Preset] = &[
         fast: "deepseek-v4-flash",
         is_local: false,
         catalog: "deepseek",
+        login: None,
     },
     Preset {
         name: "moonshot",
@@ -385,6 +400,7 @@ pub static PRESETS: &[Preset] = &[
         fast: "kimi-k2.5",
         is_local: false,
         catalog: "moonshot",
+        login: None,
     },
     Preset {
         name: "openrouter",
@@ -398,6 +414,7 @@ pub static PRESETS: &[Preset] = &[
         fast: "anthropic/claude-haiku-4.5",
         is_local: false,
         catalog: "openrouter",
+        login: Some(OPENROUTER_LOGIN),
     },
     Preset {
         name: "ollama",
@@ -408,6 +425,7 @@ pub static PRESETS: &[Preset] = &[
         fast: "",
         is_local: true,
         catalog: "",
+        login: None,
     },
     Preset {
         name: "lmstudio",
@@ -418,6 +436,7 @@ pub static PRESETS: &[Preset] = &[
         fast: "",
         is_local: true,
         catalog: "",
+        login: None,
     },
     Preset {
         name: "llama.cpp",
@@ -428,6 +447,7 @@ pub static PRESETS: &[Preset] = &[
         fast: "",
         is_local: true,
         catalog: "",
+        login: None,
     },
     Preset {
         name: "vllm",
@@ -438,6 +458,7 @@ pub static PRESETS: &[Preset] = &[
         fast: "",
         is_local: true,
         catalog: "",
+        login: None,
     },
 ];
 

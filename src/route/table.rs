@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::glob::Glob;
 use super::rule::Rule;
 use crate::dialect::{Dialect, Quirks};
+use crate::keys::oauth::OAuth;
 use crate::provider::{Auth, Check};
 use crate::secret::Secret;
 
@@ -94,6 +95,8 @@ pub struct Provider {
     pub tokens_per_minute: Option<u64>,
     /// Whether HTTP/2 is offered to it.
     pub http2: bool,
+    /// How it is logged in to, and its tokens refreshed.
+    pub oauth: Option<Arc<OAuth>>,
 }
 
 /// One dialect of a configured provider.

@@ -40,6 +40,7 @@ pub(super) fn provider(name: &str, keys: usize) -> Provider {
         requests_per_minute: None,
         tokens_per_minute: None,
         http2: false,
+        oauth: None,
     }
 }
 

@@ -8,6 +8,7 @@ mod count_tokens;
 mod handler;
 mod models;
 mod port_owner;
+pub mod redirect;
 pub mod reload;
 mod reply;
 pub mod stamp;

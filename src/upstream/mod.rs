@@ -14,6 +14,7 @@ mod probe;
 mod refusal;
 pub mod relay;
 mod settle;
+mod tokens;
 
 pub use count_tokens::count_tokens;
 pub use drive::Answer;
@@ -22,3 +23,4 @@ pub use preamble::Preamble;
 pub use probe::{Probed, Prober};
 pub use refusal::Refusal;
 pub use relay::Relay;
+pub use tokens::fetch;

@@ -65,8 +65,9 @@ pub struct Prober {
     agents: Arc<Agents>,
 }
 
+/// Blocking clients, made when first needed.
 #[derive(Debug, Default)]
-struct Agents {
+pub(super) struct Agents {
     plain: OnceLock<Agent>,
     secure: OnceLock<Agent>,
 }
@@ -110,7 +111,7 @@ impl Prober {
 }
 
 impl Agents {
-    fn of(&self, uri: &Uri) -> &Agent {
+    pub(super) fn of(&self, uri: &Uri) -> &Agent {
         match uri.scheme_str() {
             Some("https") => self.secure.get_or_init(|| agent(roots())),
             _ => self.plain.get_or_init(|| agent(RootCerts::WebPki)),
@@ -198,8 +199,13 @@ fn names_a_missing_scope(failure: &Failure) -> bool {
 }
 
 fn unreachable(error: &ureq::Error, uri: &Uri) -> Probed {
+    Probed::Unreachable { reason: unreachable_because(error, uri) }
+}
+
+/// Why there is no answer, in a few words.
+pub(super) fn unreachable_because(error: &ureq::Error, uri: &Uri) -> String {
     let host = uri.authority().map_or("", |authority| authority.as_str());
-    let reason = match error {
+    match error {
         ureq::Error::Timeout(_) => format!("{host} took too long"),
         ureq::Error::HostNotFound => format!("the name {host} was not found: check base_url, and the network"),
         ureq::Error::Rustls(error) => tls_failure(host, &io::Error::other(error.clone())),
@@ -210,8 +216,7 @@ fn unreachable(error: &ureq::Error, uri: &Uri) -> Probed {
         }
         ureq::Error::Io(error) => format!("{host} cannot be talked to: {error}"),
         _ => format!("{host} answers with what is not HTTP"),
-    };
-    Probed::Unreachable { reason }
+    }
 }
 
 fn tls_failure(host: &str, error: &io::Error) -> String {

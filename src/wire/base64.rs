@@ -48,9 +48,34 @@ pub(crate) fn encode(bytes: &[u8]) -> Zeroizing<String> {
     text
 }
 
+/// Bytes in the alphabet for URLs, without padding (RFC 4648, section 5).
+pub(crate) fn encode_url(bytes: &[u8]) -> String {
+    encode(bytes)
+        .chars()
+        .map(|c| {
+            if c == '+' {
+                '-'
+            } else if c == '/' {
+                '_'
+            } else {
+                c
+            }
+        })
+        .collect()
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{decode, decode_text, encode};
+    use super::{decode, decode_text, encode, encode_url};
+
+    #[test]
+    fn bytes_are_written_as_urls_take_them() {
+        // RFC 4648, section 10, without its padding; then the two characters that differ.
+        for (bytes, text) in [("", ""), ("f", "Zg"), ("fo", "Zm8"), ("foo", "Zm9v"), ("foob", "Zm9vYg"), ("foobar", "Zm9vYmFy")] {
+            assert_eq!(encode_url(bytes.as_bytes()), text);
+        }
+        assert_eq!(encode_url(&[0xfb, 0xff, 0xfe]), "-__-");
+    }
 
     #[test]
     fn text_is_read_from_either_alphabet_with_or_without_padding() {

@@ -6,6 +6,7 @@ pub(crate) mod base64;
 pub(crate) mod json;
 pub(crate) mod object;
 pub mod peek;
+pub(crate) mod percent;
 pub(crate) mod read;
 pub(crate) mod scan;
 pub mod splice;

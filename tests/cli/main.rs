@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
 mod audit;
+mod authority;
 mod config;
 mod config_files;
 mod config_show;
@@ -18,6 +19,7 @@ mod keys;
 mod keys_scan;
 mod keys_share;
 mod keys_test;
+mod login;
 mod operator;
 mod provider;
 mod real_clients;

@@ -69,6 +69,7 @@ fn row(code: Code) -> Provocation {
         Code::UpstreamNonsense => Request(|stage, client| stage.ask(client, "a/rambles")),
         Code::UpstreamAuth => Request(|stage, client| stage.ask(client, "c/knows-no-key")),
         Code::UpstreamTls => Request(|stage, client| stage.ask(client, "tls/m")),
+        Code::LoginFailed => Command(|| run(&["keys", "login", "openrouter", "--no-browser", "--login-timeout", "1"])),
         Code::KeyStore => Command(|| with_file(".config/aimux/identity.txt", 0o600, &["keys", "init"])),
         Code::StateFolder => Command(|| with_file(".local/state/aimux", 0o600, &["env", "--shell", "bash"])),
         Code::AuditLog => Command(|| with_file(".local/state/aimux/audit.jsonl", 0o600, &["keys", "audit", "verify"])),

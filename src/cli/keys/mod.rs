@@ -16,10 +16,12 @@ use crate::error::{Code, Error};
 use crate::keys::{Existing, Store, Unfinished};
 
 mod audit;
+mod browser;
 mod exec;
 mod export;
 mod import;
 mod list;
+mod login;
 mod recipients;
 mod rotate;
 mod scan;
@@ -55,6 +57,12 @@ enum Command {
         #[arg(hide = true)]
         rest: Vec<std::ffi::OsString>,
     },
+    /// Get a key by logging in to a provider in the browser
+    #[command(
+        after_help = "OAuth with PKCE; the key goes into an age file as `keys add` has it. OpenRouter's needs nothing else; other providers \
+        need an `oauth` section in the config.\n\nExamples:\n  aimux keys login openrouter\n  aimux keys login openrouter --no-browser"
+    )]
+    Login(login::LoginArgs),
     /// List the keys, masked
     List {
         /// Print JSON
@@ -68,7 +76,8 @@ enum Command {
     #[command(
         after_help = "The new key comes from a hidden prompt or standard input. The provider is asked whether it accepts it, the running server takes it, \
         and the former one is kept encrypted for a while. Whatever fails is undone.\n\n\
-        Examples:\n  aimux keys rotate anthropic\n  pass show zai | aimux keys rotate zai --keep 7d\n  aimux keys rotate --identity"
+        Examples:\n  aimux keys rotate anthropic\n  pass show zai | aimux keys rotate zai --keep 7d\n  \
+        aimux keys rotate openrouter --login\n  aimux keys rotate --identity"
     )]
     Rotate(rotate::RotateArgs),
     /// Show or change whose identities open the keys
@@ -127,6 +136,7 @@ pub(crate) fn run(args: &KeysArgs, path: Option<PathBuf>, env: &Environment) -> 
     match &args.command {
         Command::Test(args) => return test::run(args, path, env, &store),
         Command::Rotate(args) => rotate::run(args, &context(path), &mut Terminal)?,
+        Command::Login(args) => login::run(args, &context(path), &mut Terminal)?,
         Command::Recipients(args) => recipients::run(args, &context(path), &mut Terminal)?,
         Command::Exec(args) => return exec::run(args, path, env, &store, &log),
         Command::Scan(args) => return Ok(scan::run(args)?),
@@ -217,6 +227,7 @@ fn execute(command: &Command, store: &Store, log: &Log, now: u64, console: &mut 
         | Command::Import(_)
         | Command::Show(_)
         | Command::Export(_)
+        | Command::Login(_)
         | Command::Rotate(_)
         | Command::Recipients(_) => Err(Error::new(Code::Bug, "a command was run in the wrong place")),
     }

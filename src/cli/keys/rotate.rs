@@ -11,6 +11,8 @@ use std::time::Duration;
 use zeroize::Zeroizing;
 
 use super::Context;
+use super::browser::{LoginHow, log_in};
+use super::login::{life, oauth_of};
 use super::recipients::shown_public;
 use crate::audit::{Action, Entry};
 use crate::cli::console::{Console, Question, Wanted, ask_passphrase, ask_passphrase_of};
@@ -18,6 +20,7 @@ use crate::cli::{CliError, known, output};
 use crate::config::{self, KeyUse, LoadError, Options};
 use crate::date;
 use crate::error::{Code, Error};
+use crate::keys::oauth::Grant;
 use crate::keys::{Heard, Keep, NewIdentity, Rotated, Rotation, Surroundings, wants_passphrase};
 use crate::secret::Secret;
 use crate::server::control;
@@ -41,6 +44,11 @@ pub(super) struct RotateArgs {
     /// Do not ask the provider whether it accepts the new key
     #[arg(long, conflicts_with = "identity")]
     no_probe: bool,
+    /// Get the new key by logging in to the provider in the browser
+    #[arg(long, conflicts_with = "identity")]
+    login: bool,
+    #[command(flatten)]
+    how: LoginHow,
     /// Make a new identity instead, and encrypt every key to it
     #[arg(long)]
     identity: bool,
@@ -87,6 +95,9 @@ pub(super) fn run(args: &RotateArgs, context: &Context<'_>, console: &mut dyn Co
         .hint("leave it out and paste it when asked, or pipe it in; a key that stands in your shell's history should be replaced")
         .into());
     }
+    if args.how.is_given() && !args.login {
+        return Err(Error::new(Code::Usage, "--no-browser says how to log in, and belongs to --login").into());
+    }
     match &args.name {
         Some(name) => key(name, args, context, console),
         None => identity(args, context, console).map_err(CliError::from),
@@ -96,14 +107,25 @@ pub(super) fn run(args: &RotateArgs, context: &Context<'_>, console: &mut dyn Co
 fn key(name: &str, args: &RotateArgs, context: &Context<'_>, console: &mut dyn Console) -> Result<(), CliError> {
     let store = context.store;
     store.may_rotate(name)?;
-    let uses = if args.no_probe { Vec::new() } else { uses(name, context)? };
-    let secret = console.ask(&Question { prompt: &format!("New key for {name}"), wanted: Wanted::Key, confirm: None })?;
+    let mut uses = if args.no_probe && !args.login { Vec::new() } else { uses(name, context)? };
+    let store = &store.clone().remembering();
+    let grant = if args.login {
+        let (oauth, provider) = oauth_of(name, &uses, context)?;
+        // Whatever passphrase it takes is asked for before the browser opens, and once.
+        store.opener(&mut ask_passphrase)?;
+        log_in(&oauth, &provider, &args.how, context.environment)?
+    } else {
+        Grant::from(console.ask(&Question { prompt: &format!("New key for {name}"), wanted: Wanted::Key, confirm: None })?)
+    };
+    if args.no_probe {
+        uses.clear();
+    }
     context.say_that_it_waits();
     let mut around = Around { name, context, uses, probed: Vec::new(), notes: Vec::new() };
-    let rotation = Rotation { name, secret: &secret, keep: args.keep, now: context.now };
+    let rotation = Rotation { name, grant: &grant, keep: args.keep, now: context.now };
     let rotated = store.rotate(&rotation, &mut around, &mut ask_passphrase)?;
     let drained = around.drain(rotated.heard);
-    let told = Told { name, secret: &secret, args, around: &around, rotated: &rotated, drained };
+    let told = Told { name, grant: &grant, args, around: &around, rotated: &rotated, drained };
     console.say(&if args.json { told.json() } else { told.text() });
     around.notes.iter().for_each(|note| output::error(&format!("{}\n", output::printable(note.trim_end()))));
     Ok(())
@@ -198,7 +220,7 @@ impl Surroundings for Around<'_> {
 /// What is said of a rotation.
 struct Told<'a> {
     name: &'a str,
-    secret: &'a Secret,
+    grant: &'a Grant,
     args: &'a RotateArgs,
     around: &'a Around<'a>,
     rotated: &'a Rotated,
@@ -212,7 +234,8 @@ impl Told<'_> {
             self.around.probed.iter().map(|(provider, probed)| serde_json::json!({ "provider": provider, "result": word(probed) }));
         let all = serde_json::json!({
             "key": self.name,
-            "masked": self.secret.masked(),
+            "masked": self.grant.secret.masked(),
+            "expires": self.grant.expires.map(date::rfc3339),
             "probed": probed.collect::<Vec<_>>(),
             "server": if self.rotated.heard == Heard::Server { "told" } else { "none" },
             "drained": self.drained,
@@ -223,7 +246,7 @@ impl Told<'_> {
     }
 
     fn text(&self) -> String {
-        let mut lines = vec![format!("rotated key \"{}\" ({})", self.name, self.secret.masked())];
+        let mut lines = vec![format!("rotated key \"{}\" ({})", self.name, self.grant.secret.masked())];
         lines.push(match &self.around.probed[..] {
             [] if self.args.no_probe => "no provider was asked about it".to_owned(),
             [] => "no provider of the config uses it, so none was asked about it".to_owned(),
@@ -247,6 +270,7 @@ impl Told<'_> {
             (Some(path), None) => format!("the former one is {}", path.display()),
             (None, _) => "the former one is deleted".to_owned(),
         });
+        lines.extend(life(self.grant));
         lines.join("\n")
     }
 }

@@ -81,7 +81,7 @@ impl Surroundings for World {
 }
 
 fn rotate(store: &Store, text: &str, keep: Keep, world: &mut World) -> Result<Rotated, Error> {
-    store.rotate(&Rotation { name: "a", secret: &secret(text), keep, now: NOW }, world, &mut never)
+    store.rotate(&Rotation { name: "a", grant: &secret(text).into(), keep, now: NOW }, world, &mut never)
 }
 
 const DAY: Keep = Keep::Seconds(86_400);
@@ -307,7 +307,7 @@ fn a_protected_identity_that_was_killed_after_the_switch_waits_for_its_passphras
             waited += 1;
             assert!(done.is_err());
             store
-                .rotate(&Rotation { name: "a", secret: &secret("sk-a-new"), keep: DAY, now: NOW }, &mut World::default(), &mut one)
+                .rotate(&Rotation { name: "a", grant: &secret("sk-a-new").into(), keep: DAY, now: NOW }, &mut World::default(), &mut one)
                 .unwrap();
             assert_clean(&store, &format!("step {step}"));
             only_the_new_identity_opens(&store, &format!("step {step}"));

@@ -49,6 +49,7 @@ fn provider(dialect: Dialect, auth: Auth, base_url: String, check: Check) -> Pro
         requests_per_minute: None,
         tokens_per_minute: None,
         http2: false,
+        oauth: None,
     }
 }
 
