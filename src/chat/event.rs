@@ -1,11 +1,11 @@
 //! An answer as it streams: start, indexed blocks with deltas, one terminal. Owned, because it outlives the chunk.
 
-use super::{failure::Failure, opaque::Opaque};
+use super::{citation::Citation, failure::Failure, loss::Loss, opaque::Opaque};
 
 /// One step of an answer.
 ///
 /// A decoder promises: `Start` first; each block is started once, gets its deltas and is stopped once; several blocks
-/// may be open at a time; `Usage` any time, cumulative; then exactly one of `Finish` followed by `End`, or `Failed`.
+/// may be open at a time; `Usage` (cumulative) and `Lost` at any time; then exactly one of `Finish` followed by `End`, or `Failed`.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Event {
     /// The answer begins. Id and model may be missing.
@@ -36,6 +36,8 @@ pub enum Event {
     },
     /// What the answer has cost so far.
     Usage(Usage),
+    /// The upstream said something that has no place here.
+    Lost(Loss),
     /// The reason to end, once.
     Finish {
         /// Why.
@@ -78,6 +80,8 @@ pub enum Delta {
     Signature(Opaque),
     /// More JSON text of a call's arguments.
     Arguments(String),
+    /// What the text rests on, before, among or after its pieces. Rare, and boxed so that a piece of text stays small.
+    Citation(Box<Citation>),
 }
 
 /// Why an answer ended.

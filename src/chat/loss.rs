@@ -2,10 +2,11 @@
 
 use std::borrow::Cow;
 
-/// A part of the request that the target has no place for.
+/// A part of a request that the target has no place for, or of an answer that the client has none for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Loss {
-    /// Path of the field in the client's dialect, `top_k` or `messages[].content[].document` say.
+    /// Path of the field: of a request in the client's dialect, `top_k` or `messages[].content[].document` say; of an answer
+    /// behind `answer.`, `answer.citations.page_location` say.
     pub field: Cow<'static, str>,
     /// What became of it.
     pub outcome: Outcome,
@@ -26,6 +27,15 @@ impl Loss {
     /// `field` was left out.
     pub fn dropped(field: impl Into<Cow<'static, str>>) -> Self {
         Self { field: field.into(), outcome: Outcome::Dropped }
+    }
+
+    /// The part of an answer was left out that stands at `path` and is of the upstream's own `kind`. What is no plain word
+    /// is not repeated.
+    #[must_use]
+    pub(crate) fn of_kind(path: &str, kind: &str) -> Self {
+        let is_word =
+            (1..=40).contains(&kind.len()) && kind.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'));
+        Self::dropped(format!("answer.{path}.{}", if is_word { kind } else { "unknown" }))
     }
 
     /// `field` was changed to the nearest legal value.

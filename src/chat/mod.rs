@@ -4,6 +4,7 @@
 //! It is as rich as the richest dialect and belongs to none. It performs no I/O and knows no provider.
 //! Start with [`request::ChatRequest`], then [`event::Event`].
 
+pub mod citation;
 pub mod event;
 pub mod failure;
 pub mod loss;
@@ -12,6 +13,7 @@ pub mod request;
 pub mod response;
 pub mod unread;
 
+pub use citation::{Citation, ForeignCitation, UrlCitation};
 pub use event::{BlockStart, Delta, Event, StopReason, Usage};
 pub use failure::{Failure, FailureKind, RetryAfter};
 pub(crate) use loss::lose;

@@ -1,8 +1,10 @@
 //! A whole answer: a fold of events.
 
 use super::{
+    citation::Citation,
     event::{BlockStart, Delta, Event, StopReason, Usage},
     failure::Failure,
+    loss::{Loss, lose},
     opaque::Opaque,
 };
 
@@ -21,13 +23,20 @@ pub struct ChatResponse {
     pub stop_sequence: Option<String>,
     /// What it cost.
     pub usage: Usage,
+    /// What the upstream said that has no place here.
+    pub losses: Vec<Loss>,
 }
 
 /// A complete block of an answer.
 #[derive(Debug, Clone, PartialEq)]
 pub enum ResponseBlock {
     /// Text.
-    Text(String),
+    Text {
+        /// What is said.
+        text: String,
+        /// What it rests on.
+        citations: Vec<Citation>,
+    },
     /// Thinking.
     Thinking {
         /// Its text.
@@ -48,6 +57,13 @@ pub enum ResponseBlock {
     },
 }
 
+impl ResponseBlock {
+    /// Text that cites nothing.
+    pub fn text(text: impl Into<String>) -> Self {
+        Self::Text { text: text.into(), citations: Vec::new() }
+    }
+}
+
 impl ChatResponse {
     /// Folds a decoder's events.
     ///
@@ -59,15 +75,16 @@ impl ChatResponse {
             match event {
                 Event::Start { id, model } => (whole.id, whole.model) = (id, model),
                 Event::BlockStart { block, .. } => whole.blocks.push(match block {
-                    BlockStart::Text => ResponseBlock::Text(String::new()),
+                    BlockStart::Text => ResponseBlock::text(String::new()),
                     BlockStart::Thinking => ResponseBlock::Thinking { text: String::new(), opaque: None },
                     BlockStart::RedactedThinking(opaque) => ResponseBlock::RedactedThinking(opaque),
                     BlockStart::ToolCall { id, name } => ResponseBlock::ToolCall { id, name, arguments: String::new() },
                 }),
                 Event::Delta { index, delta } => {
                     match (whole.blocks.get_mut(index as usize), delta) {
-                        (Some(ResponseBlock::Text(text)), Delta::Text(more))
+                        (Some(ResponseBlock::Text { text, .. }), Delta::Text(more))
                         | (Some(ResponseBlock::Thinking { text, .. }), Delta::Thinking(more)) => text.push_str(&more),
+                        (Some(ResponseBlock::Text { citations, .. }), Delta::Citation(citation)) => citations.push(*citation),
                         (Some(ResponseBlock::Thinking { opaque, .. }), Delta::Signature(state)) => *opaque = Some(state),
                         (Some(ResponseBlock::ToolCall { arguments, .. }), Delta::Arguments(more)) => arguments.push_str(&more),
                         // A delta of another kind than its block breaks the decoder's promise; there is nowhere to put it.
@@ -76,6 +93,7 @@ impl ChatResponse {
                 }
                 Event::BlockStop { .. } | Event::End => {}
                 Event::Usage(usage) => whole.usage.merge(&usage),
+                Event::Lost(loss) => lose(&mut whole.losses, loss),
                 Event::Finish { reason, stop_sequence } => (whole.stop, whole.stop_sequence) = (Some(reason), stop_sequence),
                 Event::Failed(failure) => return Err(failure),
             }
@@ -87,12 +105,14 @@ impl ChatResponse {
     #[must_use]
     pub fn into_events(self) -> Vec<Event> {
         let mut events = vec![Event::Start { id: self.id, model: self.model }];
+        events.extend(self.losses.into_iter().map(Event::Lost));
         for (index, block) in (0u32..).zip(self.blocks) {
             let delta = |delta| Event::Delta { index, delta };
             match block {
-                ResponseBlock::Text(text) => {
+                ResponseBlock::Text { text, citations } => {
                     events.push(Event::BlockStart { index, block: BlockStart::Text });
                     events.push(delta(Delta::Text(text)));
+                    events.extend(citations.into_iter().map(|citation| delta(Delta::Citation(Box::new(citation)))));
                 }
                 ResponseBlock::Thinking { text, opaque } => {
                     events.push(Event::BlockStart { index, block: BlockStart::Thinking });

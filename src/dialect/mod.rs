@@ -83,8 +83,8 @@ pub struct Codec {
     pub stream_encoder: fn(&ReplyMap) -> Box<dyn StreamEncoder>,
     /// Reads an upstream's whole answer (status 2xx). An error in disguise comes out as the failure that it is.
     pub decode_response: fn(&[u8], &ReplyMap, &Quirks) -> Result<ChatResponse, Failure>,
-    /// Writes a whole answer for a client.
-    pub encode_response: fn(&ChatResponse, &ReplyMap) -> Bytes,
+    /// Writes a whole answer for a client; what it has no place for is pushed to the losses.
+    pub encode_response: fn(&ChatResponse, &ReplyMap, &mut Vec<Loss>) -> Bytes,
     /// Reads an upstream's error body, in whatever form, never failing. The headers are the caller's.
     pub decode_error: fn(status: u16, &[u8]) -> Failure,
     /// Writes an error body for a client, with the request's id where the dialect has a place for it.
@@ -189,8 +189,8 @@ pub trait StreamDecoder: Send {
 
 /// Writes a stream for a client; keeps the client's grammar whatever comes.
 pub trait StreamEncoder: Send {
-    /// Writes one event, or holds it until it can be said.
-    fn event(&mut self, event: Event, out: &mut Vec<u8>);
+    /// Writes one event, or holds it until it can be said; what the client has no place for is pushed to the losses.
+    fn event(&mut self, event: Event, out: &mut Vec<u8>, losses: &mut Vec<Loss>);
     /// Writes something real that means nothing, to keep the client's patience. See `docs/architecture.md`.
     fn keep_alive(&mut self, out: &mut Vec<u8>);
     /// Starts the stream before the upstream has said anything.
@@ -225,6 +225,8 @@ pub struct Progress {
     pub failure: Option<Failure>,
     /// Tokens so far.
     pub usage: Usage,
+    /// What the answer said and the client did not get.
+    pub losses: Vec<Loss>,
 }
 
 /// Why a request cannot be read or written.

@@ -85,7 +85,7 @@ impl Transcoder {
             }
             note(&event, &mut self.progress);
             self.is_over = matches!(event, Event::End | Event::Failed(_));
-            self.encoder.event(event, out);
+            self.encoder.event(event, out, &mut self.progress.losses);
         }
     }
 }
@@ -99,13 +99,14 @@ fn note(event: &Event, progress: &mut Progress) {
         Event::Delta { delta, .. } => {
             progress.content |= match delta {
                 Delta::Text(text) | Delta::Thinking(text) | Delta::Arguments(text) => !text.is_empty(),
-                Delta::Signature(_) => true,
+                Delta::Signature(_) | Delta::Citation(_) => true,
             };
         }
         Event::Usage(usage) => progress.usage.merge(usage),
         Event::Finish { .. } => progress.finished = true,
         Event::Failed(failure) => progress.failure = Some(failure.clone()),
-        Event::Start { .. } | Event::BlockStop { .. } | Event::End => {}
+        // Losses come from the encoder, which passes these on.
+        Event::Start { .. } | Event::BlockStop { .. } | Event::Lost(_) | Event::End => {}
     }
 }
 

@@ -32,6 +32,8 @@ pub(super) enum Attempted {
         body: Bytes,
         usage: Usage,
         headers: HeaderMap,
+        /// What the answer said and the client does not get.
+        losses: Vec<Loss>,
     },
     Refused(Refusal),
     Broken(Refusal),
@@ -274,11 +276,12 @@ impl Job {
             Ok((response, is_json)) => {
                 let usage = response.usage;
                 let ours = self.client.codec();
+                let mut losses = Vec::new();
                 let body = match map {
                     None if is_json => (ours.rename)(body, &self.map_for(target)),
-                    _ => (ours.encode_response)(&response, &map_or_ours),
+                    _ => (ours.encode_response)(&response, &map_or_ours, &mut losses),
                 };
-                Attempted::Whole { body, usage, headers }
+                Attempted::Whole { body, usage, headers, losses }
             }
         }
     }
@@ -321,12 +324,11 @@ impl Job {
             encoder.early_start(&mut Vec::new());
             (0..self.preamble.kept_alive()).for_each(|_| encoder.keep_alive(&mut Vec::new()));
         }
-        let usage = response.usage;
+        let mut progress = Progress { content: true, finished: true, usage: response.usage, ..Progress::default() };
         for event in response.into_events() {
-            encoder.event(event, &mut out);
+            encoder.event(event, &mut out, &mut progress.losses);
         }
-        let reply = Box::new(Done(Progress { content: true, finished: true, failure: None, usage }));
-        Attempted::Content(Box::new(Begun { reply, upstream: None, held: out.into(), headers }))
+        Attempted::Content(Box::new(Begun { reply: Box::new(Done(progress)), upstream: None, held: out.into(), headers }))
     }
 }
 

@@ -15,7 +15,7 @@ use super::job::Job;
 use super::refusal::{Refusal, all_resting, bug, full, too_late};
 use super::relay::Relay;
 use super::settle::{Ending, Settlement};
-use crate::chat::{Loss, Usage};
+use crate::chat::{Loss, Usage, lose};
 use crate::route::estimate::output_tokens;
 use crate::route::{Attempts, Happened, Step, Target, Verdict};
 
@@ -69,24 +69,30 @@ pub async fn drive(mut job: Job) -> Answer {
                     Some(until) => tokio::time::timeout_at(until, attempt).await.unwrap_or_else(|_| Attempted::Broken(too_late())),
                     None => attempt.await,
                 };
-                let Told { losses, is_reused } = told;
+                let Told { mut losses, is_reused } = told;
                 (settlement.losses, settlement.is_reused) = (losses.len(), is_reused);
                 match attempted {
                     Attempted::Content(begun) => {
                         settlement.attempts.next(Instant::now(), &Happened::Content, &mut job.upstreams.health());
+                        // What the answer loses from here on only the log can tell.
+                        let progress = begun.reply.progress();
+                        progress.losses.iter().for_each(|loss| lose(&mut losses, loss.clone()));
                         let headers = job.headers_for(begun.headers, target, &settlement, &losses);
                         settlement.first_content = Some(job.received.elapsed());
                         if begun.upstream.is_none() {
                             settlement.ending = Ending::Complete;
-                            settlement.usage = begun.reply.progress().usage;
+                            settlement.usage = progress.usage;
                         }
+                        settlement.lost.clone_from(&progress.losses);
                         let relay = Relay::new(begun.reply, begun.upstream, begun.held, job.patience(), settlement);
                         return Answer::Stream { relay: Box::new(relay), headers };
                     }
-                    Attempted::Whole { body, usage, headers } => {
+                    Attempted::Whole { body, usage, headers, losses: lost } => {
                         settlement.attempts.next(Instant::now(), &Happened::Content, &mut job.upstreams.health());
                         settlement.usage = usage;
                         settlement.ending = Ending::Complete;
+                        lost.iter().for_each(|loss| lose(&mut losses, loss.clone()));
+                        settlement.losses = losses.len();
                         let headers = job.headers_for(headers, target, &settlement, &losses);
                         return Answer::Whole { body, headers };
                     }
@@ -153,6 +159,7 @@ impl Job {
             first_content: None,
             usage: Usage::default(),
             losses: 0,
+            lost: Vec::new(),
             is_reused: None,
             ending: Ending::ClientGone,
             code: None,

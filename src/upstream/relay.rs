@@ -66,6 +66,7 @@ impl Relay {
             pace.took(chunk.len());
         }
         let out = self.reply.push(chunk);
+        self.note_losses();
         if let Some(failure) = &self.reply.progress().failure {
             let code = failure.own_code().unwrap_or(Code::UpstreamFailed);
             self.close(Ending::Failed, Some(code));
@@ -104,6 +105,15 @@ impl Relay {
         self.settlement.code = code;
         self.settlement.ending = ending;
         self.settlement.usage.merge(&self.reply.progress().usage);
+        self.note_losses();
+    }
+
+    /// Keeps what the answer lost for the settlement, which a client that goes leaves without a last word from here.
+    fn note_losses(&mut self) {
+        let losses = &self.reply.progress().losses;
+        if losses.len() > self.settlement.lost.len() {
+            self.settlement.lost.clone_from(losses);
+        }
     }
 
     /// The next bytes that the upstream's progress or silence gives, `None` when the answer is over.

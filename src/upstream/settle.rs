@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::job::Upstreams;
-use crate::chat::Usage;
+use crate::chat::{Loss, Usage};
 use crate::error::Code;
 use crate::route::{Attempts, Table};
 
@@ -38,7 +38,10 @@ pub(super) struct Settlement {
     pub(super) received: Instant,
     pub(super) first_content: Option<Duration>,
     pub(super) usage: Usage,
+    /// How much the request lost, and the answer where it is whole.
     pub(super) losses: usize,
+    /// What a streamed answer lost: its head has left too early to say so.
+    pub(super) lost: Vec<Loss>,
     pub(super) is_reused: Option<bool>,
     pub(super) ending: Ending,
     /// Why it failed.
@@ -73,7 +76,8 @@ impl Drop for Settlement {
             first_content_ms = self.first_content.map(|wait| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX)),
             input_tokens = self.usage.input_total(),
             output_tokens = self.usage.output.unwrap_or(0),
-            losses = self.losses,
+            losses = self.losses + self.lost.len(),
+            lost = (!self.lost.is_empty()).then(|| self.lost.iter().map(Loss::to_string).collect::<Vec<_>>().join(", ")),
             conn = self.is_reused.map(|is_reused| if is_reused { "reused" } else { "new" }),
             ending = match self.ending {
                 Ending::ClientGone => "client_gone",

@@ -99,7 +99,7 @@ pub(crate) fn fuzz_answer(input: &[u8]) {
         }
         if let Ok(answer) = (from.codec().decode_response)(input, &ReplyMap::default(), &quirks(from)) {
             for to in Dialect::ALL {
-                json(&(to.codec().encode_response)(&answer, &ReplyMap::default()));
+                json(&(to.codec().encode_response)(&answer, &ReplyMap::default(), &mut Vec::new()));
             }
         }
     }
@@ -120,9 +120,9 @@ fn stream(from: Dialect, input: &[u8]) {
     let _ = ChatResponse::from_events(events.clone());
     for to in Dialect::ALL {
         let mut encoder = (to.codec().stream_encoder)(&ReplyMap::default());
-        let mut out = Vec::new();
+        let (mut out, mut losses) = (Vec::new(), Vec::new());
         for event in &events {
-            encoder.event(event.clone(), &mut out);
+            encoder.event(event.clone(), &mut out, &mut losses);
             encoder.keep_alive(&mut out);
         }
         for (_, data) in frames([out.as_slice()]) {
@@ -192,7 +192,7 @@ fn check(events: &[Event]) {
                 let (block, is_open) = blocks.get(*index as usize).expect("a delta's block was started");
                 assert!(is_open, "a delta's block is open: {events:?}");
                 let fits = match delta {
-                    Delta::Text(_) => matches!(block, BlockStart::Text),
+                    Delta::Text(_) | Delta::Citation(_) => matches!(block, BlockStart::Text),
                     Delta::Thinking(_) | Delta::Signature(_) => matches!(block, BlockStart::Thinking),
                     Delta::Arguments(_) => matches!(block, BlockStart::ToolCall { .. }),
                 };
@@ -204,7 +204,7 @@ fn check(events: &[Event]) {
                 *is_open = false;
             }
             Event::Finish { .. } => assert!(blocks.iter().all(|(_, is_open)| !is_open), "no block is open at the finish: {events:?}"),
-            Event::Usage(_) | Event::End | Event::Failed(_) => {}
+            Event::Usage(_) | Event::Lost(_) | Event::End | Event::Failed(_) => {}
         }
     }
 }

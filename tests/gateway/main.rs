@@ -11,6 +11,7 @@
 )]
 
 mod access;
+mod citations;
 mod claude;
 mod error_codes;
 mod failures;

@@ -6,7 +6,7 @@ use std::borrow::Cow;
 
 use super::history::{Message, Piece, PieceKind};
 use super::request_out::{Plan, Writer};
-use super::response::object_arguments;
+use super::response_out::object_arguments;
 use crate::chat::request::{Arguments, Block, BlockKind, ToolCall, ToolResult};
 use crate::chat::{Loss, lose};
 use crate::dialect::TranslateError;

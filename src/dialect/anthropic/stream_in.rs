@@ -5,9 +5,10 @@
 
 use bytes::Bytes;
 
-use super::response::{decode_response, read_stop_reason, read_usage, settle_stop, unique_id};
+use super::citation::read_citation;
+use super::response_in::{citations, decode_response, read_stop_reason, read_usage, server_block, settle_stop, unique_id};
 use super::wire::{Raw, WireBlock, WireDelta, WireEvent, WireStart, parse_event, read};
-use crate::chat::{BlockStart, Delta, Event, Failure, Opaque, StopReason, Usage};
+use crate::chat::{BlockStart, Citation, Delta, Event, Failure, Opaque, StopReason, Usage};
 use crate::dialect::failure::{disguised_failure, read_failure};
 use crate::dialect::{Quirks, ReplyMap, StreamDecoder};
 use crate::wire::Text;
@@ -166,6 +167,9 @@ impl Decoder {
             Some("text") => {
                 let at = self.begin(event, Kind::Text, Some(BlockStart::Text), out);
                 self.push(at, Delta::Text(read(block.text).unwrap_or_default()), out);
+                for citation in citations(block.citations, &self.quirks) {
+                    self.cite(at, citation, out);
+                }
             }
             Some("thinking") => {
                 let at = self.begin(event, Kind::Thinking, Some(BlockStart::Thinking), out);
@@ -179,9 +183,9 @@ impl Decoder {
                 self.begin(event, Kind::Skipped, Some(BlockStart::RedactedThinking(state)), out);
             }
             Some("tool_use") => self.call_start(event, &block, out),
-            // Server-side tools work for the model alone; what they found comes as text.
-            _ => {
+            kind => {
                 self.begin(event, Kind::Skipped, None, out);
+                out.push(Event::Lost(server_block(kind.unwrap_or_default())));
             }
         }
     }
@@ -233,10 +237,21 @@ impl Decoder {
                     entry.signature.push_str(&read(delta.signature).unwrap_or_default());
                 }
             }
+            (Some("citations_delta"), Some(at), Some(Kind::Text)) => {
+                if let Some(citation) = delta.citation.and_then(|raw| read_citation(raw, self.quirks.family)) {
+                    self.cite(at, citation, out);
+                }
+            }
             (Some("input_json_delta"), Some(at), Some(Kind::Call | Kind::Schema)) => {
                 self.push(at, Delta::Arguments(read(delta.partial_json).unwrap_or_default()), out);
             }
             _ => {}
+        }
+    }
+
+    fn cite(&mut self, at: usize, citation: Citation, out: &mut Vec<Event>) {
+        if let Some(index) = self.blocks.get(at).and_then(|entry| entry.index) {
+            out.push(Event::Delta { index, delta: Delta::Citation(Box::new(citation)) });
         }
     }
 

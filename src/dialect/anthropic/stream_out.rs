@@ -5,9 +5,10 @@
 
 use std::borrow::Cow;
 
+use super::citation::{is_sayable, write_citation};
 use super::error::write_error_event;
-use super::response::{self, write_usage};
-use crate::chat::{BlockStart, Delta, Event, Opaque, StopReason, Usage};
+use super::response_out::{self, write_usage};
+use crate::chat::{BlockStart, Citation, Delta, Event, Loss, Opaque, StopReason, Usage, lose};
 use crate::dialect::names::answer_id;
 use crate::dialect::{ReplyMap, StreamEncoder};
 use crate::wire::object::Object;
@@ -64,7 +65,7 @@ impl Waiting {
 fn says_something(delta: &Delta) -> bool {
     match delta {
         Delta::Text(text) | Delta::Thinking(text) | Delta::Arguments(text) => !text.is_empty(),
-        Delta::Signature(_) => true,
+        Delta::Signature(_) | Delta::Citation(_) => true,
     }
 }
 
@@ -189,7 +190,7 @@ impl Encoder {
         self.start(out);
         self.close_all(out);
         let (reason, sequence) = self.finish.take().unwrap_or((StopReason::End, None));
-        let reason = response::stop_reason(reason, self.has_called);
+        let reason = response_out::stop_reason(reason, self.has_called);
         write_event(out, "message_delta", |event| {
             let mut delta = Object::open(event.key("delta"));
             delta.str("stop_reason", reason);
@@ -206,7 +207,7 @@ impl Encoder {
 }
 
 impl StreamEncoder for Encoder {
-    fn event(&mut self, event: Event, out: &mut Vec<u8>) {
+    fn event(&mut self, event: Event, out: &mut Vec<u8>, losses: &mut Vec<Loss>) {
         if self.is_over {
             return;
         }
@@ -222,9 +223,11 @@ impl StreamEncoder for Encoder {
                 self.waiting.push(Waiting { index, start: block, held: Vec::new(), is_stopped: false });
                 self.advance(out);
             }
+            Event::Delta { index: _, delta: Delta::Citation(citation) } if !is_sayable(&citation, losses) => {}
             Event::Delta { index, delta } => self.delta(index, delta, out),
             Event::BlockStop { index } => self.stop(index, out),
             Event::Usage(usage) => self.usage.merge(&usage),
+            Event::Lost(loss) => lose(losses, loss),
             Event::Finish { reason, stop_sequence } => {
                 self.start(out);
                 self.close_all(out);
@@ -301,7 +304,7 @@ pub(super) fn write_block_start(out: &mut Vec<u8>, index: u32, start: &BlockStar
         match start {
             BlockStart::Text => block.str("type", "text").str("text", ""),
             BlockStart::Thinking => block.str("type", "thinking").str("thinking", "").str("signature", ""),
-            BlockStart::RedactedThinking(opaque) => block.str("type", "redacted_thinking").str("data", &response::signature(opaque)),
+            BlockStart::RedactedThinking(opaque) => block.str("type", "redacted_thinking").str("data", &response_out::signature(opaque)),
             BlockStart::ToolCall { id, name } => block.str("type", "tool_use").str("id", id).str("name", name).raw("input", "{}"),
         };
         block.close();
@@ -315,14 +318,23 @@ fn write_delta(out: &mut Vec<u8>, open: &mut Open, delta: &Delta) {
         (Kind::Arguments, Delta::Arguments(text)) => ("input_json_delta", "partial_json", Cow::Borrowed(text.as_str())),
         (Kind::Thinking, Delta::Signature(opaque)) if !open.is_signed => {
             open.is_signed = true;
-            ("signature_delta", "signature", response::signature(opaque))
+            ("signature_delta", "signature", response_out::signature(opaque))
         }
+        (Kind::Text, Delta::Citation(citation)) => return write_citations_delta(out, open.at, citation),
         // A delta of another kind than its block breaks the decoder's promise; the client's grammar has no place for it.
         _ => return,
     };
     write_event(out, "content_block_delta", |event| {
         let mut body = Object::open(event.json("index", open.at).key("delta"));
         body.str("type", kind).str(member, &value);
+        body.close();
+    });
+}
+
+fn write_citations_delta(out: &mut Vec<u8>, at: u32, citation: &Citation) {
+    write_event(out, "content_block_delta", |event| {
+        let mut body = Object::open(event.json("index", at).key("delta"));
+        write_citation(body.str("type", "citations_delta").key("citation"), citation);
         body.close();
     });
 }

@@ -8,7 +8,7 @@ use bytes::Bytes;
 
 use super::error::write_error_event;
 use super::mended::{Nothing, with_usage, write_shifted};
-use super::response::{decode_response, read_usage, with_model};
+use super::response_in::{decode_response, read_usage, with_model};
 use super::stream_in::{broken_off, merge_usage};
 use super::stream_out::{Encoder, write_block_start, write_event, write_message_start};
 use super::wire::{WireDelta, WireEvent, WireStart, parse_event, read};
@@ -234,7 +234,7 @@ impl Tap {
             encoder.resume(u32::try_from(self.next_index).unwrap_or(u32::MAX));
         }
         for event in response.into_events() {
-            encoder.event(event, &mut out);
+            encoder.event(event, &mut out, &mut self.progress.losses);
         }
         self.has_started = true;
         Verdict::Replace(out)

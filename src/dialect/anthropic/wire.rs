@@ -142,6 +142,8 @@ pub(super) struct WireDelta<'a> {
     #[serde(borrow, default)]
     pub(super) partial_json: Raw<'a>,
     #[serde(borrow, default)]
+    pub(super) citation: Raw<'a>,
+    #[serde(borrow, default)]
     pub(super) stop_reason: Raw<'a>,
     #[serde(borrow, default)]
     pub(super) stop_sequence: Raw<'a>,

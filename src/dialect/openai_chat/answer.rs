@@ -3,10 +3,12 @@
 //!
 //! Text and thinking have at most one open block; calls may be open side by side. Start with [`Answer::chunk`].
 
+mod cited;
 mod content;
 
 use serde_json::value::RawValue;
 
+use self::cited::Cited;
 use super::calls::{Calls, Piece};
 use super::chunk::{self, Choice, Chunk, Finish};
 use super::details::Details;
@@ -43,6 +45,7 @@ pub(super) struct Answer {
     is_over: bool,
     next_block: u32,
     text: Option<u32>,
+    cited: Cited,
     thinking: Option<u32>,
     reason: Option<StopReason>,
     stop_sequence: Option<String>,
@@ -66,6 +69,7 @@ impl Answer {
             is_over: false,
             next_block: 0,
             text: None,
+            cited: Cited::default(),
             thinking: None,
             reason: None,
             stop_sequence: None,
@@ -172,6 +176,7 @@ impl Answer {
             self.reason = Some(StopReason::Refusal);
             self.text(&text, out);
         }
+        self.cite(&delta, out);
         let mut pieces: Vec<Piece> = Vec::new();
         if let Some(raw) = delta.tool_calls {
             // One call instead of a list is a list of one.
@@ -224,8 +229,13 @@ impl Answer {
             Some(index) => index,
             None => self.open(BlockStart::Text, out),
         };
-        self.text = Some(index);
+        if self.text.is_none() {
+            self.text = Some(index);
+            self.cited.begin_text();
+        }
+        self.cited.said(text);
         out.push(Event::Delta { index, delta: Delta::Text(text.to_owned()) });
+        self.cite_waiting(out);
     }
 
     fn thinking(&mut self, text: &str, out: &mut Vec<Event>) {
@@ -344,6 +354,7 @@ impl Answer {
             self.thinking = Some(self.open(BlockStart::Thinking, out));
         }
         self.close_thinking(out);
+        self.lose_waiting(out);
         let (reason, stop_sequence) = (self.reason(), self.stop_sequence.take());
         out.push(Event::Finish { reason, stop_sequence });
         out.push(Event::End);

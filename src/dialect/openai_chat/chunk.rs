@@ -90,6 +90,10 @@ pub(super) struct Delta<'a> {
     pub(super) tool_calls: Option<&'a RawValue>,
     #[serde(borrow, default)]
     pub(super) function_call: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    pub(super) annotations: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    pub(super) images: Option<&'a RawValue>,
 }
 
 /// A string that is not empty.

@@ -3,10 +3,11 @@
 use bytes::Bytes;
 use serde::Serialize;
 
+use super::annotation::{Annotation, is_sayable};
 use super::chunk::word;
 use super::thinking_state::{Detail, Place};
 use crate::chat::response::ResponseBlock;
-use crate::chat::{ChatResponse, StopReason, Usage};
+use crate::chat::{ChatResponse, Loss, StopReason, Usage, lose};
 use crate::dialect::ReplyMap;
 use crate::dialect::names::answer_id;
 
@@ -39,6 +40,8 @@ struct Message<'a> {
     reasoning_details: Vec<Detail>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     tool_calls: Vec<Call<'a>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    annotations: Vec<Annotation<'a>>,
 }
 
 #[derive(Serialize)]
@@ -78,16 +81,18 @@ struct CompletionDetails {
 
 impl From<&Usage> for UsageRecord {
     fn from(usage: &Usage) -> Self {
-        let (prompt_tokens, completion_tokens) = (usage.input_total(), usage.output.unwrap_or(0));
+        // All input is one sum here, and there is one lifetime of what was cached.
+        let Usage { input: _, cache_read, cache_write, cache_write_1h: _, output, reasoning } = usage;
+        let (prompt_tokens, completion_tokens) = (usage.input_total(), output.unwrap_or(0));
         Self {
             prompt_tokens,
             completion_tokens,
             total_tokens: prompt_tokens.saturating_add(completion_tokens),
             prompt_tokens_details: PromptDetails {
-                cached_tokens: usage.cache_read.unwrap_or(0),
-                cache_write_tokens: usage.cache_write.filter(|n| *n > 0),
+                cached_tokens: cache_read.unwrap_or(0),
+                cache_write_tokens: cache_write.filter(|n| *n > 0),
             },
-            completion_tokens_details: CompletionDetails { reasoning_tokens: usage.reasoning.unwrap_or(0) },
+            completion_tokens_details: CompletionDetails { reasoning_tokens: reasoning.unwrap_or(0) },
         }
     }
 }
@@ -98,25 +103,34 @@ pub(super) fn usage_json(usage: &Usage) -> String {
 }
 
 /// The whole answer as JSON.
-pub(super) fn encode(response: &ChatResponse, map: &ReplyMap) -> Bytes {
-    let model = if map.model.is_empty() { response.model.as_deref().unwrap_or_default() } else { &map.model };
+pub(super) fn encode(response: &ChatResponse, map: &ReplyMap, losses: &mut Vec<Loss>) -> Bytes {
+    let ChatResponse { id, model, blocks, stop, stop_sequence, usage, losses: said } = response;
+    said.iter().for_each(|loss| lose(losses, loss.clone()));
+    let stop = stop.unwrap_or(StopReason::End);
+    lose_stop(stop, stop_sequence.as_deref(), losses);
+    let model = if map.model.is_empty() { model.as_deref().unwrap_or_default() } else { &map.model };
     let completion = Completion {
-        id: answer_id(super::ID, &map.id, response.id.as_deref()),
+        id: answer_id(super::ID, &map.id, id.as_deref()),
         object: "chat.completion",
         created: super::now(),
         model,
-        choices: [Choice {
-            index: 0,
-            message: message(&response.blocks),
-            logprobs: None,
-            finish_reason: word(response.stop.unwrap_or(StopReason::End)),
-        }],
-        usage: UsageRecord::from(&response.usage),
+        choices: [Choice { index: 0, message: message(blocks, losses), logprobs: None, finish_reason: word(stop) }],
+        usage: UsageRecord::from(usage),
     };
     serde_json::to_vec(&completion).unwrap_or_default().into()
 }
 
-fn message(blocks: &[ResponseBlock]) -> Message<'_> {
+/// Records what the finish word does not tell.
+pub(super) fn lose_stop(reason: StopReason, stop_sequence: Option<&str>, losses: &mut Vec<Loss>) {
+    if reason == StopReason::Paused {
+        lose(losses, Loss::normalised("answer.stop_reason"));
+    }
+    if stop_sequence.is_some() {
+        lose(losses, Loss::dropped("answer.stop_sequence"));
+    }
+}
+
+fn message<'a>(blocks: &'a [ResponseBlock], losses: &mut Vec<Loss>) -> Message<'a> {
     let mut message = Message {
         role: "assistant",
         content: None,
@@ -124,13 +138,17 @@ fn message(blocks: &[ResponseBlock]) -> Message<'_> {
         reasoning_content: None,
         reasoning_details: Vec::new(),
         tool_calls: Vec::new(),
+        annotations: Vec::new(),
     };
     let (mut thoughts, mut place) = (0, Place::default());
     for block in blocks {
         match block {
-            ResponseBlock::Text(text) => {
-                place.chars += text.chars().count();
+            ResponseBlock::Text { text, citations } => {
+                let block = place.chars..place.chars + text.chars().count();
+                place.chars = block.end;
                 message.content.get_or_insert_default().push_str(text);
+                let sayable = citations.iter().filter(|citation| is_sayable(citation, losses));
+                message.annotations.extend(sayable.map(|citation| Annotation { citation, block: block.clone() }));
             }
             ResponseBlock::Thinking { text, opaque } => {
                 if !text.is_empty() {

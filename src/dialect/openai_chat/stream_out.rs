@@ -1,12 +1,16 @@
-//! Writes a Chat stream for a client: one id, a role first, one finish, the usage if asked for, `[DONE]`.
+//! Writes a Chat stream for a client: one id, a role first, annotations at the end, one finish, the usage if asked for,
+//! `[DONE]`.
+
+use std::ops::Range;
 
 use serde::Serialize;
 
+use super::annotation::{Annotation, is_sayable};
 use super::chunk::word;
 use super::error;
-use super::response_out::usage_json;
+use super::response_out::{lose_stop, usage_json};
 use super::thinking_state::{Detail, Place};
-use crate::chat::{BlockStart, Delta, Event, StopReason, Usage};
+use crate::chat::{BlockStart, Citation, Delta, Event, Loss, StopReason, Usage, lose};
 use crate::dialect::names::answer_id;
 use crate::dialect::{ReplyMap, StreamEncoder};
 
@@ -24,6 +28,9 @@ pub(super) struct Encoder {
     thoughts: u32,
     /// Characters of text so far.
     chars: usize,
+    /// What was cited, each with the characters of its block. It leaves in one delta before the finish, as OpenAI's does:
+    /// openai-python's stream helper joins lists only where their items have an `index`.
+    cited: Vec<(Citation, Range<usize>)>,
     usage: Usage,
     is_over: bool,
 }
@@ -35,18 +42,12 @@ struct Block {
 }
 
 enum Kind {
-    Text,
+    /// Where it begins, in characters of the content, and what it cites.
+    Text { from: usize, citations: Vec<Citation> },
     /// Characters so far, the number of the block, and its place.
-    Thinking {
-        length: usize,
-        nth: u32,
-        place: Place,
-    },
+    Thinking { length: usize, nth: u32, place: Place },
     /// The call's number, and whether it has had arguments.
-    Call {
-        nth: u32,
-        has_arguments: bool,
-    },
+    Call { nth: u32, has_arguments: bool },
 }
 
 impl Encoder {
@@ -61,6 +62,7 @@ impl Encoder {
             calls: 0,
             thoughts: 0,
             chars: 0,
+            cited: Vec::new(),
             usage: Usage::default(),
             is_over: false,
         }
@@ -106,7 +108,7 @@ impl Encoder {
 
     fn begin(&mut self, index: u32, block: BlockStart, out: &mut Vec<u8>) {
         let kind = match block {
-            BlockStart::Text => Kind::Text,
+            BlockStart::Text => Kind::Text { from: self.chars, citations: Vec::new() },
             BlockStart::Thinking => {
                 self.thoughts += 1;
                 Kind::Thinking { length: 0, nth: self.thoughts - 1, place: self.place() }
@@ -130,7 +132,8 @@ impl Encoder {
         let Some(block) = self.blocks.iter_mut().find(|block| block.index == index) else { return };
         match (&mut block.kind, delta) {
             (_, Delta::Text(text) | Delta::Thinking(text) | Delta::Arguments(text)) if text.is_empty() => {}
-            (Kind::Text, Delta::Text(text)) => {
+            (Kind::Text { from: _, citations }, Delta::Citation(citation)) => citations.push(*citation),
+            (Kind::Text { from: _, citations: _ }, Delta::Text(text)) => {
                 self.chars += text.chars().count();
                 self.member("content", &text, out);
             }
@@ -154,14 +157,23 @@ impl Encoder {
 
     fn stop(&mut self, index: u32, out: &mut Vec<u8>) {
         let Some(at) = self.blocks.iter().position(|block| block.index == index) else { return };
-        if let Kind::Call { nth, has_arguments: false } = self.blocks.swap_remove(at).kind {
-            self.member("tool_calls", &[Call::arguments(nth, "{}")], out);
+        match self.blocks.swap_remove(at).kind {
+            Kind::Call { nth, has_arguments: false } => self.member("tool_calls", &[Call::arguments(nth, "{}")], out),
+            Kind::Text { from, citations } => {
+                let block = from..self.chars;
+                self.cited.extend(citations.into_iter().map(|citation| (citation, block.clone())));
+            }
+            Kind::Call { nth: _, has_arguments: true } | Kind::Thinking { length: _, nth: _, place: _ } => {}
         }
     }
 
     fn finish(&mut self, reason: StopReason, out: &mut Vec<u8>) {
         for index in self.blocks.iter().map(|block| block.index).collect::<Vec<_>>() {
             self.stop(index, out);
+        }
+        if !self.cited.is_empty() {
+            let annotations: Vec<_> = self.cited.iter().map(|(citation, block)| Annotation { citation, block: block.clone() }).collect();
+            self.member("annotations", &annotations, out);
         }
         self.delta("{}", Some(word(reason)), out);
     }
@@ -180,7 +192,7 @@ impl Encoder {
 }
 
 impl StreamEncoder for Encoder {
-    fn event(&mut self, event: Event, out: &mut Vec<u8>) {
+    fn event(&mut self, event: Event, out: &mut Vec<u8>, losses: &mut Vec<Loss>) {
         if self.is_over {
             return;
         }
@@ -195,11 +207,15 @@ impl StreamEncoder for Encoder {
         }
         match event {
             Event::BlockStart { index, block } => self.begin(index, block, out),
+            Event::Delta { index: _, delta: Delta::Citation(citation) } if !is_sayable(&citation, losses) => {}
             Event::Delta { index, delta } => self.go_on(index, delta, out),
             Event::BlockStop { index } => self.stop(index, out),
             Event::Usage(usage) => self.usage.merge(&usage),
-            // A Chat answer has no place for the stop sequence that was met.
-            Event::Finish { reason, stop_sequence: _ } => self.finish(reason, out),
+            Event::Lost(loss) => lose(losses, loss),
+            Event::Finish { reason, stop_sequence } => {
+                lose_stop(reason, stop_sequence.as_deref(), losses);
+                self.finish(reason, out);
+            }
             Event::End => self.end(out),
             Event::Start { id: _, model: _ } | Event::Failed(_) => {}
         }

@@ -299,7 +299,7 @@ impl Tap {
                 (self.progress.content, self.progress.finished) = (true, true);
                 let mut encoder = Encoder::new(&self.map);
                 for event in response.into_events() {
-                    encoder.event(event, out);
+                    encoder.event(event, out, &mut self.progress.losses);
                 }
                 self.is_over = true;
             }

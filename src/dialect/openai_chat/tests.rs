@@ -5,14 +5,14 @@ use bytes::Bytes;
 use super::CODEC;
 use crate::chat::request::BlockKind;
 use crate::chat::response::ResponseBlock;
-use crate::chat::{ChatResponse, Event, Failure, FailureKind, Loss, Opaque};
+use crate::chat::{ChatResponse, Citation, Event, Failure, FailureKind, Loss, Opaque, UrlCitation};
 use crate::dialect::quirks::{ReasoningBack, Structured, ThinkingSwitch, ToolIds};
 use crate::dialect::{Dialect, Quirks, ReplyMap, TranslateError, Upstream};
 use crate::wire::sse::Splitter;
 
 const THINKER: Quirks = Quirks { family: "zai", reasoning_back: ReasoningBack::ReasoningDetails, inline_think: true, ..Quirks::CHAT };
 
-const STREAMS: [(&str, &[u8], &str); 10] = [
+const STREAMS: [(&str, &[u8], &str); 11] = [
     (
         "plain",
         include_bytes!("../../../tests/fixtures/openai_chat/plain.sse"),
@@ -59,6 +59,13 @@ const STREAMS: [(&str, &[u8], &str); 10] = [
         include_bytes!("../../../tests/fixtures/openai_chat/inline_think.sse"),
         "t q | thinking hm  | text yes <think> | End | in 0+0 out 0 think 0",
     ),
+    (
+        "web_search",
+        include_bytes!("../../../tests/fixtures/openai_chat/web_search.sse"),
+        "s q | text Grüße 🌍: Łódź is from 1423 ([a](https://a.example/1)), they say. \
+         [https://early.example/ E - 0..5 zai;] [https://a.example/1 A - 27..53 zai;] [https://b.example/2 - Founded \"1423\" 0..7 zai;] \
+         [file_citation] | End | in 0+0 out 0 think 0",
+    ),
 ];
 
 fn events(parts: &[&[u8]], map: &ReplyMap) -> Vec<Event> {
@@ -81,12 +88,27 @@ fn answer(stream: &[u8]) -> Result<ChatResponse, Failure> {
     ChatResponse::from_events(events(&[stream], &ReplyMap::default()))
 }
 
+/// A citation on one line.
+fn cited(citation: &Citation) -> String {
+    match citation {
+        Citation::Url(UrlCitation { url, title, cited_text, span, opaque }) => {
+            let or_none = |text: &Option<String>| text.clone().unwrap_or("-".to_owned());
+            let span = span.as_ref().map_or("-".to_owned(), |span| format!("{span:?}"));
+            let maker = opaque.as_ref().map_or("-".to_owned(), |opaque| format!("{};{}", opaque.family, opaque.state));
+            format!("{url} {} {} {span} {maker}", or_none(title), or_none(cited_text))
+        }
+        Citation::Foreign(foreign) => foreign.kind.clone(),
+    }
+}
+
 /// The answer on one line; generated ids lose their random part.
 fn sketch(response: &ChatResponse) -> String {
     let mut parts = vec![format!("{} {}", response.id.as_deref().unwrap_or("-"), response.model.as_deref().unwrap_or("-"))];
     for block in &response.blocks {
         parts.push(match block {
-            ResponseBlock::Text(text) => format!("text {text}"),
+            ResponseBlock::Text { text, citations } => {
+                citations.iter().fold(format!("text {text}"), |line, citation| format!("{line} [{}]", cited(citation)))
+            }
             ResponseBlock::Thinking { text, opaque } => {
                 format!("thinking {text} {}", opaque.as_ref().map(|opaque| opaque.state.as_str()).unwrap_or("unsigned"))
             }
@@ -360,7 +382,7 @@ fn written(events: Vec<Event>, map: &ReplyMap) -> String {
     let mut encoder = (CODEC.stream_encoder)(map);
     let mut out = Vec::new();
     for event in events {
-        encoder.event(event, &mut out);
+        encoder.event(event, &mut out, &mut Vec::new());
     }
     String::from_utf8(out).expect("UTF-8")
 }
@@ -393,7 +415,7 @@ fn a_written_stream_keeps_the_grammar() {
         model: Some("up".into()),
         blocks: vec![
             ResponseBlock::Thinking { text: "hm".into(), opaque: Some(opaque.clone()) },
-            ResponseBlock::Text("a\"b".into()),
+            ResponseBlock::text("a\"b"),
             ResponseBlock::ToolCall { id: "c".into(), name: "f".into(), arguments: String::new() },
         ],
         stop: Some(crate::chat::StopReason::ToolUse),
@@ -428,10 +450,10 @@ fn thinking_state_survives_a_chat_client() {
         ResponseBlock::Thinking { text: "für".into(), opaque: Some(Opaque::new("anthropic", "one")) },
         ResponseBlock::RedactedThinking(Opaque::new("anthropic", "two")),
         ResponseBlock::Thinking { text: "rest".into(), opaque: Some(Opaque::new("anthropic", "three")) },
-        ResponseBlock::Text("ok".into()),
+        ResponseBlock::text("ok"),
     ];
     let response = ChatResponse { blocks, ..ChatResponse::default() };
-    let body = (CODEC.encode_response)(&response, &ReplyMap::default());
+    let body = (CODEC.encode_response)(&response, &ReplyMap::default(), &mut Vec::new());
     let body: serde_json::Value = serde_json::from_slice(&body).expect("JSON");
     let request = serde_json::json!({"model": "m", "messages": [body["choices"][0]["message"]]}).to_string();
     let request = (CODEC.decode_request)(request.as_bytes()).expect("a request");
@@ -585,8 +607,8 @@ fn a_translated_reply_has_our_id_whatever_the_upstream_calls_it() {
     let start = Event::Start { id: Some("msg_1".to_owned()), model: None };
     assert!(written(vec![start], &map).contains(r#""id":"chatcmpl-abc""#));
     let response = ChatResponse { id: Some("msg_1".to_owned()), ..ChatResponse::default() };
-    assert!(text(&(CODEC.encode_response)(&response, &map)).contains(r#""id":"chatcmpl-abc""#));
-    let whole = (crate::dialect::anthropic::CODEC.encode_response)(&response, &map);
+    assert!(text(&(CODEC.encode_response)(&response, &map, &mut Vec::new())).contains(r#""id":"chatcmpl-abc""#));
+    let whole = (crate::dialect::anthropic::CODEC.encode_response)(&response, &map, &mut Vec::new());
     assert!(text(&whole).contains(r#""id":"msg_abc""#));
 }
 
@@ -622,16 +644,17 @@ fn interleaved_thinking_keeps_its_place_through_a_chat_client() {
     let call = |id: &str| ResponseBlock::ToolCall { id: id.into(), name: "f".into(), arguments: "{}".into() };
     let blocks = vec![
         thinking("one", "1"),
-        ResponseBlock::Text("für".into()),
+        ResponseBlock::text("für"),
         thinking("two", "2"),
-        ResponseBlock::Text("dich".into()),
+        ResponseBlock::text("dich"),
         call("a"),
         ResponseBlock::RedactedThinking(Opaque::new("anthropic", "3")),
         call("b"),
         thinking("four", "4"),
     ];
     let response = ChatResponse { blocks, ..ChatResponse::default() };
-    let whole: serde_json::Value = serde_json::from_slice(&(CODEC.encode_response)(&response, &ReplyMap::default())).expect("JSON");
+    let whole: serde_json::Value =
+        serde_json::from_slice(&(CODEC.encode_response)(&response, &ReplyMap::default(), &mut Vec::new())).expect("JSON");
     let streamed = gathered(&written(response.into_events(), &ReplyMap::default()));
     for message in [&whole["choices"][0]["message"], &streamed] {
         let body = serde_json::json!({"model": "m", "messages": [{"role": "user", "content": "q"}, message]}).to_string();

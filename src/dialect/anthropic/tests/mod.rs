@@ -7,6 +7,7 @@ use crate::chat::Event;
 use crate::dialect::{Quirks, ReplyMap, Upstream};
 use crate::wire::sse::Splitter;
 
+mod citations;
 mod requests;
 mod streams;
 mod taps;
@@ -50,7 +51,7 @@ fn encode(events: impl IntoIterator<Item = Event>) -> String {
     let mut encoder = (super::CODEC.stream_encoder)(&reply());
     let mut out = Vec::new();
     for event in events {
-        encoder.event(event, &mut out);
+        encoder.event(event, &mut out, &mut Vec::new());
     }
     String::from_utf8(out).expect("UTF-8")
 }

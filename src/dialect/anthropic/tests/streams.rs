@@ -27,7 +27,7 @@ fn a_healthy_stream_folds_to_its_answer() {
         answer.blocks,
         [
             ResponseBlock::Thinking { text: "I look it up.".to_owned(), opaque: Some(Opaque::new("anthropic", "EqoBCkgI")) },
-            ResponseBlock::Text("Grüße 🌍 \u{2028} done\n".to_owned()),
+            ResponseBlock::text("Grüße 🌍 \u{2028} done\n"),
             ResponseBlock::ToolCall {
                 id: "toolu_1".to_owned(),
                 name: "get_weather".to_owned(),
@@ -83,7 +83,7 @@ fn what_servers_forget_is_made_up_for() {
         r#"{"type":"message_delta","delta":{"stop_reason":"weird"},"usage":{"input_tokens":5,"output_tokens":2}}"#,
     ]);
     let answer = fold(&stream);
-    assert_eq!(answer.blocks, [ResponseBlock::Text("a".to_owned())]);
+    assert_eq!(answer.blocks, [ResponseBlock::text("a")]);
     assert_eq!((answer.stop, answer.usage.input, answer.usage.output), (Some(StopReason::End), Some(5), Some(2)));
     assert_eq!(assert_grammar(&encode(decode(&[stream.as_bytes()], &reply()))), "message_stop");
 }
@@ -109,14 +109,14 @@ fn errors_are_seen_in_every_disguise() {
 #[test]
 fn a_whole_message_to_a_stream_request_is_streamed() {
     let body = r#"{"id":"m","type":"message","content":[{"type":"text","text":"hi"}],"stop_reason":"end_turn","usage":{"input_tokens":1,"output_tokens":2}}"#;
-    assert_eq!(fold(body).blocks, [ResponseBlock::Text("hi".to_owned())]);
+    assert_eq!(fold(body).blocks, [ResponseBlock::text("hi")]);
 }
 
 #[test]
 fn the_schema_tools_call_comes_out_as_text() {
     let reply = ReplyMap { schema_tool: Some("get_weather".to_owned()), ..reply() };
     let answer = ChatResponse::from_events(decode(&[HEALTHY.as_bytes()], &reply)).expect("whole");
-    assert_eq!(answer.blocks[2], ResponseBlock::Text("{\"id\": 9007199254740993}".to_owned()));
+    assert_eq!(answer.blocks[2], ResponseBlock::text("{\"id\": 9007199254740993}"));
     assert_eq!(answer.stop, Some(StopReason::End));
 }
 
@@ -206,7 +206,7 @@ fn keep_alives_say_something_real_and_keep_the_grammar() {
     assert_eq!(kinds, ["message_start", "ping", "content_block_start", "content_block_delta", "content_block_delta"]);
     for event in decode(&[HEALTHY.as_bytes()], &reply()) {
         let is_over = matches!(event, Event::End);
-        encoder.event(event, &mut out);
+        encoder.event(event, &mut out, &mut Vec::new());
         if !is_over {
             encoder.keep_alive(&mut out);
         }
@@ -223,7 +223,7 @@ fn whole_answers_keep_what_streams_keep() {
     let quirks = Quirks { family: "anthropic", ..Quirks::ANTHROPIC };
     let answer = (super::super::CODEC.decode_response)(body, &reply(), &quirks).expect("an answer");
     assert_eq!(answer.stop, Some(StopReason::ToolUse));
-    let encoded = (super::super::CODEC.encode_response)(&answer, &reply());
+    let encoded = (super::super::CODEC.encode_response)(&answer, &reply(), &mut Vec::new());
     let text = String::from_utf8_lossy(&encoded);
     assert!(text.contains(r#""input":{"n":9007199254740993}"#), "{text}");
     assert!(
@@ -250,7 +250,7 @@ proptest::proptest! {
             if n >= alive {
                 encoder.keep_alive(&mut out);
             }
-            encoder.event(event, &mut out);
+            encoder.event(event, &mut out, &mut Vec::new());
         }
         assert_grammar(&String::from_utf8(out).expect("UTF-8"));
     }

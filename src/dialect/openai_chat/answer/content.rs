@@ -39,6 +39,7 @@ impl Answer {
 
     /// Text that may have thinking at its beginning.
     fn plain(&mut self, text: &str, out: &mut Vec<Event>) {
+        self.cited.came(text);
         let Some(inline) = &mut self.inline else { return self.said(text, out) };
         let mut pieces = Vec::new();
         inline.push(text, &mut pieces);

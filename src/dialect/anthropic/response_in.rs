@@ -1,4 +1,6 @@
-//! Whole answers, both ways, and the words that streams and whole answers share: stop reasons, usage, signatures, ids.
+//! Reads whole answers, and the words that streams share with them: stop reasons, usage, ids.
+//!
+//! Start with [`decode_response`]; `response_out` writes them.
 
 use std::borrow::Cow;
 
@@ -6,15 +8,14 @@ use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::request_in::FAMILY;
+use super::citation::read_citation;
 use super::wire::{Raw, WireBlock};
 use crate::chat::response::ResponseBlock;
-use crate::chat::{ChatResponse, Failure, FailureKind, Opaque, StopReason, Usage};
+use crate::chat::{ChatResponse, Citation, Failure, FailureKind, Loss, Opaque, StopReason, Usage, lose};
 use crate::dialect::failure::disguised_failure;
-use crate::dialect::names::answer_id;
 use crate::dialect::{Quirks, ReplyMap};
 use crate::wire::Text;
-use crate::wire::object::{Object, list};
+use crate::wire::json::items;
 use crate::wire::read;
 use crate::wire::splice::splice;
 
@@ -46,12 +47,12 @@ pub(super) fn decode_response(body: &[u8], reply: &ReplyMap, quirks: &Quirks) ->
     let nonsense = || Failure::new(FailureKind::Server, "the provider answered 200 with JSON that is no message");
     let wire: WireResponse<'_> = read::from_slice(body.trim_ascii()).map_err(|_| nonsense())?;
     let content = wire.content.ok_or_else(nonsense)?;
-    let mut blocks = Vec::new();
+    let (mut blocks, mut losses) = (Vec::new(), Vec::new());
     if let Some(text) = Text::from_raw(content) {
-        blocks.push(ResponseBlock::Text(text.read().into_owned()));
+        blocks.push(ResponseBlock::text(text.read()));
     } else {
         let wire_blocks: Vec<WireBlock<'_>> = read::from_str(content.get()).map_err(|_| nonsense())?;
-        blocks.extend(wire_blocks.iter().filter_map(|wire| block(wire, quirks)));
+        blocks.extend(wire_blocks.iter().filter_map(|wire| block(wire, quirks, &mut losses)));
     }
     finish_calls(&mut blocks, reply);
     let has_calls = blocks.iter().any(|block| matches!(block, ResponseBlock::ToolCall { .. }));
@@ -63,6 +64,7 @@ pub(super) fn decode_response(body: &[u8], reply: &ReplyMap, quirks: &Quirks) ->
         stop: Some(settle_stop(stop, has_calls)),
         stop_sequence: read(wire.stop_sequence).map(Cow::into_owned),
         usage: wire.usage.map(read_usage).unwrap_or_default(),
+        losses,
     })
 }
 
@@ -104,11 +106,21 @@ fn read(raw: Raw<'_>) -> Option<Cow<'_, str>> {
     Text::from_raw(raw?).map(|text| text.read())
 }
 
-/// A block of an answer; blocks of server-side tools have no equivalent and are left out.
-fn block(wire: &WireBlock<'_>, quirks: &Quirks) -> Option<ResponseBlock> {
+/// What a text cites; `None` and members of other kinds cite nothing.
+pub(super) fn citations(raw: Raw<'_>, quirks: &Quirks) -> Vec<Citation> {
+    raw.and_then(items).unwrap_or_default().into_iter().filter_map(|raw| read_citation(raw, quirks.family)).collect()
+}
+
+/// The loss of a block of one of the provider's own tools. These work for the model alone; what they found comes as text.
+pub(super) fn server_block(kind: &str) -> Loss {
+    Loss::of_kind("content[]", kind)
+}
+
+/// A block of an answer; what has no equivalent is left out and recorded.
+fn block(wire: &WireBlock<'_>, quirks: &Quirks, losses: &mut Vec<Loss>) -> Option<ResponseBlock> {
     let text = |raw: Raw<'_>| read(raw).unwrap_or_default().into_owned();
     Some(match read(wire.kind)?.as_ref() {
-        "text" => ResponseBlock::Text(text(wire.text)),
+        "text" => ResponseBlock::Text { text: text(wire.text), citations: citations(wire.citations, quirks) },
         "thinking" => {
             let state = text(wire.signature);
             let opaque = (!state.is_empty()).then(|| Opaque::new(quirks.family, state));
@@ -123,7 +135,10 @@ fn block(wire: &WireBlock<'_>, quirks: &Quirks) -> Option<ResponseBlock> {
                 None => String::new(),
             },
         },
-        _ => return None,
+        kind => {
+            lose(losses, server_block(kind));
+            return None;
+        }
     })
 }
 
@@ -134,7 +149,7 @@ fn finish_calls(blocks: &mut Vec<ResponseBlock>, reply: &ReplyMap) {
         let ResponseBlock::ToolCall { id, name, arguments } = block else { return true };
         if reply.schema_tool.as_ref() == Some(name) {
             let text = std::mem::take(arguments);
-            *block = ResponseBlock::Text(text);
+            *block = ResponseBlock::text(text);
             return true;
         }
         if reply.single_tool_call && !ids.is_empty() {
@@ -156,99 +171,6 @@ pub(super) fn unique_id(id: &str, taken: &[String]) -> String {
     (taken.len() + 1..).map(|n| format!("{stem}_{n}")).find(|new| !taken.contains(new)).unwrap_or_default()
 }
 
-/// Writes a whole answer for a client.
-pub(super) fn encode_response(response: &ChatResponse, reply: &ReplyMap) -> Bytes {
-    let mut out = Vec::with_capacity(1024);
-    let mut message = Object::open(&mut out);
-    message
-        .str("id", &answer_id(super::ID, &reply.id, response.id.as_deref()))
-        .str("type", "message")
-        .str("role", "assistant")
-        .str("model", &reply.model);
-    let blocks = response.blocks.iter().filter(|block| !is_empty(block));
-    list(message.key("content"), blocks, write_block);
-    let has_calls = response.blocks.iter().any(|block| matches!(block, ResponseBlock::ToolCall { .. }));
-    let reason = stop_reason(response.stop.unwrap_or(StopReason::End), has_calls);
-    message.str("stop_reason", reason);
-    match &response.stop_sequence {
-        Some(sequence) if reason == "stop_sequence" => message.str("stop_sequence", sequence),
-        _ => message.raw("stop_sequence", "null"),
-    };
-    write_usage(message.key("usage"), &response.usage, reply.input_estimate);
-    message.close();
-    out.into()
-}
-
-fn is_empty(block: &ResponseBlock) -> bool {
-    match block {
-        ResponseBlock::Text(text) => text.is_empty(),
-        ResponseBlock::Thinking { text, opaque } => text.is_empty() && opaque.is_none(),
-        ResponseBlock::RedactedThinking(_) | ResponseBlock::ToolCall { .. } => false,
-    }
-}
-
-fn write_block(out: &mut Vec<u8>, block: &ResponseBlock) {
-    let mut object = Object::open(out);
-    match block {
-        ResponseBlock::Text(text) => object.str("type", "text").str("text", text),
-        ResponseBlock::Thinking { text, opaque } => {
-            let signature = opaque.as_ref().map_or_else(|| Opaque::new("unsigned", "").seal().into(), signature);
-            object.str("type", "thinking").str("thinking", text).str("signature", &signature)
-        }
-        ResponseBlock::RedactedThinking(opaque) => object.str("type", "redacted_thinking").str("data", &signature(opaque)),
-        ResponseBlock::ToolCall { id, name, arguments } => {
-            let input = object_arguments(arguments).0;
-            object.str("type", "tool_use").str("id", id).str("name", name).raw("input", &input)
-        }
-    };
-    object.close();
-}
-
-/// Arguments as a JSON object, text to text: nothing becomes `{}`, an encoded object is unwrapped, anything else is put
-/// under `_raw`. The second part tells whether it had to be.
-pub(super) fn object_arguments(arguments: &str) -> (Cow<'_, str>, bool) {
-    let text = arguments.trim();
-    if text.is_empty() || text == "null" {
-        return (Cow::Borrowed("{}"), false);
-    }
-    if let Ok(raw) = read::from_str::<&RawValue>(text) {
-        if text.starts_with('{') {
-            return (Cow::Borrowed(text), false);
-        }
-        if let Some(inner) = Text::from_raw(raw).map(|inner| inner.read().trim().to_owned()) {
-            if inner.is_empty() {
-                return (Cow::Borrowed("{}"), false);
-            }
-            if inner.starts_with('{') && read::from_str::<&RawValue>(&inner).is_ok() {
-                return (Cow::Owned(inner), false);
-            }
-        }
-    }
-    let mut out = Vec::new();
-    let mut object = Object::open(&mut out);
-    object.str("_raw", arguments);
-    object.close();
-    (Cow::Owned(String::from_utf8(out).unwrap_or_default()), true)
-}
-
-/// What a client gets as signature: Anthropic's own as it is, any other state in our envelope.
-pub(super) fn signature(opaque: &Opaque) -> Cow<'_, str> {
-    if opaque.family == FAMILY && !opaque.state.is_empty() { Cow::Borrowed(&opaque.state) } else { Cow::Owned(opaque.seal()) }
-}
-
-/// The dialect's word for a reason.
-pub(super) fn stop_reason(reason: StopReason, has_calls: bool) -> &'static str {
-    match settle_stop(reason, has_calls) {
-        StopReason::End => "end_turn",
-        StopReason::StopSequence => "stop_sequence",
-        StopReason::Length => "max_tokens",
-        StopReason::ContextFull => "model_context_window_exceeded",
-        StopReason::ToolUse => "tool_use",
-        StopReason::Refusal => "refusal",
-        StopReason::Paused => "pause_turn",
-    }
-}
-
 /// The reason behind a word; compatible servers mix in OpenAI's. What is not known is an end: an unknown word makes
 /// clients ask again for ever.
 pub(super) fn read_stop_reason(word: &str) -> StopReason {
@@ -261,17 +183,6 @@ pub(super) fn read_stop_reason(word: &str) -> StopReason {
         "pause_turn" => StopReason::Paused,
         _ => StopReason::End,
     }
-}
-
-/// Writes usage; what the upstream never said is zero, and its input the estimate.
-pub(super) fn write_usage(out: &mut Vec<u8>, usage: &Usage, input_estimate: u64) {
-    let is_unknown = usage.input.is_none() && usage.cache_read.is_none() && usage.cache_write.is_none();
-    let mut object = Object::open(out);
-    object.json("input_tokens", usage.input.unwrap_or(if is_unknown { input_estimate } else { 0 }));
-    object.json("cache_creation_input_tokens", usage.cache_write.unwrap_or(0));
-    object.json("cache_read_input_tokens", usage.cache_read.unwrap_or(0));
-    object.json("output_tokens", usage.output.unwrap_or(0));
-    object.close();
 }
 
 /// Reads a usage object; null and members of other kinds count as unsaid.

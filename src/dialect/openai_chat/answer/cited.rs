@@ -1,0 +1,94 @@
+//! What an answer's text cites. Servers tell it before, with or after the text, at times twice.
+//!
+//! Start with [`Answer::cite`].
+
+use super::Answer;
+use crate::chat::{Citation, Delta, Event, Loss};
+use crate::dialect::openai_chat::annotation::Found;
+use crate::dialect::openai_chat::chunk;
+use crate::wire::json::items;
+
+/// The most citations of one answer: what is told twice is looked for among them.
+const CITATIONS_MAX: usize = 512;
+
+/// The citations of an answer, and how far its text has come.
+#[derive(Default)]
+pub(super) struct Cited {
+    /// Characters of content that have come.
+    content: usize,
+    /// Characters of text that were said of it, and before the block that is open.
+    text: usize,
+    block_from: usize,
+    /// What came while no text was open.
+    waiting: Vec<Found>,
+    /// What has been told, verbatim.
+    seen: Vec<Box<str>>,
+}
+
+impl Cited {
+    /// A text block begins.
+    pub(super) fn begin_text(&mut self) {
+        self.block_from = self.text;
+    }
+
+    /// Content has come.
+    pub(super) fn came(&mut self, content: &str) {
+        self.content += content.chars().count();
+    }
+
+    /// Text was said.
+    pub(super) fn said(&mut self, text: &str) {
+        self.text += text.chars().count();
+    }
+
+    /// Where thinking or calls were taken out of the content, or wait to be, its indexes are not the text's.
+    fn within_block(&self, mut found: Found) -> Citation {
+        found.span = found.span.filter(|_| self.content == self.text);
+        found.within(self.block_from)
+    }
+}
+
+/// The loss of annotations that belong to no text.
+fn lost() -> Event {
+    Event::Lost(Loss::dropped("answer.annotations"))
+}
+
+impl Answer {
+    /// Takes the annotations of a delta.
+    pub(super) fn cite(&mut self, delta: &chunk::Delta<'_>, out: &mut Vec<Event>) {
+        if delta.images.and_then(items).is_some_and(|images| !images.is_empty()) {
+            self.start_anyway(out);
+            out.push(Event::Lost(Loss::dropped("answer.images")));
+        }
+        for raw in delta.annotations.and_then(items).unwrap_or_default() {
+            if self.cited.seen.iter().any(|seen| **seen == *raw.get()) {
+                continue;
+            }
+            self.start_anyway(out);
+            match Found::read(raw, Some(self.family)) {
+                Some(found) if self.cited.seen.len() < CITATIONS_MAX => {
+                    self.cited.seen.push(raw.get().into());
+                    self.cited.waiting.push(found);
+                }
+                _ => out.push(lost()),
+            }
+        }
+        self.cite_waiting(out);
+    }
+
+    /// Says what was held until a text is open.
+    pub(super) fn cite_waiting(&mut self, out: &mut Vec<Event>) {
+        let Some(index) = self.text.filter(|_| !self.cited.waiting.is_empty()) else { return };
+        for found in std::mem::take(&mut self.cited.waiting) {
+            let citation = Box::new(self.cited.within_block(found));
+            out.push(Event::Delta { index, delta: Delta::Citation(citation) });
+        }
+    }
+
+    /// Annotations that no text has come for.
+    pub(super) fn lose_waiting(&mut self, out: &mut Vec<Event>) {
+        if !std::mem::take(&mut self.cited.waiting).is_empty() {
+            out.push(lost());
+        }
+    }
+}
