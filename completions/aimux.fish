@@ -32,6 +32,7 @@ complete -c aimux -n "__fish_aimux_needs_command" -f -a "run" -d 'Run a client p
 complete -c aimux -n "__fish_aimux_needs_command" -f -a "keys" -d 'Keep providers\' keys in age files'
 complete -c aimux -n "__fish_aimux_needs_command" -f -a "config" -d 'Check, show and keep the config'
 complete -c aimux -n "__fish_aimux_needs_command" -f -a "status" -d 'Tell whether the config\'s server runs, and where'
+complete -c aimux -n "__fish_aimux_needs_command" -f -a "usage" -d 'Show what requests took and cost'
 complete -c aimux -n "__fish_aimux_needs_command" -f -a "stop" -d 'Stop the config\'s server; requests in flight are answered first'
 complete -c aimux -n "__fish_aimux_needs_command" -f -a "env" -d 'Print the environment that makes clients of this shell use aimux'
 complete -c aimux -n "__fish_aimux_needs_command" -f -a "generate" -d 'Write completions or man pages'
@@ -199,6 +200,22 @@ complete -c aimux -n "__fish_aimux_using_subcommand config; and __fish_seen_subc
 complete -c aimux -n "__fish_aimux_using_subcommand status" -l config -d 'The config file [env: AIMUX_CONFIG] [default: config.yaml in aimux\'s config folder]' -r -F
 complete -c aimux -n "__fish_aimux_using_subcommand status" -l json -d 'Print JSON'
 complete -c aimux -n "__fish_aimux_using_subcommand status" -s h -l help -d 'Print help'
+complete -c aimux -n "__fish_aimux_using_subcommand usage" -l by -d 'What requests are grouped by' -r -f -a "model\t'Provider and model'
+provider\t'Provider'
+day\t'Day'
+hour\t'Hour'
+session\t'The client\'s session'
+role\t'What they are for, in the client\'s own work: main, background, subagent'
+agent\t'The agent within a session'
+project\t'Project'
+client\t'The client\'s program'
+route\t'What decided where they went'
+key\t'The provider\'s key'"
+complete -c aimux -n "__fish_aimux_using_subcommand usage" -l since -d 'From when on: `24h`, `7d`, `today`, `2026-01-31`, `2026-01-31T12:00` [default: all that is kept]' -r
+complete -c aimux -n "__fish_aimux_using_subcommand usage" -l until -d 'Up to when, itself not included' -r
+complete -c aimux -n "__fish_aimux_using_subcommand usage" -l config -d 'The config file [env: AIMUX_CONFIG] [default: config.yaml in aimux\'s config folder]' -r -F
+complete -c aimux -n "__fish_aimux_using_subcommand usage" -l json -d 'Print JSON; money in millionths of a dollar'
+complete -c aimux -n "__fish_aimux_using_subcommand usage" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c aimux -n "__fish_aimux_using_subcommand stop" -l config -d 'The config file [env: AIMUX_CONFIG] [default: config.yaml in aimux\'s config folder]' -r -F
 complete -c aimux -n "__fish_aimux_using_subcommand stop" -s h -l help -d 'Print help'
 complete -c aimux -n "__fish_aimux_using_subcommand env" -l shell -d 'The shell whose syntax is printed' -r -f -a "bash\t'bash, and any POSIX shell'

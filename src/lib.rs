@@ -12,6 +12,7 @@ pub mod demo;
 pub mod dialect;
 pub mod error;
 pub mod keys;
+pub mod ledger;
 pub mod provider;
 pub mod route;
 pub mod secret;

@@ -16,6 +16,7 @@ mod run;
 mod sarif;
 mod serve;
 mod status;
+mod usage;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -48,6 +49,8 @@ enum Command {
     Config(config::ConfigArgs),
     /// Tell whether the config's server runs, and where
     Status(status::StatusArgs),
+    /// Show what requests took and cost
+    Usage(usage::UsageArgs),
     /// Stop the config's server; requests in flight are answered first
     Stop,
     /// Print the environment that makes clients of this shell use aimux
@@ -81,6 +84,7 @@ pub fn main() -> ExitCode {
         Command::Config(args) => config::run(&args, cli.config, &environment),
         Command::Env(args) => env::run(&args, cli.config, &environment),
         Command::Status(args) => status::run(&args, cli.config, &environment),
+        Command::Usage(args) => usage::run(&args, cli.config, &environment),
         Command::Stop => status::stop(cli.config, &environment),
         Command::Generate(args) => generate::run(&args),
     };

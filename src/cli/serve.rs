@@ -15,6 +15,7 @@ use super::{CliError, output};
 use crate::config::{Environment, Limits, Options, Ready};
 use crate::dialect::{Dialect, Quirks};
 use crate::error::{Code, Error};
+use crate::ledger;
 use crate::provider::{Auth, Check};
 use crate::route::glob::Glob;
 use crate::route::table::{Endpoint, ModelEntry, Provider, Strategy, Table, TargetRef};
@@ -23,6 +24,7 @@ use crate::server::control::{self, Control, Status};
 use crate::server::reload::{Reloader, Source, Trigger};
 use crate::server::stamp::Stamp;
 use crate::server::{Server, token};
+use crate::upstream::Upstreams;
 use crate::upstream::client::{ROOTS_VARIABLES, root_faults};
 use crate::{config, demo};
 
@@ -97,9 +99,21 @@ pub(crate) fn run(args: ServeArgs, path: Option<PathBuf>, environment: &Environm
         });
     }
     let source = (!args.demo).then_some((source, stamp));
-    let ended = runtime.block_on(serve(ready, token, &socket, &args, source))?;
+    let (ended, upstreams) = runtime.block_on(serve(ready, token, &socket, &args, source))?;
+    // What is cut off here is settled before the ledger is written for the last time.
+    runtime.shutdown_timeout(SHUTDOWN_MAX);
+    if let Some(ledger) = upstreams.ledger().as_deref()
+        && !ledger.flush(FLUSH_MAX)
+    {
+        tracing::warn!(code = %Code::Ledger, requests = ledger.counters().queued, "the last requests are missing in the ledger");
+    }
     Ok(ExitCode::from(ended.exit()))
 }
+
+/// What the tasks that are left get to end, once the server has.
+const SHUTDOWN_MAX: Duration = Duration::from_secs(1);
+/// What the ledger gets to write its last entries.
+const FLUSH_MAX: Duration = Duration::from_secs(5);
 
 /// How a server ended.
 #[derive(Debug, Clone, Copy)]
@@ -173,13 +187,19 @@ impl Signals {
 }
 
 /// `source`: what the config came from, and how that looked before; `None`: it never changes.
-async fn serve(ready: Ready, token: Secret, socket: &Path, args: &ServeArgs, source: Option<(Source, Stamp)>) -> Result<Ended, CliError> {
+async fn serve(
+    ready: Ready,
+    token: Secret,
+    socket: &Path,
+    args: &ServeArgs,
+    source: Option<(Source, Stamp)>,
+) -> Result<(Ended, Arc<Upstreams>), CliError> {
     let stop = Arc::new(Notify::new());
     let mut signals = Signals::catch()?;
     let server = Server::bind(ready, token.clone()).await?;
     let address = server.address().map_err(|error| Error::new(Code::CannotBind, "the address is unknown").caused_by(error))?;
     let control = Control::open(socket)?;
-    let (client, on_demand) = (server.client(), args.on_demand);
+    let (client, on_demand, upstreams) = (server.client(), args.on_demand, server.upstreams());
     let status = move || {
         let (version, pid) = (env!("CARGO_PKG_VERSION").to_owned(), std::process::id());
         Status { version, pid, address, on_demand, connections: client.counters() }
@@ -203,7 +223,7 @@ async fn serve(ready: Ready, token: Secret, socket: &Path, args: &ServeArgs, sou
     }));
     let drained = |is_whole| if is_whole { Ended::Drained } else { Ended::Cut };
     tokio::select! {
-        is_whole = &mut running => return Ok(drained(is_whole)),
+        is_whole = &mut running => return Ok((drained(is_whole), upstreams)),
         _ = signals.next() => {}
         () = stop.notified() => {}
     }
@@ -214,7 +234,7 @@ async fn serve(ready: Ready, token: Secret, socket: &Path, args: &ServeArgs, sou
         kind = signals.next() => Ended::Forced(kind),
     };
     control.abort();
-    Ok(ended)
+    Ok((ended, upstreams))
 }
 
 async fn start_demo() -> Result<demo::Demo, Error> {
@@ -256,6 +276,7 @@ fn demo_config(demo: &demo::Demo, listen: Option<SocketAddr>) -> Ready {
         server: config::Server { listen, token: None, hosts: Vec::new(), watch: false },
         limits: Limits::default(),
         table,
+        ledger: ledger::Settings::off(),
         notes: Vec::new(),
         written: Vec::new(),
     }

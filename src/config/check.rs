@@ -1,6 +1,7 @@
 //! The check of a whole config: tree in, typed config and findings out. `serve`, `validate` and the tests call this one.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::Path;
 use std::time::Duration;
 
 use super::diagnostic::{Diagnostic, Finding, Report};
@@ -16,6 +17,7 @@ use super::url::is_host;
 use super::written::{self, Written};
 use super::{Limits, mask};
 use crate::keys::Store;
+use crate::ledger;
 use crate::route::rule::Rule;
 use crate::route::table::{Breaker, ModelEntry, Retry};
 
@@ -45,6 +47,8 @@ pub(crate) struct Checked {
     pub(crate) retry: Retry,
     /// The breaker; `None`: off.
     pub(crate) breaker: Option<Breaker>,
+    /// What is remembered of requests.
+    pub(crate) ledger: ledger::Settings,
     /// Every value that is given.
     pub(crate) written: Vec<Written>,
 }
@@ -69,10 +73,11 @@ pub(crate) fn check(mut root: Node, report: Report, environment: &Environment, s
     let limits = limits(&mut reader, &section);
     let retry = retry(&mut reader, &section);
     let breaker = breaker(&mut reader, &section);
+    let ledger = ledger(&mut reader, &section);
     conflicts(&mut reader, &section, &limits, &retry);
     let mut report = reader.report;
     report.finish();
-    (Checked { listen, token, hosts, watch, limits, providers, rules, models, retry, breaker, written }, report)
+    (Checked { listen, token, hosts, watch, limits, providers, rules, models, retry, breaker, ledger, written }, report)
 }
 
 fn missing(reader: &mut Reader<'_>, root: &Section<'_>, name: &str, help: &str) {
@@ -285,4 +290,22 @@ fn breaker(reader: &mut Reader<'_>, root: &Section<'_>) -> Option<Breaker> {
         None => breaker.rest_max = breaker.rest_max.max(breaker.rest),
     }
     Some(breaker)
+}
+
+fn ledger(reader: &mut Reader<'_>, root: &Section<'_>) -> ledger::Settings {
+    let mut ledger = ledger::Settings::usual(&reader.environment().state_folder());
+    let Some(section) = reader.inner(root, "ledger") else { return ledger };
+    ledger.enabled = reader.flag(&section, "enabled").unwrap_or(ledger.enabled);
+    take!(reader, section, "keep_days" => ledger.keep_days, |value| u32::try_from(value).unwrap_or(u32::MAX));
+    if let Some(path) = reader.text(&section, "path") {
+        // What a relative one would be relative to, a server and a command might not agree on.
+        if Path::new(&path.text).is_absolute() && !path.text.ends_with('/') {
+            ledger.path = path.text.into();
+        } else {
+            let message = format!("ledger.path is \"{}\", expected the absolute path of a file", reader.written(path.span));
+            let diagnostic = Diagnostic::new(Finding::BadValue, path.span, "ledger.path", message, "not an absolute path");
+            reader.found_with(diagnostic.help("begin it with `/`; `${HOME}` stands for your home"));
+        }
+    }
+    ledger
 }

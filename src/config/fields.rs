@@ -128,6 +128,7 @@ pub(crate) static ROOT: &[Field] = &[
     field("limits", Kind::Section(LIMITS), "", "The server's limits."),
     field("retry", Kind::Section(RETRY), "", "How often and how long is tried."),
     field("breaker", Kind::SectionOrOff(BREAKER), "", "When a target that fails is left out for a while; `off` or `false`: never."),
+    field("ledger", Kind::Section(LEDGER), "", "What is remembered of each request: who, when, tokens, cost; never what was said."),
 ];
 
 /// `server`.
@@ -302,6 +303,13 @@ pub(crate) static BREAKER: &[Field] = &[
     integer("rest_max_s", 1, 86_400, "300", "Seconds of the longest rest; at least `rest_s`."),
 ];
 
+/// `ledger`.
+pub(crate) static LEDGER: &[Field] = &[
+    field("enabled", Kind::Flag, "true", "Whether requests are remembered."),
+    field("path", Kind::Text("an absolute path"), "`ledger.sqlite` in the state folder", "The file."),
+    integer("keep_days", 1, 36_500, "90", "Days after which a request is forgotten."),
+];
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -349,6 +357,9 @@ mod tests {
         assert_eq!(default(RETRY, "deadline_s"), retry.deadline.as_secs());
         assert_eq!(default(RETRY, "wait_max_s"), retry.wait_max.as_secs());
         assert_eq!(default(RETRY, "key_rest_s"), retry.key_rest.as_secs());
+        let ledger = crate::ledger::Settings::usual(std::path::Path::new("/state"));
+        assert_eq!(default(LEDGER, "keep_days"), u64::from(ledger.keep_days));
+        assert!(ledger.enabled && LEDGER[0].default == "true" && ledger.path == std::path::Path::new("/state/ledger.sqlite"));
         let breaker = Breaker::default();
         assert_eq!(default(BREAKER, "failures"), u64::from(breaker.failures));
         assert_eq!(default(BREAKER, "rest_s"), breaker.rest.as_secs());

@@ -236,6 +236,7 @@ fn compiled(loaded: Loaded, environment: &Environment, mut opener: Opener<'_>) -
         server: Server { listen: checked.listen, token, hosts: checked.hosts, watch: checked.watch },
         limits: checked.limits,
         table: Table { providers, rules: checked.rules, models: checked.models, retry: checked.retry, breaker: checked.breaker },
+        ledger: checked.ledger,
         notes,
         written: checked.written,
     })

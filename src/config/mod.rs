@@ -63,6 +63,7 @@ pub use written::{Written, changes};
 
 use crate::error::Error;
 use crate::keys::Store;
+use crate::ledger;
 use crate::route::Table;
 use crate::secret::Secret;
 
@@ -80,6 +81,8 @@ pub struct Ready {
     pub limits: Limits,
     /// What routing reads, secrets included.
     pub table: Table,
+    /// What is remembered of requests.
+    pub ledger: ledger::Settings,
     /// Lines for the user: warnings, and what was made up.
     pub notes: Vec<String>,
     /// Every value that the config gives, to be compared with another's.

@@ -367,6 +367,7 @@ mod tests {
                 Kind::Text(_) => match field.name {
                     "listen" => "[::1]:9",
                     "preset" => "openai",
+                    "path" => "/tmp/ledger.sqlite",
                     _ => "http://127.0.0.1:9/v1",
                 }
                 .to_owned(),

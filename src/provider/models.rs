@@ -3,6 +3,8 @@
 //! A model is one row. The rows are sorted by provider and id, which a test checks, since [`model`] searches them by
 //! halves. A model that is missing here still works; only its limits, its price and its place in listings are unknown.
 
+use crate::chat::Usage;
+
 /// A model of a provider.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Model {
@@ -39,6 +41,34 @@ pub struct Price {
     pub cache_read: Option<f64>,
     /// Input written to a cache.
     pub cache_write: Option<f64>,
+}
+
+impl Price {
+    /// What the usage costs, in millionths of a US dollar, rounded to the nearest. What is read from or written to a cache
+    /// and has no price of its own costs what fresh input costs; what Anthropic's API writes for an hour costs twice that
+    /// (their page on prompt caching, July 2026). `None`: a price is missing for something that was used.
+    #[must_use]
+    pub fn micro_usd(&self, usage: &Usage) -> Option<u64> {
+        let long = usage.cache_write_1h.unwrap_or(0);
+        let parts = [
+            (usage.input, self.input),
+            (usage.output, self.output),
+            (usage.cache_read, self.cache_read.or(self.input)),
+            (usage.cache_write.map(|all| all.saturating_sub(long)), self.cache_write.or(self.input)),
+            (Some(long), self.input.map(|input| 2.0 * input)),
+        ];
+        let mut sum: u128 = 0;
+        for (tokens, price) in parts {
+            let tokens = u128::from(tokens.unwrap_or(0));
+            if tokens > 0 {
+                // In millionths of the result's unit: prices have six decimals at most, and their sum is then exact.
+                #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "prices of the table, checked by a test")]
+                let price = (price? * 1e6).round() as u128;
+                sum = sum.saturating_add(tokens.saturating_mul(price));
+            }
+        }
+        u64::try_from(sum.saturating_add(500_000) / 1_000_000).ok()
+    }
 }
 
 /// Takes tools.
@@ -424,6 +454,51 @@ mod tests {
         assert!(opus.tools && opus.reasoning && opus.images && opus.pdf && !opus.structured);
         assert_eq!(model("anthropic", "claude-nothing"), None);
         assert_eq!(model("openai", "gpt-4").unwrap().price.cache_read, None);
+    }
+
+    #[test]
+    fn prices_have_six_decimals_at_most() {
+        for model in MODELS {
+            for price in [model.price.input, model.price.output, model.price.cache_read, model.price.cache_write].into_iter().flatten() {
+                assert_eq!((price * 1e6).round() / 1e6, price, "{}", model.id);
+            }
+        }
+    }
+
+    #[test]
+    fn a_cost_is_exact_and_an_unknown_price_is_no_zero() {
+        let price = |input, output, cache_read, cache_write| Price { input, output, cache_read, cache_write };
+        let usage = |input, output, cache_read, cache_write, cache_write_1h| Usage {
+            input,
+            output,
+            cache_read,
+            cache_write,
+            cache_write_1h,
+            reasoning: Some(9),
+        };
+        let opus = model("anthropic", "claude-opus-4-8").unwrap().price;
+        // 5, 25, 0.5 and 6.25 dollars a million.
+        let all = usage(Some(1_000_003), Some(2_000_000), Some(10_000_000), Some(400_000), None);
+        assert_eq!(opus.micro_usd(&all), Some(5_000_015 + 50_000_000 + 5_000_000 + 2_500_000));
+        // A quarter of what is written stays for an hour, and costs 10 dollars a million.
+        assert_eq!(opus.micro_usd(&usage(None, None, None, Some(400_000), Some(100_000))), Some(1_875_000 + 1_000_000));
+        assert_eq!(opus.micro_usd(&Usage::default()), Some(0));
+        let deepseek = model("deepseek", "deepseek-chat").unwrap().price;
+        assert_eq!(deepseek.micro_usd(&usage(None, None, Some(1000), None, None)), Some(3), "2.8 is rounded");
+        assert_eq!(deepseek.micro_usd(&usage(None, None, Some(178), None, None)), Some(0), "0.4984 is rounded");
+        assert_eq!(deepseek.micro_usd(&usage(None, None, Some(179), None, None)), Some(1), "0.5012 is rounded");
+        assert_eq!(deepseek.micro_usd(&usage(Some(100), None, None, Some(100), None)), Some(28), "a write without a price is input");
+        let partly = price(None, Some(2.0), Some(0.0), None);
+        assert_eq!(partly.micro_usd(&usage(Some(0), Some(3), Some(7), Some(0), None)), Some(6), "what was not used needs no price");
+        for used in
+            [usage(Some(1), None, None, None, None), usage(None, None, None, Some(1), None), usage(None, None, None, Some(1), Some(1))]
+        {
+            assert_eq!(partly.micro_usd(&used), None);
+        }
+        assert_eq!(price(Some(1.0), None, None, None).micro_usd(&usage(Some(1), Some(1), None, None, None)), None);
+        let free = price(Some(0.0), Some(0.0), Some(0.0), Some(0.0));
+        assert_eq!(free.micro_usd(&all), Some(0));
+        assert_eq!(price(Some(900.0), None, None, None).micro_usd(&usage(Some(u64::MAX), None, None, None, None)), None, "beyond counting");
     }
 
     #[test]

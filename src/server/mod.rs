@@ -29,6 +29,7 @@ use tokio::sync::{Semaphore, watch};
 
 use crate::config::{self, Limits, Ready, Written};
 use crate::error::{Code, Error};
+use crate::ledger;
 use crate::route::Table;
 use crate::secret::Secret;
 use crate::upstream::Upstreams;
@@ -48,13 +49,14 @@ pub(crate) struct Snapshot {
     server: config::Server,
     /// The config's file.
     path: Option<PathBuf>,
+    ledger: ledger::Settings,
     written: Vec<Written>,
 }
 
 impl Snapshot {
     fn new(ready: Ready, token: Secret) -> Self {
-        let Ready { path, server, limits, table, notes: _, written } = ready;
-        Self { table: Arc::new(table), limits: Arc::new(limits), token, server, path, written }
+        let Ready { path, server, limits, table, ledger, notes: _, written } = ready;
+        Self { table: Arc::new(table), limits: Arc::new(limits), token, server, path, ledger, written }
     }
 }
 
@@ -101,8 +103,10 @@ impl Server {
         let limits = &ready.limits;
         let client = Client::new(ClientSettings { connect_timeout: Duration::from_secs(limits.connect_s), ..ClientSettings::default() })?;
         let (drain, draining) = watch::channel(false);
+        let upstreams = Arc::new(Upstreams::new(client));
+        upstreams.remember(&ready.ledger);
         let shared = Arc::new(Shared {
-            upstreams: Arc::new(Upstreams::new(client)),
+            upstreams,
             connections: Arc::new(Semaphore::new(limits.connections)),
             in_flight: Arc::new(Semaphore::new(limits.requests_in_flight)),
             streams: Arc::new(Semaphore::new(limits.requests_in_flight)),
@@ -125,6 +129,12 @@ impl Server {
     #[must_use]
     pub fn client(&self) -> Client {
         self.shared.upstreams.client.clone()
+    }
+
+    /// What all requests share.
+    #[must_use]
+    pub fn upstreams(&self) -> Arc<Upstreams> {
+        Arc::clone(&self.shared.upstreams)
     }
 
     /// Takes a new config into the running server; `source` is what the first one came from.

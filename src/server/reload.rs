@@ -15,6 +15,7 @@ use crate::audit::{Action, Change, Entry, Log};
 use crate::config::{self, Environment, LoadError, Options};
 use crate::error::{Code, Error};
 use crate::keys::Store;
+use crate::ledger;
 use crate::route::Table;
 
 /// How often is looked whether a former config is still in use, while somebody waits for that.
@@ -141,6 +142,10 @@ impl Reloader {
         resize(streams, old.requests_in_flight, limits.requests_in_flight);
         resize(buffered, buffered_places(old), buffered_places(limits));
         upstreams.client.set_connect_timeout(Duration::from_secs(limits.connect_s));
+        match upstreams.ledger().as_deref() {
+            Some(ledger) if same_file(&former.ledger, &new.ledger) => ledger.keep(new.ledger.keep_days),
+            _ => upstreams.remember(&new.ledger),
+        }
         for (provider, keys) in replaced(&former.table, &new.table) {
             upstreams.health().keys_replaced(provider, &keys);
         }
@@ -163,6 +168,11 @@ impl Reloader {
             tokio::time::sleep(LOOK).await;
         }
     }
+}
+
+/// Whether a ledger goes on in the same file.
+fn same_file(former: &ledger::Settings, new: &ledger::Settings) -> bool {
+    new.enabled && former.path == new.path
 }
 
 fn bug(what: &str, error: tokio::task::JoinError) -> LoadError {

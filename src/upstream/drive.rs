@@ -10,12 +10,14 @@ use std::time::Instant;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
+use super::account::Account;
 use super::attempt::{Attempted, Told};
 use super::job::Job;
 use super::refusal::{Refusal, all_resting, bug, full, too_late};
 use super::relay::Relay;
-use super::settle::{Ending, Settlement};
+use super::settle::Settlement;
 use crate::chat::{Loss, Usage, lose};
+use crate::ledger::Ending;
 use crate::route::estimate::output_tokens;
 use crate::route::{Attempts, Happened, Step, Target, Verdict};
 
@@ -61,10 +63,10 @@ pub async fn drive(mut job: Job) -> Answer {
         match step {
             Step::Send { target, key } => {
                 let Some(target) = job.plan.targets.get(target) else { return job.refuse(settlement, bug()) };
-                settlement.provider.clone_from(&target.provider.name);
-                settlement.model.clone_from(&target.model);
+                let key = target.provider.keys.get(key);
+                settlement.begin(target, key);
                 let mut told = Told::default();
-                let attempt = job.attempt(target, target.provider.keys.get(key), &mut told);
+                let attempt = job.attempt(target, key, &mut told);
                 let attempted = match job.patience().until {
                     Some(until) => tokio::time::timeout_at(until, attempt).await.unwrap_or_else(|_| Attempted::Broken(too_late())),
                     None => attempt.await,
@@ -82,6 +84,7 @@ pub async fn drive(mut job: Job) -> Answer {
                         if begun.upstream.is_none() {
                             settlement.ending = Ending::Complete;
                             settlement.usage = progress.usage;
+                            settlement.account.is_counted = true;
                         }
                         settlement.lost.clone_from(&progress.losses);
                         let relay = Relay::new(begun.reply, begun.upstream, begun.held, job.patience(), settlement);
@@ -90,14 +93,19 @@ pub async fn drive(mut job: Job) -> Answer {
                     Attempted::Whole { body, usage, headers, losses: lost } => {
                         settlement.attempts.next(Instant::now(), &Happened::Content, &mut job.upstreams.health());
                         settlement.usage = usage;
+                        settlement.account.is_counted = true;
                         settlement.ending = Ending::Complete;
                         lost.iter().for_each(|loss| lose(&mut losses, loss.clone()));
                         settlement.losses = losses.len();
                         let headers = job.headers_for(headers, target, &settlement, &losses);
                         return Answer::Whole { body, headers };
                     }
-                    Attempted::Unsayable(refusal) => return job.refuse(settlement, refusal),
+                    Attempted::Unsayable(refusal) => {
+                        settlement.failed(None, refusal.code);
+                        return job.refuse(settlement, refusal);
+                    }
                     Attempted::Refused(refusal) => {
+                        settlement.failed(Some(refusal.failure.status), refusal.code);
                         tracing::warn!(request_id = %job.request_id, provider = %target.provider.name, model = %target.model,
                             status = refusal.failure.status, "the provider refused");
                         happened = Happened::Refused {
@@ -109,6 +117,7 @@ pub async fn drive(mut job: Job) -> Answer {
                         last = Some(job.with_target_headers(refusal, target, &settlement));
                     }
                     Attempted::Broken(refusal) => {
+                        settlement.failed(None, refusal.code);
                         tracing::warn!(request_id = %job.request_id, provider = %target.provider.name, model = %target.model,
                             reason = %refusal.failure.message, "the provider broke off");
                         happened = Happened::Broken;
@@ -163,6 +172,7 @@ impl Job {
             is_reused: None,
             ending: Ending::ClientGone,
             code: None,
+            account: Account::of(self),
         }
     }
 

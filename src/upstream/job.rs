@@ -9,10 +9,13 @@ use bytes::Bytes;
 use http::HeaderMap;
 use tokio::sync::OwnedSemaphorePermit;
 
+use arc_swap::ArcSwapOption;
+
 use super::client::Client;
 use super::preamble::Preamble;
 use crate::config::Limits;
 use crate::dialect::{Dialect, ReplyMap};
+use crate::ledger::{self, Ledger};
 use crate::route::{Health, Plan, Record, Table};
 use crate::wire::peek::Peek;
 
@@ -22,13 +25,24 @@ pub struct Upstreams {
     /// Connections.
     pub client: Client,
     health: Mutex<Health>,
+    ledger: ArcSwapOption<Ledger>,
 }
 
 impl Upstreams {
     /// With an empty memory.
     #[must_use]
     pub fn new(client: Client) -> Self {
-        Self { client, health: Mutex::default() }
+        Self { client, health: Mutex::default(), ledger: ArcSwapOption::empty() }
+    }
+
+    /// Remembers requests as the settings say, from now on; those under way too.
+    pub fn remember(&self, settings: &ledger::Settings) {
+        self.ledger.store(Ledger::start(settings).map(Arc::new));
+    }
+
+    /// Where requests are remembered; `None`: nowhere.
+    pub fn ledger(&self) -> arc_swap::Guard<Option<Arc<Ledger>>> {
+        self.ledger.load()
     }
 
     /// The memory of targets and keys, locked for one step.

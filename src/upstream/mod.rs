@@ -3,6 +3,7 @@
 //! Start with [`Job`] (a request on its way), then [`drive`] (attempts until the first content) and [`relay`] (the answer
 //! on its way).
 
+mod account;
 mod attempt;
 pub mod client;
 mod count_tokens;

@@ -14,10 +14,11 @@ use tokio::time::{Instant, Sleep};
 
 use super::client::UpstreamBody;
 use super::job::Patience;
-use super::settle::{Ending, Settlement};
+use super::settle::Settlement;
 use crate::chat::{Failure, FailureKind};
 use crate::dialect::ReplyStream;
 use crate::error::Code;
+use crate::ledger::Ending;
 use crate::route::pace::Pace;
 
 /// An upstream may send usage or its sentinel after the finish signal; for so long it is waited for.
@@ -104,7 +105,7 @@ impl Relay {
         self.upstream = None;
         self.settlement.code = code;
         self.settlement.ending = ending;
-        self.settlement.usage.merge(&self.reply.progress().usage);
+        self.count();
         self.note_losses();
     }
 
@@ -116,9 +117,17 @@ impl Relay {
         }
     }
 
+    /// Takes over what the provider has said of usage so far.
+    fn count(&mut self) {
+        let progress = self.reply.progress();
+        self.settlement.usage.merge(&progress.usage);
+        self.settlement.account.is_counted = progress.finished;
+    }
+
     /// The next bytes that the upstream's progress or silence gives, `None` when the answer is over.
     fn poll_bytes(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
         if !self.held.is_empty() {
+            self.settlement.account.said(&self.held);
             return Poll::Ready(Some(std::mem::take(&mut self.held)));
         }
         loop {
@@ -135,6 +144,7 @@ impl Relay {
             };
             if !out.is_empty() {
                 self.said = Instant::now();
+                self.settlement.account.said(&out);
                 return Poll::Ready(Some(out));
             }
         }
@@ -180,6 +190,14 @@ impl Relay {
             let message = format!("the provider was silent for {} s", self.patience.idle.as_secs());
             self.fail(Code::UpstreamTimeout, FailureKind::Timeout, &message)
         }))
+    }
+}
+
+impl Drop for Relay {
+    fn drop(&mut self) {
+        if self.upstream.is_some() {
+            self.count();
+        }
     }
 }
 

@@ -1,23 +1,14 @@
-//! What is owed when an exchange is over, however it ends: health is told, the access log gets its line.
+//! What is owed when an exchange is over, however it ends: health is told, the access log gets its line, the ledger its entry.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::account::Account;
 use super::job::Upstreams;
 use crate::chat::{Loss, Usage};
 use crate::error::Code;
+use crate::ledger::Ending;
 use crate::route::{Attempts, Table};
-
-/// How an exchange ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Ending {
-    /// The client went before the end; also what a drop without a word means.
-    ClientGone,
-    /// The whole answer was relayed.
-    Complete,
-    /// The client got an error.
-    Failed,
-}
 
 /// Settles when dropped.
 pub(super) struct Settlement {
@@ -46,6 +37,7 @@ pub(super) struct Settlement {
     pub(super) ending: Ending,
     /// Why it failed.
     pub(super) code: Option<Code>,
+    pub(super) account: Account,
 }
 
 impl Drop for Settlement {
@@ -79,13 +71,13 @@ impl Drop for Settlement {
             losses = self.losses + self.lost.len(),
             lost = (!self.lost.is_empty()).then(|| self.lost.iter().map(Loss::to_string).collect::<Vec<_>>().join(", ")),
             conn = self.is_reused.map(|is_reused| if is_reused { "reused" } else { "new" }),
-            ending = match self.ending {
-                Ending::ClientGone => "client_gone",
-                Ending::Complete => "complete",
-                Ending::Failed => "failed",
-            },
+            ending = self.ending.name(),
             code = self.code.map(tracing::field::display),
             "request"
         );
+        let entry = self.entry(now);
+        if let Some(ledger) = &*self.upstreams.ledger() {
+            ledger.put(entry);
+        }
     }
 }

@@ -19,6 +19,7 @@ mod keys;
 mod keys_scan;
 mod keys_share;
 mod keys_test;
+mod ledger;
 mod login;
 mod operator;
 mod provider;

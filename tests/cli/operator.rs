@@ -35,6 +35,8 @@ const PRINTING: &[&[&str]] = &[
     &["env", "--json"],
     &["status"],
     &["status", "--json"],
+    &["usage"],
+    &["usage", "--json"],
     &["stop"],
 ];
 

@@ -73,6 +73,7 @@ fn row(code: Code) -> Provocation {
         Code::KeyStore => Command(|| with_file(".config/aimux/identity.txt", 0o600, &["keys", "init"])),
         Code::StateFolder => Command(|| with_file(".local/state/aimux", 0o600, &["env", "--shell", "bash"])),
         Code::AuditLog => Command(|| with_file(".local/state/aimux/audit.jsonl", 0o600, &["keys", "audit", "verify"])),
+        Code::Ledger => Command(|| with_file(".local/state/aimux/ledger.sqlite", 0o600, &["usage"])),
         Code::Overloaded => Request(overloaded),
         Code::Draining => Request(draining),
         Code::Bug => Command(no_descriptors),

@@ -20,6 +20,7 @@ mod gateway;
 mod http;
 mod http2;
 mod hygiene;
+mod ledger;
 mod lifecycle;
 mod limits;
 mod pitfalls;

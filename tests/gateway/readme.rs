@@ -35,6 +35,7 @@ const COMMANDS: &[(&str, How)] = &[
     ("aimux serve", How::Stays("aimux is ready on http://")),
     ("aimux run claude", How::Says("claude was started with http://127.0.0.1:")),
     ("aimux status", How::Says(" runs on http://127.0.0.1:")),
+    ("aimux usage", How::Says("ledger.sqlite")),
     ("aimux config init --yes", How::Says("wrote ")),
     (
         "aimux config import ccr ~/.claude-code-router/config.json",

@@ -1,0 +1,128 @@
+//! One request, as it is remembered.
+
+use crate::chat::Usage;
+use crate::error::Code;
+
+/// The longest text of a client's that is kept, in bytes.
+const TEXT_MAX: usize = 200;
+
+/// How an exchange ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Ending {
+    /// The client went before the end; also what a drop without a word means.
+    #[default]
+    ClientGone,
+    /// The whole answer was relayed.
+    Complete,
+    /// The client got an error.
+    Failed,
+}
+
+impl Ending {
+    /// Each of them.
+    pub const ALL: [Self; 3] = [Self::ClientGone, Self::Complete, Self::Failed];
+
+    /// The word in files and logs.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::ClientGone => "client_gone",
+            Self::Complete => "complete",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+/// One request. Empty text stands for "unknown".
+#[derive(Debug, Clone, Default)]
+pub struct Entry {
+    /// When it came, in milliseconds since 1970.
+    pub time_ms: u64,
+    /// Its id, which may be the client's.
+    pub request_id: String,
+    /// The client's dialect.
+    pub dialect: &'static str,
+    /// The client's program.
+    pub program: String,
+    /// What it is for, in the client's own work.
+    pub role: &'static str,
+    /// The client's session.
+    pub session: String,
+    /// The agent within the session.
+    pub agent: String,
+    /// The project.
+    pub project: String,
+    /// The model that was asked for.
+    pub asked: String,
+    /// What decided where it went.
+    pub route: String,
+    /// Whether a stream was asked for.
+    pub stream: bool,
+    /// Who was asked last.
+    pub provider: String,
+    /// For which model, in the provider's words.
+    pub model: String,
+    /// With which key: its name.
+    pub key: String,
+    /// The status that the client got.
+    pub status: u16,
+    /// Why it failed.
+    pub code: Option<Code>,
+    /// How it ended.
+    pub ending: Ending,
+    /// What it took; what nobody reported or estimated is `None`.
+    pub usage: Usage,
+    /// Whether some of the usage is our estimate: the provider had not reported it when the answer ended.
+    pub is_estimated: bool,
+    /// What it cost, in millionths of a US dollar; `None`: the price is unknown.
+    pub cost: Option<u64>,
+    /// Milliseconds to the first content.
+    pub content_ms: Option<u64>,
+    /// Milliseconds to the end.
+    pub total_ms: u64,
+    /// What the target could not carry.
+    pub losses: u64,
+    /// The attempts before the last one.
+    pub earlier: Vec<Earlier>,
+    /// The last one; `None`: nobody was asked.
+    pub last: Option<Attempt>,
+}
+
+/// An attempt that was followed by another.
+#[derive(Debug, Clone, Default)]
+pub struct Earlier {
+    /// Who was asked.
+    pub provider: String,
+    /// For which model.
+    pub model: String,
+    /// With which key: its name.
+    pub key: String,
+    /// How it went.
+    pub went: Attempt,
+}
+
+/// How an attempt went; whom it asked stands beside it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Attempt {
+    /// Milliseconds from the request's arrival to its start.
+    pub start_ms: u64,
+    /// Milliseconds that it took.
+    pub ms: u64,
+    /// The provider's status, or what it stands for; `None`: no answer.
+    pub status: Option<u16>,
+    /// Why it failed.
+    pub code: Option<Code>,
+    /// Whether its connection had been used before; `None`: no answer.
+    pub is_reused: Option<bool>,
+}
+
+/// The text, cut to what is kept. No client fills the memory of the queue.
+#[must_use]
+pub fn kept(mut text: String) -> String {
+    if text.len() > TEXT_MAX {
+        let end = (0..=TEXT_MAX).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
+        text.truncate(end);
+        text.shrink_to_fit();
+    }
+    text
+}

@@ -1,0 +1,235 @@
+//! What the ledger tells: requests, tokens, cost and waits, grouped. Read in one pass, from a file that a server may be
+//! writing to.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use rusqlite::Connection;
+use serde::Serialize;
+
+use super::schema::{self, Fault};
+use crate::error::Error;
+
+/// What requests are grouped by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum By {
+    /// Provider and model that answered, or were asked last.
+    Model,
+    /// The provider.
+    Provider,
+    /// The day, by the local clock.
+    Day,
+    /// The hour, by the local clock.
+    Hour,
+    /// The client's session.
+    Session,
+    /// What they are for, in the client's own work.
+    Role,
+    /// The agent within the session.
+    Agent,
+    /// The project.
+    Project,
+    /// The client's program, else its dialect.
+    Client,
+    /// What decided where they went.
+    Route,
+    /// The provider's key.
+    Key,
+}
+
+impl By {
+    /// The group of a request, in SQL.
+    fn column(self) -> &'static str {
+        match self {
+            Self::Model => "iif(provider = '', '', provider || '/' || model)",
+            Self::Provider => "provider",
+            Self::Day => "strftime('%Y-%m-%d', time / 1000, 'unixepoch', 'localtime')",
+            Self::Hour => "strftime('%Y-%m-%d %H:00', time / 1000, 'unixepoch', 'localtime')",
+            Self::Session => "session",
+            Self::Role => "role",
+            Self::Agent => "agent",
+            Self::Project => "project",
+            Self::Client => "iif(program = '', dialect, program)",
+            Self::Route => "route",
+            Self::Key => "iif(key = '', '', provider || ' ' || key)",
+        }
+    }
+
+    /// Whether the groups follow each other in time.
+    fn is_time(self) -> bool {
+        matches!(self, Self::Day | Self::Hour)
+    }
+}
+
+/// A stretch of time, in milliseconds since 1970; the end is not in it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Span {
+    /// Its begin; `None`: all.
+    pub since_ms: Option<u64>,
+    /// Its end; `None`: now.
+    pub until_ms: Option<u64>,
+}
+
+/// Some requests, together.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct Row {
+    /// What they have in common; empty: unknown.
+    pub name: String,
+    /// How many.
+    pub requests: u64,
+    /// Of these, those whose client got an error.
+    pub errors: u64,
+    /// Input tokens that no cache had.
+    pub input_tokens: u64,
+    /// Output tokens, thinking included.
+    pub output_tokens: u64,
+    /// Input tokens read from a cache.
+    pub cache_read_tokens: u64,
+    /// Input tokens written to a cache.
+    pub cache_write_tokens: u64,
+    /// Output tokens of thinking, where told.
+    pub thinking_tokens: u64,
+    /// What the priced ones cost, in millionths of a US dollar.
+    pub cost_micro_usd: u64,
+    /// Requests whose price is unknown.
+    pub unpriced: u64,
+    /// Requests whose usage is, at least in part, an estimate.
+    pub estimated: u64,
+    /// The share of the input that came from a cache, 0 to 1; `None`: no input.
+    pub cache_share: Option<f64>,
+    /// Milliseconds to the first content that half of them stayed below, by the nearest rank.
+    pub first_content_p50_ms: Option<u64>,
+    /// The same for 95 of 100.
+    pub first_content_p95_ms: Option<u64>,
+}
+
+/// A row under way.
+#[derive(Debug, Default)]
+struct Group {
+    row: Row,
+    /// Milliseconds to the first content.
+    waits: Vec<u64>,
+}
+
+/// What the ledger tells.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct Report {
+    /// The groups: the dearest first, or by time.
+    pub groups: Vec<Row>,
+    /// All of them.
+    pub total: Row,
+    /// Whose price is unknown, most requests first.
+    pub unpriced: Vec<Unpriced>,
+}
+
+/// Requests whose price is unknown.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Unpriced {
+    /// `provider/model`.
+    pub target: String,
+    /// How many.
+    pub requests: u64,
+}
+
+/// Reads a ledger. `None`: there is none yet.
+///
+/// # Errors
+/// When it cannot be read.
+pub fn usage(path: &Path, by: By, span: Span) -> Result<Option<Report>, Error> {
+    let connection = match schema::open_to_read(path) {
+        Ok(connection) => connection,
+        Err(Fault::Absent) => return Ok(None),
+        Err(Fault::Failed(reason)) => return Err(schema::error(path, &reason)),
+    };
+    read(&connection, by, span).map(Some).map_err(|fault| schema::error(path, &fault.reason()))
+}
+
+/// Requests, cost and errors since midnight, where there is a ledger that can be read.
+#[must_use]
+pub fn today(path: &Path) -> Option<Row> {
+    let since_ms = super::moment("today", 0);
+    usage(path, By::Provider, Span { since_ms, until_ms: None }).ok().flatten().map(|report| report.total)
+}
+
+fn read(connection: &Connection, by: By, span: Span) -> Result<Report, Fault> {
+    let sql = format!(
+        "SELECT {}, ending = 'failed', ifnull(input, 0), ifnull(output, 0), ifnull(cache_read, 0), ifnull(cache_write, 0),
+            ifnull(thinking, 0), cost, estimated, content_ms, provider, model
+         FROM requests WHERE time >= ?1 AND time < ?2",
+        by.column()
+    );
+    let mut statement = connection.prepare(&sql)?;
+    let bound = |ms: Option<u64>, other: i64| ms.map_or(other, |ms| i64::try_from(ms).unwrap_or(i64::MAX));
+    let mut rows = statement.query([bound(span.since_ms, i64::MIN), bound(span.until_ms, i64::MAX)])?;
+    let mut groups: HashMap<String, Group> = HashMap::new();
+    let mut total = Group::default();
+    let mut unpriced: HashMap<String, u64> = HashMap::new();
+    while let Some(row) = rows.next()? {
+        let figure = |index| row.get::<_, i64>(index).map(|figure| u64::try_from(figure).unwrap_or(0));
+        let cost = row.get::<_, Option<i64>>(7)?.map(|cost| u64::try_from(cost).unwrap_or(0));
+        let wait = row.get::<_, Option<i64>>(9)?.map(|wait| u64::try_from(wait).unwrap_or(0));
+        let one = Row {
+            name: String::new(),
+            requests: 1,
+            errors: figure(1)?,
+            input_tokens: figure(2)?,
+            output_tokens: figure(3)?,
+            cache_read_tokens: figure(4)?,
+            cache_write_tokens: figure(5)?,
+            thinking_tokens: figure(6)?,
+            cost_micro_usd: cost.unwrap_or(0),
+            unpriced: u64::from(cost.is_none()),
+            estimated: figure(8)?,
+            ..Row::default()
+        };
+        if cost.is_none() {
+            let [provider, model] = [row.get_ref(10)?.as_str(), row.get_ref(11)?.as_str()].map(|text| text.unwrap_or_default());
+            *unpriced.entry(format!("{provider}/{model}")).or_default() += 1;
+        }
+        total.add(&one, wait);
+        let name = row.get_ref(0)?.as_str().unwrap_or_default();
+        match groups.get_mut(name) {
+            Some(group) => group.add(&one, wait),
+            None => groups.entry(name.to_owned()).or_default().add(&one, wait),
+        }
+    }
+    let mut groups: Vec<Row> = groups.into_iter().map(|(name, group)| Row { name, ..group.settled() }).collect();
+    groups.sort_by(|a, b| {
+        let by_cost = || (b.cost_micro_usd, b.requests).cmp(&(a.cost_micro_usd, a.requests));
+        if by.is_time() { a.name.cmp(&b.name) } else { by_cost().then_with(|| a.name.cmp(&b.name)) }
+    });
+    let mut unpriced: Vec<Unpriced> = unpriced.into_iter().map(|(target, requests)| Unpriced { target, requests }).collect();
+    unpriced.sort_by(|a, b| b.requests.cmp(&a.requests).then_with(|| a.target.cmp(&b.target)));
+    Ok(Report { groups, total: total.settled(), unpriced })
+}
+
+impl Group {
+    fn add(&mut self, other: &Row, wait: Option<u64>) {
+        let row = &mut self.row;
+        let sum = |to: &mut u64, figure: u64| *to = to.saturating_add(figure);
+        sum(&mut row.requests, other.requests);
+        sum(&mut row.errors, other.errors);
+        sum(&mut row.input_tokens, other.input_tokens);
+        sum(&mut row.output_tokens, other.output_tokens);
+        sum(&mut row.cache_read_tokens, other.cache_read_tokens);
+        sum(&mut row.cache_write_tokens, other.cache_write_tokens);
+        sum(&mut row.thinking_tokens, other.thinking_tokens);
+        sum(&mut row.cost_micro_usd, other.cost_micro_usd);
+        sum(&mut row.unpriced, other.unpriced);
+        sum(&mut row.estimated, other.estimated);
+        self.waits.extend(wait);
+    }
+
+    /// The row, with what follows from the sums.
+    fn settled(mut self) -> Row {
+        let Self { row, waits } = &mut self;
+        waits.sort_unstable();
+        // The nearest rank: the smallest wait that so many percent stayed at or below.
+        let rank = |percent: usize| (waits.len() * percent).div_ceil(100).checked_sub(1).and_then(|rank| waits.get(rank)).copied();
+        let input = row.input_tokens.saturating_add(row.cache_read_tokens).saturating_add(row.cache_write_tokens);
+        #[expect(clippy::cast_precision_loss, reason = "a share")]
+        let cache_share = (input > 0).then(|| row.cache_read_tokens as f64 / input as f64);
+        let (first_content_p50_ms, first_content_p95_ms) = (rank(50), rank(95));
+        Row { cache_share, first_content_p50_ms, first_content_p95_ms, ..self.row }
+    }
+}
