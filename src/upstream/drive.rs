@@ -12,6 +12,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::account::Account;
 use super::attempt::{Attempted, Told};
+use super::echo::Echo;
 use super::job::Job;
 use super::refusal::{Refusal, all_resting, bug, full, too_late};
 use super::relay::Relay;
@@ -87,7 +88,8 @@ pub async fn drive(mut job: Job) -> Answer {
                             settlement.account.is_counted = true;
                         }
                         settlement.lost.clone_from(&progress.losses);
-                        let relay = Relay::new(begun.reply, begun.upstream, begun.held, job.patience(), settlement);
+                        let echo = Echo::of(&target.provider, key);
+                        let relay = Relay::new(begun.reply, begun.upstream, begun.held, job.patience(), echo, settlement);
                         return Answer::Stream { relay: Box::new(relay), headers };
                     }
                     Attempted::Whole { body, usage, headers, losses: lost } => {

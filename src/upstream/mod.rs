@@ -8,6 +8,7 @@ mod attempt;
 pub mod client;
 mod count_tokens;
 pub mod drive;
+mod echo;
 mod headers;
 mod job;
 pub mod preamble;

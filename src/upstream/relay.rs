@@ -13,6 +13,7 @@ use hyper::body::{Body, Frame};
 use tokio::time::{Instant, Sleep};
 
 use super::client::UpstreamBody;
+use super::echo::Echo;
 use super::job::Patience;
 use super::settle::Settlement;
 use crate::chat::{Failure, FailureKind};
@@ -35,6 +36,7 @@ pub struct Relay {
     heard: Instant,
     said: Instant,
     pace: Option<Pace>,
+    echo: Option<Echo>,
     settlement: Settlement,
 }
 
@@ -44,11 +46,12 @@ impl Relay {
         upstream: Option<UpstreamBody>,
         held: Bytes,
         patience: Patience,
+        echo: Option<Echo>,
         settlement: Settlement,
     ) -> Self {
         let now = Instant::now();
         let pace = Pace::new(patience.pace.0, patience.pace.1, now.into_std());
-        Self { reply, upstream, held, patience, timer: None, heard: now, said: now, pace, settlement }
+        Self { reply, upstream, held, patience, timer: None, heard: now, said: now, pace, echo, settlement }
     }
 
     /// Tells that a bug of ours ended it. Nothing may be asked of it afterwards.
@@ -206,6 +209,12 @@ impl Body for Relay {
     type Error = Infallible;
 
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        self.get_mut().poll_bytes(cx).map(|bytes| bytes.map(|bytes| Ok(Frame::data(bytes))))
+        let relay = self.get_mut();
+        let bytes = std::task::ready!(relay.poll_bytes(cx));
+        let bytes = bytes.map(|bytes| match &relay.echo {
+            Some(echo) => echo.taken_out_of(bytes),
+            None => bytes,
+        });
+        Poll::Ready(bytes.map(|bytes| Ok(Frame::data(bytes))))
     }
 }
