@@ -114,6 +114,8 @@ complete -c aimux -n "__fish_aimux_using_subcommand keys; and __fish_seen_subcom
 complete -c aimux -n "__fish_aimux_using_subcommand keys; and __fish_seen_subcommand_from import" -l config -d 'The config file [env: AIMUX_CONFIG] [default: config.yaml in aimux\'s config folder]' -r -F
 complete -c aimux -n "__fish_aimux_using_subcommand keys; and __fish_seen_subcommand_from import" -l force -d 'Replace keys of the same names; the former ones are kept in keys/.retired'
 complete -c aimux -n "__fish_aimux_using_subcommand keys; and __fish_seen_subcommand_from import" -s h -l help -d 'Print help'
+complete -c aimux -n "__fish_aimux_using_subcommand keys; and __fish_seen_subcommand_from scan" -l baseline -d 'Pass over the findings that this file accepts' -r -F
+complete -c aimux -n "__fish_aimux_using_subcommand keys; and __fish_seen_subcommand_from scan" -l write-baseline -d 'Write a file that accepts all that is found, and exit 0' -r -F
 complete -c aimux -n "__fish_aimux_using_subcommand keys; and __fish_seen_subcommand_from scan" -l format -d 'How to print what is found' -r -f -a "text\t'A line for each key'
 json\t'One JSON object'
 sarif\t'SARIF 2.1.0, for code-scanning services'"

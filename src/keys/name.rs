@@ -96,7 +96,7 @@ mod tests {
         let keys = [
             "sk-ant-api03-abcdefghij",
             "sk-proj-0123456789abcdef",
-            "0123456789abcdef0123456789abcdef.abcdefgh12345678",
+            "0123456789abcdef0123456789abcdef.abcdefgh12345678", // aimux: allow
             "AIzaSyA0123456789abcdefghijk",
             "csk-abcdefghijklmnopqrst",
             "AGE-SECRET-KEY-1QQQQQQQQQQQQQQ",

@@ -30,7 +30,7 @@ fn write(folder: &Path, name: &str, text: &str) {
 }
 
 /// A repository with a key in a file, one in an ignored file, and one that a commit brought and another took away.
-fn repository() -> tempfile::TempDir {
+pub(super) fn repository() -> tempfile::TempDir {
     let (router, groq) = keys();
     let folder = tempfile::tempdir().unwrap();
     let root = folder.path();
@@ -46,6 +46,7 @@ fn repository() -> tempfile::TempDir {
     write(root, ".env", &format!("A={router}\n"));
     write(root, "src/a b.js", &format!("let x = 1;\nlet ü = \"{router}\"; // {router}\n"));
     write(root, "src/allowed.js", &format!("let y = \"{router}\"; // aimux:allow\n"));
+    write(root, "src/allowed.py", &format!("y = \"{router}\"  # aimux: allow\n"));
     write(root, "binary", &format!("\0{router}\n"));
     folder
 }
@@ -61,10 +62,10 @@ fn keys_of_files_and_of_history_are_found_and_masked() {
     let lines: Vec<&str> = said.lines().collect();
     assert_eq!(lines[0], "src/a b.js:2:10: openrouter key sk-o…f0".replace("f0", &router[router.len() - 2..]));
     assert!(lines[1].starts_with("old.py:3:8: groq key gsk_…uF (commit "), "{said}");
-    assert_eq!(lines[2], "2 keys in 5 files and 3 commits");
+    assert_eq!(lines[2], "2 keys in 6 files and 3 commits");
     assert_exit(&scan(folder.path(), &["--no-history", "old.py"]), 0);
     let output = scan(folder.path(), &["--no-history"]);
-    assert!(stdout(&output).contains("1 key in 5 files and 0 commits"), "{}", stdout(&output));
+    assert!(stdout(&output).contains("1 key in 6 files and 0 commits"), "{}", stdout(&output));
     let output = scan(folder.path(), &["src"]);
     assert!(stdout(&output).starts_with("a b.js:2:10: openrouter"), "{}", stdout(&output));
 }
@@ -127,4 +128,46 @@ fn a_repository_cannot_make_the_scan_run_its_programs() {
     assert_exit(&output, 1);
     assert!(stdout(&output).contains("2 keys in"), "{}", stdout(&output));
     assert!(!folder.path().join("trapped").exists());
+}
+
+#[test]
+fn a_baseline_accepts_what_is_known_and_nothing_else() {
+    let folder = repository();
+    let (router, groq) = keys();
+    let written = scan(folder.path(), &["--write-baseline", "known"]);
+    assert_exit(&written, 0);
+    assert!(stdout(&written).starts_with("wrote known: it accepts 2 keys"), "{}", stdout(&written));
+    let text = std::fs::read_to_string(folder.path().join("known")).unwrap();
+    assert!(!text.contains(&router) && !text.contains(&groq) && text.contains("src/a b.js  openrouter sk-o"), "{text}");
+    let output = scan(folder.path(), &["--baseline", "known"]);
+    assert_exit(&output, 0);
+    assert_eq!(stdout(&output), "0 keys in 7 files and 3 commits, besides 2 that are accepted\n");
+    // A line that moves is the same finding; the key in another file is not, nor is another key there.
+    write(folder.path(), "src/a b.js", &format!("\n\nlet y = 2;\nlet ü = \"{router}\";\n"));
+    assert_exit(&scan(folder.path(), &["--baseline", "known"]), 0);
+    write(folder.path(), "src/c.js", &format!("let z = \"{router}\";\n"));
+    let output = scan(folder.path(), &["--baseline", "known"]);
+    assert_exit(&output, 1);
+    assert!(stdout(&output).starts_with("src/c.js:1:10: openrouter key"), "{}", stdout(&output));
+    std::fs::remove_file(folder.path().join("src/c.js")).unwrap();
+    write(folder.path(), "src/a b.js", "let x = 1;\n");
+    let output = scan(folder.path(), &["--baseline", "known", "--json"]);
+    assert_exit(&output, 0);
+    assert_eq!(stderr(&output), "note: 1 lines of the baseline fit nothing any more\n");
+    let json: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((&json["accepted"], &json["findings"]), (&1.into(), &serde_json::json!([])));
+    write(folder.path(), "known", "nonsense\n");
+    let output = scan(folder.path(), &["--baseline", "known"]);
+    assert_exit(&output, 64);
+    assert!(stderr(&output).contains("line 1 of known begins with no fingerprint"), "{}", stderr(&output));
+}
+
+/// What CI would say of this repository.
+#[test]
+fn this_repository_holds_no_key_but_known_test_data() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let home = tempfile::tempdir().unwrap();
+    let output =
+        aimux(home.path()).args(["keys", "scan", "--baseline", "tests/fixtures/scan-baseline"]).current_dir(root).output().unwrap();
+    assert_exit(&output, 0);
 }

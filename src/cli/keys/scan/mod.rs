@@ -1,25 +1,27 @@
 //! `aimux keys scan`: looks for providers' keys in a tree and in its git history.
 //!
 //! `tree` reads the files, `history` what git has of former ones, `report` tells; the forms of keys are in `keys::patterns`.
-//! A line with `aimux:allow` is passed over. A key is shown masked, never whole. Start with [`run`].
+//! A line with `aimux:allow` is passed over, and what a `baseline` accepts. A key is shown masked, never whole. Start with [`run`].
 
+mod baseline;
 mod history;
 mod report;
 mod tree;
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use sha2::{Digest as _, Sha256};
 
+use self::baseline::Baseline;
 use crate::cli::output;
 use crate::error::{Code, Error};
 use crate::keys::keys_in;
 use crate::secret::Secret;
 
-/// A line with this is passed over.
-const ALLOW: &str = "aimux:allow";
+/// A line with one of these is passed over; in a config, the second one allows a warning.
+const ALLOW: [&str; 2] = ["aimux:allow", "aimux: allow"];
 /// More findings than this are counted, not told.
 const FINDINGS_MAX: usize = 1000;
 /// Exit code where a key was found.
@@ -33,6 +35,12 @@ pub(super) struct ScanArgs {
     /// Look at the files as they are now, not at git's history
     #[arg(long)]
     no_history: bool,
+    /// Pass over the findings that this file accepts
+    #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
+    baseline: Option<PathBuf>,
+    /// Write a file that accepts all that is found, and exit 0
+    #[arg(long, value_name = "FILE", conflicts_with = "baseline", value_hint = clap::ValueHint::FilePath)]
+    write_baseline: Option<PathBuf>,
     /// How to print what is found
     #[arg(long, value_enum, default_value = "text", conflicts_with = "json")]
     format: Format,
@@ -64,6 +72,8 @@ struct Finding {
     column: usize,
     /// The commit that brought it; `None`: it is in a file now.
     commit: Option<String>,
+    /// The same for the key in this file whatever its line is.
+    fingerprint: String,
 }
 
 /// What was found, and what was not looked at.
@@ -72,6 +82,9 @@ struct Found {
     findings: Vec<Finding>,
     /// Key (its hash) and path, so that one is told once for each file, and where it stands among the findings.
     seen: BTreeMap<([u8; 32], String), usize>,
+    /// Findings that need not be told.
+    baseline: Baseline,
+    accepted: usize,
     /// Findings beyond the limit.
     untold: usize,
     files: usize,
@@ -84,7 +97,7 @@ impl Found {
     /// Takes the keys of a line; `commit`: where it is from.
     fn line(&mut self, text: &str, path: &str, line: usize, commit: Option<&str>) {
         let keys = keys_in(text);
-        if keys.is_empty() || text.contains(ALLOW) {
+        if keys.is_empty() || ALLOW.iter().any(|allow| text.contains(allow)) {
             return;
         }
         for key in keys {
@@ -98,13 +111,19 @@ impl Found {
                 }
                 continue;
             }
+            let fingerprint = baseline::fingerprint(key.text, path);
+            if self.baseline.has(&fingerprint) {
+                self.seen.insert(id, usize::MAX);
+                self.accepted += 1;
+                continue;
+            }
             self.seen.insert(id, self.findings.len());
             if self.findings.len() >= FINDINGS_MAX {
                 self.untold += 1;
                 continue;
             }
             let masked = Secret::new(key.text.to_owned()).masked();
-            self.findings.push(Finding { provider: key.provider, masked, path: path.to_owned(), line, column, commit });
+            self.findings.push(Finding { provider: key.provider, masked, path: path.to_owned(), line, column, commit, fingerprint });
         }
     }
 }
@@ -115,6 +134,9 @@ pub(super) fn run(args: &ScanArgs) -> Result<ExitCode, Error> {
         Error::new(Code::Usage, format!("cannot read {}: {error}", args.path.display())).caused_by(error).hint("name a folder or a file")
     })?;
     let mut found = Found::default();
+    if let Some(path) = &args.baseline {
+        found.baseline = Baseline::read(path)?;
+    }
     if about.is_dir() {
         let repository = history::Repository::open(&args.path, &mut found.notes);
         tree::scan(&args.path, repository.as_ref(), &mut found)?;
@@ -123,6 +145,12 @@ pub(super) fn run(args: &ScanArgs) -> Result<ExitCode, Error> {
         }
     } else {
         tree::scan_file(&args.path, &args.path.display().to_string(), &mut found);
+    }
+    if found.baseline.stale() > 0 {
+        found.notes.push(format!("{} lines of the baseline fit nothing any more", found.baseline.stale()));
+    }
+    if let Some(path) = &args.write_baseline {
+        return write_baseline(path, &found);
     }
     let format = if args.json { Format::Json } else { args.format };
     output::print(&match format {
@@ -134,4 +162,18 @@ pub(super) fn run(args: &ScanArgs) -> Result<ExitCode, Error> {
         output::error(&report::notes(&found));
     }
     Ok(if found.findings.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(FOUND) })
+}
+
+/// Writes the file that accepts what was found; one that is there is replaced, for it is made of the same.
+fn write_baseline(path: &Path, found: &Found) -> Result<ExitCode, Error> {
+    let failed =
+        |error: std::io::Error| Error::new(Code::StateFolder, format!("cannot write {}: {error}", path.display())).caused_by(error);
+    std::fs::write(path, baseline::text(&found.findings)).map_err(failed)?;
+    output::error(&report::notes(found));
+    let place = output::printable(&path.display().to_string());
+    output::print(&format!(
+        "wrote {place}: it accepts {} keys; see that each is test data, or replaced at its provider\n",
+        found.findings.len()
+    ));
+    Ok(ExitCode::SUCCESS)
 }

@@ -12,13 +12,14 @@ use crate::cli::sarif::{log_of, uri};
 pub(super) fn text(found: &Found) -> String {
     let mut said = String::new();
     for finding in &found.findings {
-        let Finding { provider, masked, path, line, column, commit } = finding;
+        let Finding { provider, masked, path, line, column, commit, .. } = finding;
         let commit = commit.as_ref().map_or_else(String::new, |hash| format!(" (commit {})", hash.get(..12).unwrap_or(hash)));
         said.push_str(&format!("{path}:{line}:{column}: {provider} key {masked}{commit}\n"));
     }
     let count = found.findings.len();
     let noun = if count == 1 { "key" } else { "keys" };
-    said.push_str(&format!("{count} {noun} in {} files and {} commits\n", found.files, found.commits));
+    let accepted = if found.accepted > 0 { format!(", besides {} that are accepted", found.accepted) } else { String::new() };
+    said.push_str(&format!("{count} {noun} in {} files and {} commits{accepted}\n", found.files, found.commits));
     said.push_str(&notes(found));
     if count > 0 {
         said.push_str("a key that was committed or shared is known: replace it at its provider; deleting the line is not enough\n");
@@ -37,12 +38,15 @@ pub(super) fn notes(found: &Found) -> String {
 
 pub(super) fn json(found: &Found) -> String {
     let finding = |finding: &Finding| {
-        let Finding { provider, masked, path, line, column, commit } = finding;
-        json!({ "provider": provider, "masked": masked, "path": path, "line": line, "column": column, "commit": commit })
+        let Finding { provider, masked, path, line, column, commit, fingerprint } = finding;
+        json!({
+            "provider": provider, "masked": masked, "path": path, "line": line, "column": column, "commit": commit,
+            "fingerprint": fingerprint,
+        })
     };
     let findings: Vec<Value> = found.findings.iter().map(finding).collect();
     let all = json!({
-        "findings": findings, "untold": found.untold, "files": found.files, "commits": found.commits, "notes": found.notes,
+        "findings": findings, "accepted": found.accepted, "untold": found.untold, "files": found.files, "commits": found.commits, "notes": found.notes,
     });
     format!("{all:#}\n")
 }
@@ -66,7 +70,7 @@ pub(super) fn sarif(found: &Found) -> String {
 }
 
 fn result(finding: &Finding) -> Value {
-    let Finding { provider, masked, path, line, column, commit } = finding;
+    let Finding { provider, masked, path, line, column, commit, fingerprint } = finding;
     let since = commit.as_ref().map_or_else(String::new, |hash| format!(", brought by commit {hash} and not in the file now"));
     let region = json!({ "startLine": line, "startColumn": column });
     json!({
@@ -74,6 +78,7 @@ fn result(finding: &Finding) -> Value {
         "level": "error",
         "message": { "text": format!("{provider} key {masked}{since}") },
         "locations": [{ "physicalLocation": { "artifactLocation": { "uri": uri(path) }, "region": region } }],
+        "partialFingerprints": { "aimuxKey/v1": fingerprint },
     })
 }
 
