@@ -64,7 +64,8 @@ pub async fn drive(mut job: Job) -> Answer {
         match step {
             Step::Send { target, key } => {
                 let Some(target) = job.plan.targets.get(target) else { return job.refuse(settlement, bug()) };
-                let key = target.provider.keys.get(key);
+                let key_index = key;
+                let key = target.provider.keys.get(key_index);
                 settlement.begin(target, key);
                 let mut told = Told::default();
                 let attempt = job.attempt(target, key, &mut told);
@@ -88,7 +89,7 @@ pub async fn drive(mut job: Job) -> Answer {
                             settlement.account.is_counted = true;
                         }
                         settlement.lost.clone_from(&progress.losses);
-                        let echo = Echo::of(&target.provider, key);
+                        let echo = Echo::of(&target.provider, key_index);
                         let relay = Relay::new(begun.reply, begun.upstream, begun.held, job.patience(), echo, settlement);
                         return Answer::Stream { relay: Box::new(relay), headers };
                     }
