@@ -106,6 +106,7 @@ codes! {
     StateFolder: "E0602", 0, 74, Never, "the state folder failed", "A file in the config or state folder could not be written.", "Check the folder's owner, permissions and free space.";
     AuditLog: "E0603", 0, 74, Never, "the audit log failed", "The audit log could not be written, or is not as it was written. What it must tell of was not done.", "Check the state folder's permissions and free space; `aimux keys audit verify` names the line.";
     Ledger: "E0604", 0, 74, Never, "the ledger failed", "The file of usage and cost could not be written or read: the disk is full, another process holds it, or it is damaged. Requests are served all the same.", "Read the reason; a damaged file is moved away, and the next write begins a new one.";
+    IdentityLocked: "E0605", 0, 74, Never, "the identity is locked", "The identity is protected by a passphrase that the running server was not given: it was exchanged since the server's start.", "Run `aimux config reload` on a terminal: it asks for the passphrase and hands it over; or restart the server.";
     Overloaded: "E0701", 529, 75, Later, "aimux is at its limit", "As many requests are in flight as limits.requests_in_flight allows.", "Wait a moment, or raise the limit.";
     Draining: "E0702", 503, 75, Later, "aimux is stopping", "The server drains and takes no new request.", "Send it again to the next instance.";
     Bug: "E0901", 500, 70, Never, "a bug in aimux", "A panic or a broken invariant.", "Please report it with the request id.";

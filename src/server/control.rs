@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use http::{Method, Request, Response, StatusCode};
-use http_body_util::Full;
+use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::{Bytes, Incoming};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -25,6 +25,7 @@ use tokio::sync::Notify;
 use super::reload::{Refused, Reloaded, Reloader, Trigger};
 use crate::config::LoadError;
 use crate::error::{Code, Error};
+use crate::secret::Secret;
 use crate::upstream::client::Counters;
 
 /// What a server says of itself.
@@ -155,7 +156,7 @@ impl Control {
             let reloader = reloader.clone();
             let service = service_fn(move |request: Request<Incoming>| {
                 let (status, stop, reloader) = (status.clone(), Arc::clone(&stop), reloader.clone());
-                async move { Ok::<_, Infallible>(route(&request, status, &stop, reloader.as_ref()).await) }
+                async move { Ok::<_, Infallible>(route(request, status, &stop, reloader.as_ref()).await) }
             });
             tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(stream), service));
         }
@@ -170,7 +171,7 @@ impl Drop for Control {
     }
 }
 
-async fn route(request: &Request<Incoming>, status: Bytes, stop: &Notify, reloader: Option<&Arc<Reloader>>) -> Response<Full<Bytes>> {
+async fn route(request: Request<Incoming>, status: Bytes, stop: &Notify, reloader: Option<&Arc<Reloader>>) -> Response<Full<Bytes>> {
     match (request.method(), request.uri().path(), reloader) {
         (&Method::GET, "/api/status", _) => Response::new(Full::new(status)),
         (&Method::POST, "/api/reload", Some(reloader)) => {
@@ -180,6 +181,13 @@ async fn route(request: &Request<Incoming>, status: Bytes, stop: &Notify, reload
                 Err(error) => json(StatusCode::UNPROCESSABLE_ENTITY, &Refused::from(&error)),
             }
         }
+        (&Method::POST, "/api/unlock", Some(reloader)) => match read_secret(request).await {
+            Some(passphrase) => match reloader.unlock(passphrase).await {
+                Ok(()) => Response::new(Full::new(Bytes::from_static(b"{}"))),
+                Err(error) => json(StatusCode::UNPROCESSABLE_ENTITY, &Refused::from(&LoadError::Other(error))),
+            },
+            None => json(StatusCode::BAD_REQUEST, &serde_json::json!({})),
+        },
         (&Method::POST, "/api/stop", _) => {
             stop.notify_one();
             Response::new(Full::new(Bytes::from_static(b"{}")))
@@ -190,6 +198,13 @@ async fn route(request: &Request<Incoming>, status: Bytes, stop: &Notify, reload
             response
         }
     }
+}
+
+/// A passphrase, alone in the body. It never stands in a path, a header or an argument, where something might write it down.
+async fn read_secret(request: Request<Incoming>) -> Option<Secret> {
+    let body = Limited::new(request.into_body(), SECRET_MAX).collect().await.ok()?.to_bytes();
+    let text = std::str::from_utf8(&body).ok().filter(|text| !text.is_empty())?;
+    Some(Secret::new(text.to_owned()))
 }
 
 /// How long is waited for requests on the former config: an hour at most, without a word not at all.
@@ -234,7 +249,7 @@ pub fn reload(path: &Path, drain: Duration) -> Result<Option<Reloaded>, LoadErro
     };
     let nonsense = || LoadError::Other(Error::new(Code::StateFolder, "the running server does not say whether it has reloaded"));
     let request = format!("POST /api/reload?drain_s={}", drain.as_secs());
-    let Answer { status, body } = exchange(path, &request, RELOAD_WAIT.saturating_add(drain), ANSWER_MAX).map_err(failed)?;
+    let Answer { status, body } = exchange(path, &request, None, RELOAD_WAIT.saturating_add(drain), ANSWER_MAX).map_err(failed)?;
     match status {
         200 => serde_json::from_slice(&body).map(Some).map_err(|_| nonsense()),
         404 => Err(LoadError::Other(
@@ -245,8 +260,55 @@ pub fn reload(path: &Path, drain: Duration) -> Result<Option<Reloaded>, LoadErro
     }
 }
 
+/// The same, and where the server lacks the passphrase of the identity, `passphrase` is asked for it once; what it gives is
+/// handed over. `None` from it: nobody knows.
+///
+/// # Errors
+/// As for [`reload`], and when the passphrase does not open the identity.
+pub fn reload_unlocking(
+    path: &Path,
+    drain: Duration,
+    passphrase: &mut dyn FnMut() -> Result<Option<Secret>, Error>,
+) -> Result<Option<Reloaded>, LoadError> {
+    match reload(path, drain) {
+        Err(LoadError::Other(locked)) if locked.code == Code::IdentityLocked => match passphrase().map_err(LoadError::Other)? {
+            Some(passphrase) => {
+                unlock(path, &passphrase).map_err(LoadError::Other)?;
+                reload(path, drain)
+            }
+            None => Err(LoadError::Other(locked)),
+        },
+        other => other,
+    }
+}
+
+/// Hands the passphrase of the identity to the server behind a socket, which opens it and keeps it opened. Gives whether
+/// one runs there. Blocks for as long as that takes, a second as a rule.
+///
+/// # Errors
+/// When it does not open the identity, or the server is older than this.
+pub fn unlock(path: &Path, passphrase: &Secret) -> Result<bool, Error> {
+    if status(path).is_none() {
+        return Ok(false);
+    }
+    let failed = |error: std::io::Error| {
+        Error::new(Code::StateFolder, format!("the running server cannot be given the passphrase: {error}")).caused_by(error)
+    };
+    let Answer { status, body } = exchange(path, "POST /api/unlock", Some(passphrase), RELOAD_WAIT, ANSWER_MAX).map_err(failed)?;
+    if status == 200 {
+        return Ok(true);
+    }
+    Err(match serde_json::from_slice::<Refused>(&body).map(LoadError::from) {
+        Ok(LoadError::Other(error)) => error,
+        _ => Error::new(Code::StateFolder, "the running server does not take a passphrase: it is another version, or the demo")
+            .hint("restart it: it asks for the passphrase"),
+    })
+}
+
 /// The longest that a reload waits for requests on the former config.
 const DRAIN_MAX_S: u64 = 3600;
+/// The longest passphrase, in bytes.
+const SECRET_MAX: usize = 16 << 10;
 /// The longest answer of our own server, in bytes: the diagnostics of a bad config.
 const ANSWER_MAX: u64 = 4 << 20;
 /// How long a reload may take, its drain apart: key commands, a lock on the audit log.
@@ -260,14 +322,17 @@ struct Answer {
 
 /// One short HTTP exchange with our own server.
 fn call(path: &Path, request: &str) -> std::io::Result<Vec<u8>> {
-    exchange(path, request, Duration::from_secs(2), 64 << 10).map(|answer| answer.body)
+    exchange(path, request, None, Duration::from_secs(2), 64 << 10).map(|answer| answer.body)
 }
 
-fn exchange(path: &Path, request: &str, wait: Duration, length_max: u64) -> std::io::Result<Answer> {
+fn exchange(path: &Path, request: &str, body: Option<&Secret>, wait: Duration, length_max: u64) -> std::io::Result<Answer> {
     let mut stream = UnixStream::connect(path)?;
     stream.set_read_timeout(Some(wait))?;
     stream.set_write_timeout(Some(Duration::from_secs(2)))?;
-    stream.write_all(format!("{request} HTTP/1.1\r\nhost: aimux\r\nconnection: close\r\ncontent-length: 0\r\n\r\n").as_bytes())?;
+    let body = body.map_or("", Secret::expose);
+    let length = body.len();
+    stream.write_all(format!("{request} HTTP/1.1\r\nhost: aimux\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n").as_bytes())?;
+    stream.write_all(body.as_bytes())?;
     let mut answer = Vec::new();
     stream.take(length_max).read_to_end(&mut answer)?;
     let status = answer.get(9..12).and_then(|digits| std::str::from_utf8(digits).ok()?.parse().ok()).unwrap_or(0);

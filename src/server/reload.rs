@@ -17,6 +17,7 @@ use crate::error::{Code, Error};
 use crate::keys::Store;
 use crate::ledger;
 use crate::route::Table;
+use crate::secret::Secret;
 
 /// How often is looked whether a former config is still in use, while somebody waits for that.
 const LOOK: Duration = Duration::from_millis(10);
@@ -88,6 +89,21 @@ impl Reloader {
         Ok(Reloaded { drained: self.drained(drain).await, ..reloaded })
     }
 
+    /// Opens the protected identity, as it is on the disk now, and keeps it opened for the reloads to come. Nothing is read by it yet.
+    ///
+    /// # Errors
+    /// When the passphrase does not open it.
+    pub async fn unlock(&self, passphrase: Secret) -> Result<(), Error> {
+        let store = self.source.store.clone();
+        let opened = tokio::task::spawn_blocking(move || store.opener(&mut || Ok(passphrase.clone())).map(drop)).await;
+        let opened = opened.map_err(|error| Error::new(Code::Bug, "opening the identity ended unexpectedly").caused_by(error))?;
+        match &opened {
+            Ok(()) => tracing::info!("the identity was opened by command"),
+            Err(error) => tracing::warn!(code = %error.code, reason = %error.message, "the identity could not be opened by command"),
+        }
+        opened
+    }
+
     async fn exchange(self: &Arc<Self>, trigger: Trigger) -> Result<Reloaded, LoadError> {
         let mut generation = self.turn.lock().await;
         let former = self.shared.current();
@@ -116,10 +132,8 @@ impl Reloader {
             let message = "the server began without a config file, and there is one now";
             return Err(LoadError::Other(Error::new(Code::ConfigInvalid, message).hint("restart the server to serve from it")));
         }
-        let mut nobody = || {
-            Err(Error::new(Code::KeyUnavailable, "the identity is protected by a passphrase that the running server was not given")
-                .hint("restart the server: it asks for it"))
-        };
+        let mut nobody =
+            || Err(Error::new(Code::IdentityLocked, "the identity is protected by a passphrase that the running server was not given"));
         let mut ready = config::ready(options, environment, store, &mut nobody)?;
         let token = match &ready.server.token {
             Some(token) => token.clone(),

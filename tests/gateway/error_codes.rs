@@ -74,6 +74,7 @@ fn row(code: Code) -> Provocation {
         Code::StateFolder => Command(|| with_file(".local/state/aimux", 0o600, &["env", "--shell", "bash"])),
         Code::AuditLog => Command(|| with_file(".local/state/aimux/audit.jsonl", 0o600, &["keys", "audit", "verify"])),
         Code::Ledger => Command(|| with_file(".local/state/aimux/ledger.sqlite", 0o600, &["usage"])),
+        Code::IdentityLocked => Command(identity_locked),
         Code::Overloaded => Request(overloaded),
         Code::Draining => Request(draining),
         Code::Bug => Command(no_descriptors),
@@ -336,6 +337,23 @@ fn address_in_use() -> Output {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     serve(&format!("{ANY}server: {{ listen: \"{address}\" }}\n"))
+}
+
+/// A server whose identity was exchanged for a protected one by somebody who could not reach it.
+fn identity_locked() -> Output {
+    let feed = |command: &mut std::process::Command, input: &str| {
+        let mut child = command.stdin(std::process::Stdio::piped()).stdout(std::process::Stdio::null()).spawn().unwrap();
+        child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+        assert!(child.wait().unwrap().success());
+    };
+    let home = tempfile::tempdir().unwrap();
+    feed(aimux(home.path()).args(["keys", "add", "mine"]), "sk-old-0123456789");
+    let text =
+        format!("{ANY}server: {{ listen: \"127.0.0.1:0\", watch: false }}\n").replace("providers: {", "providers: { zai: { key: mine },");
+    let gateway = Gateway::start_in(home, &text, &[]);
+    let elsewhere = gateway.home().join("elsewhere");
+    feed(aimux(&gateway.home()).args(["keys", "rotate", "--identity", "--passphrase"]).env("XDG_RUNTIME_DIR", elsewhere), "correct horse");
+    aimux(&gateway.home()).args(["config", "reload", "--config"]).arg(gateway.home().join("aimux.yaml")).output().unwrap()
 }
 
 fn client_missing() -> Output {

@@ -183,3 +183,73 @@ fn a_new_identity_is_no_matter_for_the_server_and_its_next_rotation() {
     stage.rotate(1);
     assert_eq!(stage.last_key(), key(1));
 }
+
+/// The server's reload, asked for as the command line does.
+fn reload(stage: &Stage) -> Output {
+    let config = stage.gateway.home().join("aimux.yaml");
+    aimux(&stage.gateway.home()).args(["config", "reload", "--config"]).arg(config).output().unwrap()
+}
+
+#[test]
+fn a_running_server_is_handed_the_passphrase_of_a_new_identity() {
+    const PASSPHRASE: &str = "correct horse battery staple";
+    let stage = Stage::new(Duration::ZERO);
+    let output = stage.keys("rotate --identity --passphrase", PASSPHRASE);
+    let said = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && said.contains("the running server was handed the passphrase, and has opened it"), "{said}");
+    // Nobody types it again: the server reads the next key by itself.
+    assert!(stage.keys("add mine --force", &key(1)).status.success());
+    stage.valid.lock().unwrap().insert(key(1));
+    let reloaded = reload(&stage);
+    assert!(reloaded.status.success(), "{}", String::from_utf8_lossy(&reloaded.stderr));
+    assert_eq!(stage.last_key(), key(1));
+    let log = stage.gateway.log();
+    let audit = std::fs::read_to_string(stage.gateway.home().join(".local/state/aimux/audit.jsonl")).unwrap();
+    assert!(log.contains("the identity was opened by command") && !(log + &audit + &said).contains(PASSPHRASE));
+}
+
+#[test]
+fn a_server_that_was_not_handed_the_passphrase_gets_it_at_a_terminal() {
+    let stage = Stage::new(Duration::ZERO);
+    let home = stage.gateway.home();
+    let elsewhere = home.join("run");
+    // A command that finds no server, as it is for the server of another config.
+    let mut command = aimux(&home);
+    let rotated =
+        feed(command.args(["keys", "rotate", "--identity", "--passphrase", "--json"]).env("XDG_RUNTIME_DIR", &elsewhere), "correct horse");
+    let told: Value = serde_json::from_slice(&rotated.stdout).unwrap();
+    assert_eq!((&told["server"], &told["protected"]), (&json!("none"), &json!(true)));
+    assert!(stage.keys("add mine --force", &key(1)).status.success());
+    stage.valid.lock().unwrap().insert(key(1));
+    let refused = reload(&stage);
+    let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(refused.status.code() == Some(74) && said.contains("error[AIMUX-E0605]: the identity is protected"), "{said}");
+    assert_eq!(stage.last_key(), key(0));
+    let config = home.join("aimux.yaml").display().to_string();
+    let ask = "Passphrase of the identity";
+    let mut command = aimux(&home);
+    command.args(["config", "reload", "--config", &config]);
+    let said = crate::run::typed(command, &[(ask, "wrong")], 78);
+    assert!(said.contains("the passphrase does not open the identity"), "{said}");
+    let mut command = aimux(&home);
+    command.args(["config", "reload", "--config", &config]);
+    let said = crate::run::typed(command, &[(ask, "correct horse")], 0);
+    assert!(said.contains("reloaded: 1 change") && !said.contains("horse"), "{said}");
+    assert_eq!(stage.last_key(), key(1));
+}
+
+#[test]
+fn a_rotation_hands_over_the_passphrase_that_it_was_typed() {
+    let stage = Stage::new(Duration::ZERO);
+    let home = stage.gateway.home();
+    let mut command = aimux(&home);
+    let rotated =
+        feed(command.args(["keys", "rotate", "--identity", "--passphrase"]).env("XDG_RUNTIME_DIR", home.join("run")), "correct horse");
+    assert!(rotated.status.success());
+    stage.valid.lock().unwrap().insert(key(1));
+    let mut command = aimux(&home);
+    command.args(["keys", "rotate", "mine", "--config"]).arg(home.join("aimux.yaml"));
+    let said = crate::run::typed(command, &[("New key for mine", &key(1)), ("Passphrase of the identity", "correct horse")], 0);
+    assert!(said.contains("the running server uses it"), "{said}");
+    assert_eq!(stage.last_key(), key(1));
+}

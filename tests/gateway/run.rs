@@ -413,7 +413,7 @@ fn a_passphrase_is_asked_for_once_and_reaches_the_server() {
 }
 
 /// Runs a command on a terminal of its own, answers its questions, and gives what the terminal showed.
-fn typed(command: Command, answers: &[(&str, &str)], code: i32) -> String {
+pub(crate) fn typed(command: Command, answers: &[(&str, &str)], code: i32) -> String {
     use std::io::{Read, Write};
     let words = std::iter::once(command.get_program()).chain(command.get_args());
     let line: Vec<String> = words.map(|word| format!("'{}'", word.to_str().unwrap())).collect();

@@ -1,9 +1,11 @@
 //! `aimux config reload`: the running server takes on its config and keys as they are now.
 
+use std::io::IsTerminal as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use crate::cli::console::ask_passphrase;
 use crate::cli::{CliError, known, output};
 use crate::config::Environment;
 use crate::error::{Code, Error};
@@ -15,7 +17,8 @@ const NOT_RUNNING: u8 = 3;
 
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "A config with errors is refused, with all of them, and the server goes on with the one it has. Exit code: 0, also when \
+    after_help = "A config with errors is refused, with all of them, and the server goes on with the one it has. Where the server lacks the \
+    passphrase of the identity, it is asked for here and handed over. Exit code: 0, also when \
     nothing had changed; 3 where no server runs; 75 when requests still used the former config after --drain."
 )]
 pub(super) struct ReloadArgs {
@@ -30,7 +33,9 @@ pub(super) struct ReloadArgs {
 /// Asks the server and says what came of it.
 pub(super) fn run(args: &ReloadArgs, path: Option<PathBuf>, environment: &Environment) -> Result<ExitCode, CliError> {
     let socket = known::socket(path, environment);
-    let Some(reloaded) = control::reload(&socket, Duration::from_secs(args.drain))? else {
+    // Only where somebody can be asked: a program that reloads reads what is in the way.
+    let mut passphrase = || std::io::stdin().is_terminal().then(ask_passphrase).transpose();
+    let Some(reloaded) = control::reload_unlocking(&socket, Duration::from_secs(args.drain), &mut passphrase)? else {
         output::print(if args.json { "null\n" } else { "no server runs for this config\n" });
         return Ok(ExitCode::from(NOT_RUNNING));
     };

@@ -3,6 +3,7 @@
 //! What is written in which order is the store's own matter; here it meets provider, server and audit log. Start with
 //! [`run`].
 
+use std::cell::RefCell;
 use std::fs::File;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
@@ -109,10 +110,13 @@ fn key(name: &str, args: &RotateArgs, context: &Context<'_>, console: &mut dyn C
     store.may_rotate(name)?;
     let mut uses = if args.no_probe && !args.login { Vec::new() } else { uses(name, context)? };
     let store = &store.clone().remembering();
+    // What opens the identity here opens it for the running server as well.
+    let typed = RefCell::new(None);
+    let mut ask = || ask_passphrase().inspect(|passphrase| *typed.borrow_mut() = Some(passphrase.clone()));
     let grant = if args.login {
         let (oauth, provider) = oauth_of(name, &uses, context)?;
         // Whatever passphrase it takes is asked for before the browser opens, and once.
-        store.opener(&mut ask_passphrase)?;
+        store.opener(&mut ask)?;
         log_in(&oauth, &provider, &args.how, context.environment)?
     } else {
         Grant::from(console.ask(&Question { prompt: &format!("New key for {name}"), wanted: Wanted::Key, confirm: None })?)
@@ -121,9 +125,9 @@ fn key(name: &str, args: &RotateArgs, context: &Context<'_>, console: &mut dyn C
         uses.clear();
     }
     context.say_that_it_waits();
-    let mut around = Around { name, context, uses, probed: Vec::new(), notes: Vec::new() };
+    let mut around = Around { name, context, uses, typed: &typed, probed: Vec::new(), notes: Vec::new() };
     let rotation = Rotation { name, grant: &grant, keep: args.keep, now: context.now };
-    let rotated = store.rotate(&rotation, &mut around, &mut ask_passphrase)?;
+    let rotated = store.rotate(&rotation, &mut around, &mut ask)?;
     let drained = around.drain(rotated.heard);
     let told = Told { name, grant: &grant, args, around: &around, rotated: &rotated, drained };
     console.say(&if args.json { told.json() } else { told.text() });
@@ -146,6 +150,8 @@ struct Around<'a> {
     name: &'a str,
     context: &'a Context<'a>,
     uses: Vec<KeyUse>,
+    /// The passphrase of the identity, once it was asked for.
+    typed: &'a RefCell<Option<Secret>>,
     probed: Vec<(String, Probed)>,
     notes: Vec<String>,
 }
@@ -188,7 +194,7 @@ impl Surroundings for Around<'_> {
     }
 
     fn tell(&mut self) -> Result<Heard, Error> {
-        match control::reload(&self.socket(), Duration::ZERO) {
+        match control::reload_unlocking(&self.socket(), Duration::ZERO, &mut || Ok(self.typed.borrow().clone())) {
             Ok(None) => Ok(Heard::Nobody),
             Ok(Some(reloaded)) => {
                 self.notes = reloaded.notes;
@@ -301,9 +307,12 @@ fn identity(args: &RotateArgs, context: &Context<'_>, console: &mut dyn Console)
     let entry = Entry::new(Action::IdentityRotated, place.to_string());
     let rotate = || store.rotate_identity(new, args.keep, context.now, &mut ask_passphrase);
     let done = context.log.record(&entry, rotate)?;
+    let handed = hand_over(protect.as_ref(), context);
     if args.json {
         let retired = done.retired.map(|path| path.display().to_string());
-        let all = serde_json::json!({ "public_key": done.public, "files": done.files, "protected": protect.is_some(), "retired": retired });
+        let all = serde_json::json!({
+            "public_key": done.public, "files": done.files, "protected": protect.is_some(), "server": handed.word(), "retired": retired,
+        });
         console.say(&format!("{all:#}"));
         return Ok(());
     }
@@ -318,7 +327,51 @@ fn identity(args: &RotateArgs, context: &Context<'_>, console: &mut dyn Console)
         keep a copy of it; old copies of the keys still open with the former one: if somebody may have both, rotate the keys too",
         shown_public(&done.public)
     ));
+    if handed == Handed::Opened {
+        console.say("the running server was handed the passphrase, and has opened it");
+    }
     Ok(())
+}
+
+/// What the running server knows of a new identity.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Handed {
+    /// It runs, and reads the file itself when it needs to.
+    Needless,
+    /// It has opened it.
+    Opened,
+    /// It has not; that was said.
+    Refused,
+    /// None runs for this config.
+    Nobody,
+}
+
+impl Handed {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Needless => "not needed",
+            Self::Opened => "told",
+            Self::Refused => "refused",
+            Self::Nobody => "none",
+        }
+    }
+}
+
+/// Hands a new identity's passphrase to the running server: it reads keys with it, and nobody is there to ask. The rotation
+/// is complete, so that a refusal is said and no more.
+fn hand_over(passphrase: Option<&Secret>, context: &Context<'_>) -> Handed {
+    let Some(passphrase) = passphrase else { return Handed::Needless };
+    match control::unlock(&known::socket(context.path.clone(), context.environment), passphrase) {
+        Ok(true) => Handed::Opened,
+        Ok(false) => Handed::Nobody,
+        Err(error) => {
+            let said =
+                format!("the running server could not open the new identity: {}; it goes on with the keys that it has\n", error.message);
+            output::error(&output::printable(&said));
+            output::error("  = help: run `aimux config reload` on a terminal, or restart it, before the next rotation of a key\n");
+            Handed::Refused
+        }
+    }
 }
 
 /// The content of an identity file from elsewhere.
