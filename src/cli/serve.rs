@@ -258,9 +258,8 @@ fn demo_config(demo: &demo::Demo, listen: Option<SocketAddr>) -> Ready {
         models: vec!["demo".to_owned()],
         headers: Vec::new(),
         query: String::new(),
-        concurrent_max: None,
-        requests_per_minute: None,
-        tokens_per_minute: None,
+        limits: Default::default(),
+        key_limits: Default::default(),
         http2: false,
         oauth: None,
     };

@@ -71,7 +71,8 @@ pub(crate) fn check(mut root: Node, report: Report, environment: &Environment, s
     let models = section.get("models").map(|node| models::read(&mut reader, node, &providers)).unwrap_or_default();
     let rules = section.get("routes").map(|node| routes::read(&mut reader, node, &providers, &models)).unwrap_or_default();
     let limits = limits(&mut reader, &section);
-    let retry = retry(&mut reader, &section);
+    let retry =
+        Retry { queue_wait: Duration::from_secs(limits.queue_wait_s), queue_length: limits.queue_length, ..retry(&mut reader, &section) };
     let breaker = breaker(&mut reader, &section);
     let ledger = ledger(&mut reader, &section);
     conflicts(&mut reader, &section, &limits, &retry);
@@ -194,6 +195,7 @@ fn limits(reader: &mut Reader<'_>, root: &Section<'_>) -> Limits {
     take!(reader, section, "answer_mb" => limits.answer_bytes, mb);
     take!(reader, section, "requests_in_flight" => limits.requests_in_flight, count);
     take!(reader, section, "queue_wait_s" => limits.queue_wait_s, same);
+    take!(reader, section, "queue_length" => limits.queue_length, count);
     take!(reader, section, "connections" => limits.connections, count);
     take!(reader, section, "drain_s" => limits.drain_s, same);
     take!(reader, section, "drain_stream_s" => limits.drain_stream_s, same);

@@ -176,7 +176,8 @@ pub(crate) static PROVIDER: &[Field] = &[
         "the preset's",
         "How `aimux keys login` gets a key in a browser, and where a token that expires is refreshed. Its `key` is a file.",
     ),
-    field("limits", Kind::Section(PROVIDER_LIMITS), "", "Its limits."),
+    field("limits", Kind::Section(PROVIDER_LIMITS), "", "Its limits, for all its keys together."),
+    field("key_limits", Kind::Section(PROVIDER_LIMITS), "", "The limits of each of its keys."),
     field("plain_http", Kind::Flag, "false", "Allows `http://` to another machine."),
     field("http2", Kind::Flag, "false", "Offers HTTP/2: over TLS the provider chooses; plain http on this machine must speak it."),
 ];
@@ -201,6 +202,8 @@ pub(crate) static OAUTH: &[Field] = &[
 /// `providers.NAME.limits`.
 pub(crate) static PROVIDER_LIMITS: &[Field] = &[
     integer("requests_per_minute", 1, 1_000_000, "no limit", "Requests started in a minute."),
+    integer("requests_per_5h", 1, 1_000_000_000, "no limit", "The same in five hours, as coding plans count."),
+    integer("requests_per_week", 1, 1_000_000_000, "no limit", "The same in seven days."),
     integer(
         "tokens_per_minute",
         1,
@@ -208,6 +211,8 @@ pub(crate) static PROVIDER_LIMITS: &[Field] = &[
         "no limit",
         "Tokens in a minute, input and output, cached ones included. Estimated when a request is sent, settled by its usage.",
     ),
+    integer("tokens_per_5h", 1, 1_000_000_000_000, "no limit", "The same in five hours."),
+    integer("tokens_per_week", 1, 1_000_000_000_000, "no limit", "The same in seven days."),
     integer("concurrent", 1, 100_000, "no limit", "Requests at a time."),
 ];
 
@@ -280,7 +285,8 @@ pub(crate) static LIMITS: &[Field] = &[
     integer("answer_mb", 1, 1024, "64", "MiB of an answer that is not streamed."),
     integer("buffered_mb", 1, 65536, "256", "MiB of request bodies held at a time; at least `body_mb`."),
     integer("requests_in_flight", 1, 100_000, "2048", "Requests at a time."),
-    integer("queue_wait_s", 0, 60, "1", "Seconds that a request waits for a place among them."),
+    integer("queue_wait_s", 0, 60, "1", "Seconds that a request waits for a place among them, and for one at a provider that is full."),
+    integer("queue_length", 0, 100_000, "256", "Requests that wait in line for a place at one provider."),
     integer("connections", 1, 100_000, "4096", "Open client connections."),
     integer("drain_s", 0, 3600, "30", "Seconds that requests in flight get when the server stops."),
     integer("drain_stream_s", 0, 86_400, "600", "The same for streams; at least `drain_s` in effect."),
@@ -345,6 +351,7 @@ mod tests {
             ("requests_in_flight", limits.requests_in_flight as u64),
             ("connections", limits.connections as u64),
             ("queue_wait_s", limits.queue_wait_s),
+            ("queue_length", limits.queue_length as u64),
             ("drain_s", limits.drain_s),
             ("drain_stream_s", limits.drain_stream_s),
         ] {

@@ -275,9 +275,8 @@ pub(crate) fn closed(provider: super::providers::Provider) -> Provider {
         models: provider.models,
         headers: provider.headers,
         query: provider.query,
-        concurrent_max: provider.concurrent_max,
-        requests_per_minute: provider.requests_per_minute,
-        tokens_per_minute: provider.tokens_per_minute,
+        limits: provider.limits,
+        key_limits: provider.key_limits,
         http2: provider.http2,
         oauth: provider.oauth.map(Arc::new),
     }

@@ -139,8 +139,10 @@ pub struct Limits {
     pub buffered_bytes: usize,
     /// Requests in flight, in all.
     pub requests_in_flight: usize,
-    /// Seconds that a request waits for a place among those in flight.
+    /// Seconds that a request waits for a place among those in flight, and for one at a provider that is full.
     pub queue_wait_s: u64,
+    /// Requests that wait in line for a place at one provider.
+    pub queue_length: usize,
     /// Open client connections.
     pub connections: usize,
     /// Seconds that requests in flight get when the server stops.
@@ -170,6 +172,7 @@ impl Default for Limits {
             buffered_bytes: 256 << 20,
             requests_in_flight: 2048,
             queue_wait_s: 1,
+            queue_length: 256,
             connections: 4096,
             drain_s: 30,
             drain_stream_s: 600,

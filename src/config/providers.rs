@@ -14,6 +14,7 @@ use crate::dialect::{Dialect, Quirks};
 use crate::keys::Store;
 use crate::keys::oauth::OAuth;
 use crate::provider::{Auth, Check, Preset, preset, table::PRESETS};
+use crate::route::quota::Quota;
 use crate::route::table::Endpoint;
 
 /// A provider that has been read.
@@ -33,12 +34,10 @@ pub(crate) struct Provider {
     pub(crate) headers: Vec<(String, String)>,
     /// What each request's query begins with, encoded; may be empty.
     pub(crate) query: String,
-    /// Requests at a time.
-    pub(crate) concurrent_max: Option<u32>,
-    /// Requests per minute.
-    pub(crate) requests_per_minute: Option<u32>,
-    /// Tokens per minute.
-    pub(crate) tokens_per_minute: Option<u64>,
+    /// What it may be asked for.
+    pub(crate) limits: Quota,
+    /// What each of its keys may be asked for.
+    pub(crate) key_limits: Quota,
     /// Offers HTTP/2.
     pub(crate) http2: bool,
     /// How it is logged in to.
@@ -88,11 +87,7 @@ fn provider(reader: &mut Reader<'_>, key: &Key, node: &Node, store: &Store) -> P
         let message = format!("{path} has no effect over plain http to another machine");
         reader.found(Finding::NotEnforced, node.span, &path, message, "without effect");
     }
-    let limits = reader.inner(&section, "limits");
-    let mut limit = |name: &str| reader.integer(limits.as_ref()?, name);
-    let small = |limit: Option<u64>| limit.and_then(|limit| u32::try_from(limit).ok());
-    let (concurrent_max, requests_per_minute) = (small(limit("concurrent")), small(limit("requests_per_minute")));
-    let tokens_per_minute = limit("tokens_per_minute");
+    let (limits, key_limits) = (quota(reader, &section, "limits"), quota(reader, &section, "key_limits"));
     Provider {
         name: Text { text: key.text.clone(), span: key.span },
         keys,
@@ -101,11 +96,20 @@ fn provider(reader: &mut Reader<'_>, key: &Key, node: &Node, store: &Store) -> P
         models: reader.texts(&section, "models").into_iter().map(|text| text.text).collect(),
         headers: sent::headers(reader, &section),
         query: sent::query(reader, &section),
-        concurrent_max,
-        requests_per_minute,
-        tokens_per_minute,
+        limits,
+        key_limits,
         http2: reader.flag(&section, "http2").unwrap_or(false),
         oauth,
+    }
+}
+
+fn quota(reader: &mut Reader<'_>, section: &Section<'_>, name: &str) -> Quota {
+    let section = reader.inner(section, name);
+    let mut limit = |name: &str| reader.integer(section.as_ref()?, name);
+    Quota {
+        concurrent: limit("concurrent").and_then(|most| u32::try_from(most).ok()),
+        requests: ["requests_per_minute", "requests_per_5h", "requests_per_week"].map(&mut limit),
+        tokens: ["tokens_per_minute", "tokens_per_5h", "tokens_per_week"].map(&mut limit),
     }
 }
 

@@ -354,7 +354,7 @@ fn the_environment_overrides_the_file_and_a_slip_is_said() {
     let checked = checked.unwrap();
     assert_eq!(checked.listen.port(), 7);
     assert_eq!(checked.breaker.unwrap().failures, 9);
-    assert_eq!(checked.providers[0].concurrent_max, Some(3));
+    assert_eq!(checked.providers[0].limits.concurrent, Some(3));
     let found: Vec<(Finding, &str)> = report.diagnostics.iter().map(|found| (found.finding, report.name(found.span))).collect();
     let expected = [
         (Finding::OutOfRange, "AIMUX_LIMITS__BODY_MB"),

@@ -2,17 +2,19 @@
 //!
 //! Targets are tried in rounds: each once, in order; then, within the retry budget and the deadline, those that failed
 //! through no fault of the request's, after a pause. A refused key makes way for another key of its provider at once.
-//! What rests is skipped while something better is left (see `Overlook` in [`super::health`] for what counts as better).
+//! What rests is skipped while something better is left (see `Overlook` in `standing.rs` for what counts as better).
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::health::{Admission, Health, Overlook};
+use super::health::Health;
 use super::judge::{Judgement, judge};
 use super::plan::Plan;
+use super::room::Room;
+use super::standing::{Admission, Guest, Overlook};
 use super::step::{Happened, Step, Verdict};
 use super::table::{Breaker, Provider, Retry};
-use super::tokens::Reserved;
+use super::window::Reserved;
 
 /// The state of one request's attempts.
 #[derive(Debug)]
@@ -27,6 +29,9 @@ pub struct Attempts {
     deadline: Option<Instant>,
     round: u32,
     waited: Duration,
+    /// Since when it has stood in line for a place, or stood there once.
+    queued: Option<Instant>,
+    ticket: Option<u64>,
     live: Option<Live>,
     ended: Option<Step>,
     last_was_limit: bool,
@@ -58,6 +63,13 @@ struct Live {
     reserved: Option<Reserved>,
 }
 
+/// What a target may lack. A place is waited for in line, and nowhere else.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Lack {
+    Rest,
+    RestOrPlace,
+}
+
 /// Attempts of one request in all, whatever the numbers of targets and keys.
 const ATTEMPTS_MAX: u32 = 32;
 /// Targets that rest and are tried all the same, for want of a better one: enough for the last usable target, too few to
@@ -67,6 +79,8 @@ const FORCED_MAX: u32 = 2;
 const PAUSE_FIRST: Duration = Duration::from_millis(250);
 /// The longest pause between rounds.
 const PAUSE_MAX: Duration = Duration::from_secs(2);
+/// How often those in line look by themselves, should nobody call them.
+const LINE_LOOK: Duration = Duration::from_millis(100);
 /// The shortest rest that a client is told of.
 const REST_MIN: Duration = Duration::from_secs(1);
 /// The longest.
@@ -93,6 +107,8 @@ impl Attempts {
             deadline: now.checked_add(retry.deadline),
             round: 0,
             waited: Duration::ZERO,
+            queued: None,
+            ticket: None,
             live: None,
             ended: None,
             last_was_limit: false,
@@ -143,6 +159,7 @@ impl Attempts {
             }
         };
         if matches!(step, Step::Commit | Step::Fail(_)) {
+            self.leave_lines(health);
             self.ended = Some(step.clone());
         }
         step
@@ -153,13 +170,23 @@ impl Attempts {
         if let Some(live) = &mut self.live
             && let Some(slot) = self.slots.get(live.slot)
         {
-            health.took(&slot.provider.name, live.reserved.take(), tokens, now);
+            health.took(&slot.provider, live.key, live.reserved.take(), tokens, now);
+        }
+    }
+
+    /// What the headers of the attempt under way say of the room that is left.
+    pub fn told(&mut self, now: Instant, health: &mut Health, room: Room) {
+        if let Some(live) = self.live
+            && let Some(slot) = self.slots.get(live.slot)
+        {
+            health.told(&slot.provider.name, live.key, room, now);
         }
     }
 
     /// The answer's body has ended, or the driver lets go of the request. `ok`: with its terminal, or because the client
     /// left. To be called once, whatever happened; without a commit it only gives the place back.
     pub fn finish(&mut self, now: Instant, health: &mut Health, ok: bool) {
+        self.leave_lines(health);
         if self.ended != Some(Step::Commit) {
             self.release(health);
             return;
@@ -200,7 +227,7 @@ impl Attempts {
         let (name, key) = (provider.name.as_str(), live.key);
         health.ended(name, key);
         // Who gave no answer has counted nothing, as a rule.
-        health.took(name, live.reserved, 0, now);
+        health.took(&provider, key, live.reserved, 0, now);
         self.last_was_limit = judgement == Judgement::KeyLimited;
         match judgement {
             Judgement::KeyRefused => health.key_refused(name, key, &model, now, self.retry.key_rest),
@@ -238,6 +265,9 @@ impl Attempts {
         if let Some((slot, key)) = self.admitted(now, Overlook::Nothing, health) {
             return self.send(slot, key, now, health);
         }
+        if let Some(wait) = self.in_line(now, health) {
+            return Step::Queue(wait);
+        }
         if self.forced < FORCED_MAX {
             // With a failure behind it, the request may also ask for another model with a key that this one's model tired.
             let most = if self.made > 0 { Overlook::OtherModels } else { Overlook::Breaker };
@@ -251,7 +281,7 @@ impl Attempts {
         if let Some(pause) = self.next_round(now, health) {
             return Step::Wait(pause);
         }
-        let rest = self.shortest_rest(now, self.round, health);
+        let rest = self.shortest_rest(now, self.round, health, Lack::Rest);
         if let Some(rest) = rest.filter(|rest| self.may_wait(now, *rest)) {
             // A little later than the rest says, so that not all who wait for it come at once.
             let wait = rest + Duration::from_millis(1 + self.jitter(25));
@@ -268,8 +298,9 @@ impl Attempts {
     }
 
     fn give_up(&self, now: Instant, health: &mut Health) -> Step {
-        let rest = self.shortest_rest(now, u32::MAX, health);
-        if self.made == 0 && !self.slots.is_empty() && self.slots.iter().all(|slot| health.is_full(&slot.provider, self.tokens, now)) {
+        let rest = self.shortest_rest(now, u32::MAX, health, Lack::RestOrPlace);
+        let is_full = |slot: &Slot| matches!(health.admit(&slot.provider, self.guest(slot, Overlook::Breaker), now), Admission::Full(_));
+        if self.made == 0 && !self.slots.is_empty() && self.slots.iter().all(is_full) {
             return Step::Fail(Verdict::Full(whole_seconds(rest.unwrap_or_default()).clamp(REST_MIN, RESTING_MAX)));
         }
         let all_are_limited = self.last_was_limit && self.slots.len() > 1 && self.slots.iter().all(|slot| !slot.is_out);
@@ -282,12 +313,45 @@ impl Attempts {
         }
     }
 
+    /// Stands in line where there is no place, until the config's patience with that is over; gives when to look again.
+    fn in_line(&mut self, now: Instant, health: &mut Health) -> Option<Duration> {
+        let stood = self.queued.map_or(Duration::ZERO, |since| now.saturating_duration_since(since));
+        let left = self.retry.queue_wait.saturating_sub(stood);
+        let mut soonest: Option<Duration> = None;
+        for index in 0..self.slots.len() {
+            let Some(slot) = self.slots.get(index).filter(|slot| slot.is_due(self.round, now)) else { continue };
+            let wait = match health.admit(&slot.provider, self.guest(slot, Overlook::Nothing), now) {
+                Admission::Full(wait) if wait <= left && !left.is_zero() && self.fits_deadline(now, wait) => wait,
+                _ => {
+                    self.ticket.into_iter().for_each(|ticket| health.leave(&slot.provider.name, ticket));
+                    continue;
+                }
+            };
+            let ticket = *self.ticket.get_or_insert_with(|| health.ticket());
+            if health.queue(&slot.provider, ticket, self.tokens, self.retry.queue_length) {
+                soonest = Some(soonest.map_or(wait, |soonest| soonest.min(wait)));
+            }
+        }
+        let wait = soonest?;
+        self.queued.get_or_insert(now);
+        Some(wait.min(LINE_LOOK))
+    }
+
+    fn leave_lines(&mut self, health: &mut Health) {
+        let Some(ticket) = self.ticket.take() else { return };
+        self.slots.iter().for_each(|slot| health.leave(&slot.provider.name, ticket));
+    }
+
+    fn guest<'a>(&self, slot: &'a Slot, overlook: Overlook) -> Guest<'a> {
+        Guest { model: &slot.model, tokens: self.tokens, ticket: self.ticket, overlook }
+    }
+
     /// The first target of this round that takes the request.
     fn admitted(&mut self, now: Instant, overlook: Overlook, health: &mut Health) -> Option<(usize, usize)> {
         let (round, repeats) = (self.round, self.repeats_overlook());
         self.slots.iter().enumerate().filter(|(_, slot)| slot.is_due(round, now)).find_map(|(index, slot)| {
             let overlook = if slot.tries == 0 { overlook } else { overlook.min(repeats) };
-            match health.admit(&slot.provider, &slot.model, self.tokens, now, overlook) {
+            match health.admit(&slot.provider, self.guest(slot, overlook), now) {
                 Admission::Key(key) => Some((index, key)),
                 _ => None,
             }
@@ -300,6 +364,8 @@ impl Attempts {
             return Step::Fail(Verdict::LastFailure);
         }
         slot.tries += 1;
+        self.leave_lines(health);
+        let Some(slot) = self.slots.get(target) else { return Step::Fail(Verdict::LastFailure) };
         let (is_probe, reserved) = health.started(&slot.provider, key, &slot.model, self.tokens, now);
         self.live = Some(Live { slot: target, key, is_probe, reserved });
         self.made += 1;
@@ -315,9 +381,9 @@ impl Attempts {
         let repeatable = self.slots.iter().filter(|slot| slot.tries == next && !slot.is_out);
         let mut ready: Option<Duration> = None;
         for slot in repeatable {
-            let rest = match health.admit(&slot.provider, &slot.model, self.tokens, now, self.repeats_overlook()) {
+            let rest = match health.admit(&slot.provider, self.guest(slot, self.repeats_overlook()), now) {
                 Admission::Key(_) => slot.not_before.map_or(Duration::ZERO, |then| then.saturating_duration_since(now)),
-                Admission::Wait(rest) => rest,
+                Admission::Wait(rest) | Admission::Full(rest) => rest,
                 Admission::Refused(_) | Admission::Open(_) => continue,
             };
             ready = Some(ready.map_or(rest, |best| best.min(rest)));
@@ -335,12 +401,13 @@ impl Attempts {
 
     /// The shortest time after which a target that has been tried so often at most may be free; `None` where only refusals
     /// are in the way.
-    fn shortest_rest(&self, now: Instant, tries: u32, health: &mut Health) -> Option<Duration> {
+    fn shortest_rest(&self, now: Instant, tries: u32, health: &mut Health, lack: Lack) -> Option<Duration> {
         let due = self.slots.iter().filter(|slot| !slot.is_out && slot.tries <= tries);
         let rests = due.filter_map(|slot| {
             let own = slot.not_before.map(|then| then.saturating_duration_since(now)).filter(|rest| !rest.is_zero());
-            match health.admit(&slot.provider, &slot.model, self.tokens, now, Overlook::Breaker) {
-                Admission::Wait(rest) => Some(own.map_or(rest, |own| own.max(rest))),
+            match health.admit(&slot.provider, self.guest(slot, Overlook::Breaker), now) {
+                Admission::Full(_) if lack == Lack::Rest => None,
+                Admission::Wait(rest) | Admission::Full(rest) => Some(own.map_or(rest, |own| own.max(rest))),
                 Admission::Key(_) => own,
                 Admission::Refused(_) | Admission::Open(_) => None,
             }

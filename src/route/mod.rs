@@ -15,12 +15,15 @@ pub mod health;
 mod judge;
 pub mod pace;
 pub mod plan;
+pub mod quota;
+pub mod room;
 pub mod rule;
+mod standing;
 pub mod step;
 pub mod table;
 #[cfg(test)]
 mod tests;
-mod tokens;
+mod window;
 
 pub use attempts::Attempts;
 pub use decide::{Decision, Record, Refused, decide};

@@ -42,6 +42,8 @@ pub enum Step {
     },
     /// Waits, then reports [`Happened::Tick`].
     Wait(Duration),
+    /// Stands in line for a place: waits until one gets free, for so long at most, then reports [`Happened::Tick`].
+    Queue(Duration),
     /// Relays the answer under way to the client; nothing is tried again.
     Commit,
     /// Gives up.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::glob::Glob;
+use super::quota::Quota;
 use super::rule::Rule;
 use crate::dialect::{Dialect, Quirks};
 use crate::keys::oauth::OAuth;
@@ -87,12 +88,10 @@ pub struct Provider {
     pub headers: Vec<(String, String)>,
     /// The config's part of each request's query, percent-encoded; may be empty.
     pub query: String,
-    /// The most requests at a time; `None`: no limit.
-    pub concurrent_max: Option<u32>,
-    /// Requests per minute.
-    pub requests_per_minute: Option<u32>,
-    /// Tokens per minute, input and output.
-    pub tokens_per_minute: Option<u64>,
+    /// What it may be asked for, with all its keys.
+    pub limits: Quota,
+    /// What each of its keys may be asked for.
+    pub key_limits: Quota,
     /// Whether HTTP/2 is offered to it.
     pub http2: bool,
     /// How it is logged in to, and its tokens refreshed.
@@ -138,6 +137,10 @@ pub struct Retry {
     pub wait_max: Duration,
     /// How long a refused key rests.
     pub key_rest: Duration,
+    /// How long a request stands in line for a place at a provider.
+    pub queue_wait: Duration,
+    /// How many stand in the line of one provider.
+    pub queue_length: usize,
 }
 
 impl Default for Retry {
@@ -149,6 +152,8 @@ impl Default for Retry {
             deadline: Duration::from_secs(3600),
             wait_max: Duration::from_secs(2),
             key_rest: Duration::from_secs(300),
+            queue_wait: Duration::from_secs(1),
+            queue_length: 256,
         }
     }
 }

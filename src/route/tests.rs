@@ -6,6 +6,8 @@ use std::time::{Duration, Instant};
 use super::attempts::Attempts;
 use super::health::{Health, Why};
 use super::plan::{Plan, Target};
+use super::quota::Quota;
+use super::room::Room;
 use super::step::{Happened, Step, Verdict};
 use super::table::{Breaker, Endpoint, Key, Provider, Retry};
 use crate::chat::FailureKind;
@@ -36,9 +38,8 @@ pub(super) fn provider(name: &str, keys: usize) -> Provider {
         models: Vec::new(),
         headers: Vec::new(),
         query: String::new(),
-        concurrent_max: None,
-        requests_per_minute: None,
-        tokens_per_minute: None,
+        limits: Quota::default(),
+        key_limits: Quota::default(),
         http2: false,
         oauth: None,
     }
@@ -118,7 +119,7 @@ impl World {
                     self.now += MS;
                     happened = upstream(target, key).happened();
                 }
-                Step::Wait(wait) => {
+                Step::Wait(wait) | Step::Queue(wait) => {
                     outcome.waited += wait;
                     self.now += wait;
                     happened = Happened::Tick;
@@ -350,7 +351,7 @@ fn nothing_is_tried_after_content() {
 #[test]
 fn a_provider_that_is_full_is_passed_over_or_waited_for() {
     let mut world = World::new();
-    let full = plan_of(vec![Provider { concurrent_max: Some(1), ..provider("full", 1) }, provider("other", 1)]);
+    let full = plan_of(vec![Provider { limits: at_a_time(1), ..provider("full", 1) }, provider("other", 1)]);
     let mut first = world.attempts(&full);
     assert_eq!(first.next(world.now, &Happened::Begin, &mut world.health), Step::Send { target: 0, key: 0 });
     assert_eq!(targets(&world.request(&full, |_, _| Good)), [1]);
@@ -363,10 +364,164 @@ fn a_provider_that_is_full_is_passed_over_or_waited_for() {
     assert_eq!(world.request(&alone, |_, _| Good).end, Step::Commit);
 }
 
+fn at_a_time(concurrent: u32) -> Quota {
+    Quota { concurrent: Some(concurrent), ..Quota::default() }
+}
+
+/// A request that has been sent and is under way.
+fn sent(world: &mut World, plan: &Plan) -> Attempts {
+    let mut attempts = world.attempts(plan);
+    assert!(matches!(attempts.next(world.now, &Happened::Begin, &mut world.health), Step::Send { .. }));
+    attempts
+}
+
+fn end(world: &mut World, mut attempts: Attempts) {
+    attempts.next(world.now, &Happened::Content, &mut world.health);
+    attempts.finish(world.now, &mut world.health, true);
+}
+
+#[test]
+fn who_came_first_gets_the_place_and_nobody_passes_the_line() {
+    let mut world = World::new();
+    let plan = plan_of(vec![Provider { limits: at_a_time(1), ..provider("full", 1) }]);
+    let under_way = sent(&mut world, &plan);
+    let mut line: Vec<Attempts> = (0..3).map(|_| world.attempts(&plan)).collect();
+    for attempts in &mut line {
+        assert!(matches!(attempts.next(world.now, &Happened::Begin, &mut world.health), Step::Queue(_)));
+        world.now += MS;
+    }
+    assert_eq!(world.health.in_line(), 3);
+    end(&mut world, under_way);
+    let mut newcomer = world.attempts(&plan);
+    assert!(matches!(newcomer.next(world.now, &Happened::Begin, &mut world.health), Step::Queue(_)), "three stand before it");
+    // The second one leaves; the third looks first, and has one before it still.
+    let mut gone = line.remove(1);
+    gone.next(world.now, &Happened::ClientGone, &mut world.health);
+    assert!(matches!(line[1].next(world.now, &Happened::Tick, &mut world.health), Step::Queue(_)));
+    for mut attempts in line.into_iter().chain([newcomer]) {
+        assert_eq!(attempts.next(world.now, &Happened::Tick, &mut world.health), Step::Send { target: 0, key: 0 });
+        end(&mut world, attempts);
+    }
+    assert_eq!(world.health.in_line(), 0);
+    world.idle(&plan);
+}
+
+#[test]
+fn a_line_has_an_end_in_time_and_in_length() {
+    let mut world = World::new();
+    world.retry.queue_length = 2;
+    let plan = plan_of(vec![Provider { limits: at_a_time(1), ..provider("full", 1) }]);
+    let _under_way = sent(&mut world, &plan);
+    let mut line: Vec<Attempts> = (0..2).map(|_| world.attempts(&plan)).collect();
+    for attempts in &mut line {
+        attempts.next(world.now, &Happened::Begin, &mut world.health);
+    }
+    let outcome = world.request(&plan, |_, _| Good);
+    assert_eq!((outcome.end, outcome.waited), (Step::Fail(Verdict::Full(S)), Duration::ZERO), "the line is too long");
+    world.now += world.retry.queue_wait;
+    for mut attempts in line {
+        assert_eq!(attempts.next(world.now, &Happened::Tick, &mut world.health), Step::Fail(Verdict::Full(S)));
+    }
+    assert_eq!(world.health.in_line(), 0);
+    world.retry.queue_wait = Duration::ZERO;
+    assert_eq!(world.request(&plan, |_, _| Good).waited, Duration::ZERO, "no patience");
+}
+
+#[test]
+fn a_failure_elsewhere_still_waits_for_a_place_at_the_healthy_one() {
+    let mut world = World::new();
+    let plan = plan_of(vec![provider("failing", 1), Provider { limits: at_a_time(1), ..provider("full", 1) }]);
+    let other = Plan { targets: vec![plan.targets[1].clone()], ..plan.clone() };
+    let under_way = sent(&mut world, &other);
+    let mut attempts = sent(&mut world, &plan);
+    assert!(matches!(attempts.next(world.now, &Happened::Broken, &mut world.health), Step::Queue(_)));
+    end(&mut world, under_way);
+    assert_eq!(attempts.next(world.now, &Happened::Tick, &mut world.health), Step::Send { target: 1, key: 0 });
+}
+
+#[test]
+fn a_large_request_in_line_is_not_starved_by_small_ones() {
+    let mut world = World::new();
+    world.retry.queue_wait = 60 * S;
+    let limits = Quota { tokens: [Some(1000), None, None], ..Quota::default() };
+    let plan = plan_of(vec![Provider { limits, ..provider("slow", 1) }]);
+    let ask = |tokens, world: &mut World| {
+        let mut attempts = world.attempts(&plan).of_tokens(tokens);
+        let step = attempts.next(world.now, &Happened::Begin, &mut world.health);
+        (attempts, step)
+    };
+    assert!(matches!(ask(600, &mut world).1, Step::Send { .. }));
+    world.now += 10 * S;
+    let (mut large, step) = ask(900, &mut world);
+    assert!(matches!(step, Step::Queue(_)), "{step:?}");
+    assert!(matches!(ask(200, &mut world).1, Step::Queue(_)), "it would fit, and stands behind");
+    world.now += 50 * S;
+    assert!(matches!(large.next(world.now, &Happened::Tick, &mut world.health), Step::Send { .. }));
+}
+
+#[test]
+fn each_key_has_limits_of_its_own() {
+    let week = Quota { requests: [None, None, Some(2)], concurrent: Some(1), ..Quota::default() };
+    let mut world = World::new();
+    world.retry.queue_wait = Duration::ZERO;
+    let plan = plan_of(vec![Provider { key_limits: week, ..provider("pool", 2) }]);
+    let (first, second) = (sent(&mut world, &plan), sent(&mut world, &plan));
+    assert_eq!(world.request(&plan, |_, _| Good).end, Step::Fail(Verdict::Full(S)), "each carries one");
+    end(&mut world, first);
+    end(&mut world, second);
+    let keys: Vec<(usize, usize)> = (0..2).flat_map(|_| world.request(&plan, |_, _| Good).sent).collect();
+    assert_eq!(keys, [(0, 0), (0, 1)], "each has one left");
+    assert_eq!(world.request(&plan, |_, _| Good).end, Step::Fail(Verdict::Full(60 * S)), "the week is used up");
+    world.now += 8 * 24 * 3600 * S;
+    assert_eq!(world.request(&plan, |_, _| Good).end, Step::Commit);
+}
+
+#[test]
+fn tokens_of_each_key_are_settled_with_debt_and_refund() {
+    let hours = Quota { tokens: [None, Some(1000), None], ..Quota::default() };
+    let mut world = World::new();
+    let plan = plan_of(vec![Provider { key_limits: hours, ..provider("pool", 2) }]);
+    let mut spend = |used: u64| {
+        let mut attempts = world.attempts(&plan).of_tokens(500);
+        let step = attempts.next(world.now, &Happened::Begin, &mut world.health);
+        attempts.next(world.now, &Happened::Content, &mut world.health);
+        attempts.took(world.now, &mut world.health, used);
+        attempts.finish(world.now, &mut world.health, true);
+        step
+    };
+    let key = |key| Step::Send { target: 0, key };
+    assert_eq!([spend(100), spend(900)], [key(0), key(0)], "400 came back");
+    assert_eq!([spend(3000), spend(10)], [key(1), Step::Fail(Verdict::Full(60 * S))], "a debt of 2500");
+}
+
+#[test]
+fn what_headers_say_is_left_steers_and_nothing_left_rests() {
+    let mut world = World::new();
+    let plan = plan(1, 2);
+    let tell = |world: &mut World, share: f32, rest: Option<Duration>| {
+        let mut attempts = world.attempts(&plan);
+        let step = attempts.next(world.now, &Happened::Begin, &mut world.health);
+        attempts.told(world.now, &mut world.health, Room { share, rest });
+        attempts.next(world.now, &Happened::Content, &mut world.health);
+        attempts.finish(world.now, &mut world.health, true);
+        step
+    };
+    let key = |key| Step::Send { target: 0, key };
+    assert_eq!([tell(&mut world, 0.1, None), tell(&mut world, 0.9, None)], [key(0), key(1)], "the fuller one is spared");
+    assert_eq!(tell(&mut world, 0.0, Some(90 * S)), key(1));
+    assert_eq!(world.health.resting(world.now)[0].why, Some(Why::UsedUp));
+    assert_eq!(tell(&mut world, 0.0, Some(30 * S)), key(0));
+    assert_eq!(tell(&mut world, 0.0, Some(30 * S)), key(0), "all are used up: the provider may know better");
+    world.now += 31 * S;
+    assert_eq!(tell(&mut world, 1.0, None), key(0), "the other one rests still");
+    world.now += 60 * S;
+    assert_eq!(world.health.resting(world.now), []);
+}
+
 #[test]
 fn requests_per_minute_are_kept() {
     let mut world = World::new();
-    let plan = plan_of(vec![Provider { requests_per_minute: Some(3), ..provider("slow", 1) }]);
+    let plan = plan_of(vec![Provider { limits: Quota { requests: [Some(3), None, None], ..Quota::default() }, ..provider("slow", 1) }]);
     for _ in 0..3 {
         assert_eq!(world.request(&plan, |_, _| Good).end, Step::Commit);
     }
@@ -379,7 +534,7 @@ fn requests_per_minute_are_kept() {
 #[test]
 fn tokens_per_minute_are_kept_and_settled() {
     let mut world = World::new();
-    let limited = |name| Provider { tokens_per_minute: Some(1000), ..provider(name, 1) };
+    let limited = |name| Provider { limits: Quota { tokens: [Some(1000), None, None], ..Quota::default() }, ..provider(name, 1) };
     let plan = plan_of(vec![limited("one"), limited("two")]);
     let sent = |world: &mut World, estimate: u64, used: Option<u64>| {
         let mut attempts = world.attempts(&plan).of_tokens(estimate);
@@ -588,7 +743,9 @@ fn fifty_429s_at_once_are_one() {
     let plan = plan(1, 1);
     let mut under_way: Vec<Attempts> = (0..50).map(|_| world.attempts(&plan)).collect();
     for happened in [Happened::Begin, Status(429, FailureKind::RateLimit, None).happened()] {
-        under_way.iter_mut().for_each(|attempts| drop(attempts.next(world.now, &happened, &mut world.health)));
+        for attempts in &mut under_way {
+            attempts.next(world.now, &happened, &mut world.health);
+        }
     }
     assert_eq!(world.health.resting(world.now)[0].rest, S);
 }

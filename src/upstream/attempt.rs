@@ -16,6 +16,7 @@ use crate::dialect::transcode::{Rendered, Transcoder, Unrendered, render};
 use crate::dialect::{Progress, ReplyMap, ReplyStream};
 use crate::error::Code;
 use crate::route::Target;
+use crate::route::room::Room;
 use crate::route::table::Key;
 use crate::wire::splice::Spliced;
 
@@ -47,6 +48,8 @@ pub(super) struct Told {
     pub(super) losses: Vec<Loss>,
     /// Whether the connection had carried another answer before; `None`: no answer came.
     pub(super) is_reused: Option<bool>,
+    /// What the answer's headers say of the room that is left.
+    pub(super) room: Option<Room>,
 }
 
 /// An answer whose content has begun.
@@ -93,6 +96,7 @@ impl Job {
         let (mut head, body) = answer.into_parts();
         headers::forget(&mut head.headers, key);
         told.is_reused = Some(body.is_reused());
+        told.room = headers::room(&head.headers);
         let headers = headers::downward(&head.headers, self.client == endpoint.dialect);
         if !head.status.is_success() {
             let reading = body.read_whole(ERROR_BODY_MAX, self.patience().idle);

@@ -61,6 +61,9 @@ pub async fn drive(mut job: Job) -> Answer {
     let mut last: Option<Refusal> = None;
     loop {
         let step = settlement.attempts.next(Instant::now(), &happened, &mut job.upstreams.health());
+        if matches!(happened, Happened::Refused { .. } | Happened::Broken) {
+            job.upstreams.call_line();
+        }
         match step {
             Step::Send { target, key } => {
                 let Some(target) = job.plan.targets.get(target) else { return job.refuse(settlement, bug()) };
@@ -73,7 +76,10 @@ pub async fn drive(mut job: Job) -> Answer {
                     Some(until) => tokio::time::timeout_at(until, attempt).await.unwrap_or_else(|_| Attempted::Broken(too_late())),
                     None => attempt.await,
                 };
-                let Told { mut losses, is_reused } = told;
+                let Told { mut losses, is_reused, room } = told;
+                if let Some(room) = room {
+                    settlement.attempts.told(Instant::now(), &mut job.upstreams.health(), room);
+                }
                 (settlement.losses, settlement.is_reused) = (losses.len(), is_reused);
                 match attempted {
                     Attempted::Content(begun) => {
@@ -132,6 +138,10 @@ pub async fn drive(mut job: Job) -> Answer {
                 tokio::time::sleep(wait).await;
                 happened = Happened::Tick;
             }
+            Step::Queue(wait) => {
+                job.upstreams.place_or(wait).await;
+                happened = Happened::Tick;
+            }
             Step::Commit => return job.refuse(settlement, bug()),
             Step::Fail(verdict) => {
                 let refusal = match verdict {
@@ -149,7 +159,8 @@ pub async fn drive(mut job: Job) -> Answer {
 impl Job {
     /// What the request may take of a limit of tokens per minute; looked up only where one of its targets has such a limit.
     fn tokens(&self) -> u64 {
-        let is_limited = self.plan.targets.iter().any(|target| target.provider.tokens_per_minute.is_some());
+        let counts = |target: &Target| target.provider.limits.counts_tokens() || target.provider.key_limits.counts_tokens();
+        let is_limited = self.plan.targets.iter().any(counts);
         if is_limited { self.input_estimate.saturating_add(output_tokens(&self.body)) } else { 0 }
     }
 

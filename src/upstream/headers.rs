@@ -1,9 +1,12 @@
 //! Which headers travel, and which stop here.
 
+use std::time::{SystemTime, UNIX_EPOCH};
+
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 
 use crate::dialect::Dialect;
 use crate::provider::Auth;
+use crate::route::room::Room;
 use crate::route::table::{Endpoint, Key, Provider};
 
 const ANTHROPIC_VERSION: HeaderName = HeaderName::from_static("anthropic-version");
@@ -102,6 +105,14 @@ pub(super) fn forget(headers: &mut HeaderMap, key: Option<&Key>) {
     for name in told {
         headers.remove(name);
     }
+}
+
+/// What an answer's headers say of the room that is left of the key's limits.
+pub(super) fn room(headers: &HeaderMap) -> Option<Room> {
+    let mut texts = headers.iter().filter_map(|(name, value)| Some((name.as_str(), value.to_str().ok()?))).peekable();
+    texts.peek()?;
+    let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Room::read(texts, u64::try_from(since_1970.as_millis()).unwrap_or(u64::MAX))
 }
 
 /// The upstream's headers that a client gets. `same` says whether both speak one dialect.

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::HeaderMap;
-use tokio::sync::OwnedSemaphorePermit;
+use tokio::sync::{Notify, OwnedSemaphorePermit};
 
 use arc_swap::ArcSwapOption;
 
@@ -26,13 +26,15 @@ pub struct Upstreams {
     pub client: Client,
     health: Mutex<Health>,
     ledger: ArcSwapOption<Ledger>,
+    /// Calls those who stand in line: a place may be free.
+    freed: Notify,
 }
 
 impl Upstreams {
     /// With an empty memory.
     #[must_use]
     pub fn new(client: Client) -> Self {
-        Self { client, health: Mutex::default(), ledger: ArcSwapOption::empty() }
+        Self { client, health: Mutex::default(), ledger: ArcSwapOption::empty(), freed: Notify::new() }
     }
 
     /// Remembers requests as the settings say, from now on; those under way too.
@@ -48,6 +50,21 @@ impl Upstreams {
     /// The memory of targets and keys, locked for one step.
     pub fn health(&self) -> MutexGuard<'_, Health> {
         self.health.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Upstreams {
+    /// Waits until a place may be free, for so long at most.
+    pub(super) async fn place_or(&self, wait: Duration) {
+        // One that is freed just before is found when the wait is over, which is short.
+        let _ = tokio::time::timeout(wait, self.freed.notified()).await;
+    }
+
+    /// A place may be free: whoever stands in line looks.
+    pub(super) fn call_line(&self) {
+        if self.health().in_line() > 0 {
+            self.freed.notify_waiters();
+        }
     }
 }
 

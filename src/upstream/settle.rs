@@ -53,6 +53,7 @@ impl Drop for Settlement {
             self.attempts.took(now, &mut self.upstreams.health(), tokens);
         }
         self.attempts.finish(now, &mut self.upstreams.health(), is_well);
+        self.upstreams.call_line();
         tracing::info!(
             target: "aimux::access",
             request_id = %self.request_id,

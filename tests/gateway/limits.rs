@@ -79,3 +79,79 @@ fn concurrent_requests_pass_on_to_the_next_target() {
     assert_eq!(replies.iter().map(|reply| reply.status).collect::<Vec<_>>(), [200, 200, 429]);
     assert_eq!((provider(&replies[0]).as_deref(), provider(&replies[1]).as_deref()), (Some("up0"), Some("up1")));
 }
+
+#[test]
+fn requests_over_the_limit_stand_in_line_and_none_fails() {
+    let upstream = Upstream::start(|seen, _| Speaks::Anthropic.answer(seen, &[text("fine")]).late(Duration::from_millis(50)));
+    let text = config(&[(Speaks::Anthropic, &upstream)], "\"*\": [up0/m]", "limits: { queue_wait_s: 30 }");
+    let gateway = Gateway::start(&text.replace("key: {", "limits: { concurrent: 3 }, key: {"));
+    let statuses = std::thread::scope(|scope| {
+        let asked: Vec<_> = (0..40).map(|_| scope.spawn(|| gateway.messages(&ask()).status)).collect();
+        asked.into_iter().map(|thread| thread.join().unwrap()).collect::<Vec<_>>()
+    });
+    assert_eq!(statuses, [200; 40]);
+    let seen = upstream.seen();
+    let most =
+        seen.iter().map(|one| seen.iter().filter(|other| other.began <= one.began && other.ended.unwrap() > one.began).count()).max();
+    assert_eq!(most, Some(3), "at a time");
+}
+
+/// A provider with two keys, `first` and `second`.
+fn pool(limits: &str, script: fn(&str, &crate::upstream::Seen) -> crate::upstream::Answer) -> (Gateway, Upstream) {
+    let upstream = Upstream::start(move |seen, _| {
+        let key = seen.header("authorization").or(seen.header("x-api-key")).unwrap_or_default().trim_start_matches("Bearer ").to_owned();
+        script(&key, seen)
+    });
+    let text = config(&[(Speaks::Chat, &upstream)], "\"*\": [up0/m]", "limits: { queue_wait_s: 0 }");
+    let text = text.replace("key: { env: UPSTREAM_KEY }", &format!("{limits}keys: [{{ env: FIRST }}, {{ env: SECOND }}]"));
+    let keys = [("FIRST", "first-key".as_ref()), ("SECOND", "second-key".as_ref())];
+    (Gateway::start_with(&text, &keys), upstream)
+}
+
+fn keys_of(upstream: &Upstream) -> Vec<String> {
+    upstream.seen().iter().map(|seen| seen.header("authorization").unwrap().replace("Bearer ", "").replace("-key", "")).collect()
+}
+
+#[test]
+fn a_key_that_is_refused_or_limited_rests_and_its_sister_answers() {
+    for status in [401, 402, 429] {
+        let script = match status {
+            401 => |key: &str, seen: &_| answer_second(401, key, seen),
+            402 => |key: &str, seen: &_| answer_second(402, key, seen),
+            _ => |key: &str, seen: &_| answer_second(429, key, seen),
+        };
+        let (gateway, upstream) = pool("", script);
+        for _ in 0..3 {
+            assert_eq!(gateway.messages(&ask()).status, 200, "{status}");
+        }
+        assert_eq!(keys_of(&upstream), ["first", "second", "second", "second"], "{status}");
+    }
+}
+
+fn answer_second(status: u16, key: &str, seen: &crate::upstream::Seen) -> crate::upstream::Answer {
+    match key {
+        "first-key" => Speaks::Chat.refusal(status, "no").header("retry-after", "30"),
+        _ => Speaks::Chat.answer(seen, &[text("fine")]),
+    }
+}
+
+#[test]
+fn what_an_answers_headers_say_is_left_steers_the_next_request() {
+    let (gateway, upstream) = pool("", |key, seen| {
+        let (remaining, reset) = if key == "first-key" { ("0", "2m0s") } else { ("7", "1m0s") };
+        let answer = Speaks::Chat.answer(seen, &[text("fine")]).header("x-ratelimit-limit-requests", "10");
+        answer.header("x-ratelimit-remaining-requests", remaining).header("x-ratelimit-reset-requests", reset)
+    });
+    for _ in 0..3 {
+        assert_eq!(gateway.messages(&ask()).status, 200);
+    }
+    assert_eq!(keys_of(&upstream), ["first", "second", "second"]);
+}
+
+#[test]
+fn each_key_has_its_own_five_hours() {
+    let (gateway, upstream) = pool("key_limits: { requests_per_5h: 2 }, ", |_, seen| Speaks::Chat.answer(seen, &[text("fine")]));
+    let statuses: Vec<u16> = (0..5).map(|_| gateway.messages(&ask()).status).collect();
+    assert_eq!(statuses, [200, 200, 200, 200, 429]);
+    assert_eq!(keys_of(&upstream), ["first", "first", "second", "second"]);
+}

@@ -46,6 +46,7 @@ fn meet(limit: &str) {
         "answer_mb" => large_answer(),
         "buffered_mb" => bodies_held(),
         "requests_in_flight" | "queue_wait_s" => queue(),
+        "queue_length" => line(),
         "connections" => connections(),
         "drain_s" => drain(false),
         "drain_stream_s" => drain(true),
@@ -230,6 +231,24 @@ fn queue() {
         assert!(asked.elapsed() < Duration::from_secs(5), "{:?}", asked.elapsed());
         assert!(reading.join().unwrap().text().contains("message_stop"));
     }
+}
+
+/// Of two requests for the one place of a provider the first waits for it, and the second finds the line too long.
+fn line() {
+    let upstream = Upstream::start(|seen, before| {
+        let healthy = Speaks::Anthropic.answer(seen, &[text("fine")]);
+        if before == 0 { healthy.late(Duration::from_millis(1500)) } else { healthy }
+    });
+    let text = config(&[(Speaks::Anthropic, &upstream)], "\"*\": [up0/m]", "limits: { queue_length: 1, queue_wait_s: 20 }");
+    let gateway = Gateway::start(&text.replace("key: {", "limits: { concurrent: 1 }, key: {"));
+    std::thread::scope(|scope| {
+        let first = scope.spawn(|| gateway.messages(&ask(false)));
+        until("the first is under way", LONG, || !upstream.seen().is_empty());
+        let second = scope.spawn(|| gateway.messages(&ask(false)));
+        std::thread::sleep(Duration::from_millis(500));
+        assert_code(&gateway.messages(&ask(false)), 429, "AIMUX-E0401");
+        assert_eq!([first, second].map(|thread| thread.join().unwrap().status), [200, 200]);
+    });
 }
 
 /// A connection too many is taken when another one ends.

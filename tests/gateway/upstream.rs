@@ -113,6 +113,7 @@ pub(crate) struct Seen {
     pub(crate) headers: Vec<(String, String)>,
     pub(crate) body: Vec<u8>,
     pub(crate) outcome: Outcome,
+    pub(crate) began: Instant,
     pub(crate) ended: Option<Instant>,
 }
 
@@ -299,7 +300,7 @@ fn read_request(reader: &mut BufReader<TcpStream>) -> Option<Seen> {
             body
         }
     };
-    Some(Seen { method, path, headers, body, outcome: Outcome::Answering, ended: None })
+    Some(Seen { method, path, headers, body, outcome: Outcome::Answering, began: Instant::now(), ended: None })
 }
 
 /// Header lines up to the empty one.

@@ -45,9 +45,8 @@ fn provider(dialect: Dialect, auth: Auth, base_url: String, check: Check) -> Pro
         models: Vec::new(),
         headers: vec![("x-team".to_owned(), "blue".to_owned())],
         query: String::new(),
-        concurrent_max: None,
-        requests_per_minute: None,
-        tokens_per_minute: None,
+        limits: Default::default(),
+        key_limits: Default::default(),
         http2: false,
         oauth: None,
     }
