@@ -61,6 +61,7 @@ fn upstream(quirks: &Quirks) -> Upstream<'_> {
         output_max: Some(64_000),
         sees_images: Some(true),
         thinks: Some(true),
+        enforces_schemas: None,
         client: Dialect::AnthropicMessages,
     }
 }

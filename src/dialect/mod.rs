@@ -22,6 +22,7 @@ mod tests;
 pub mod transcode;
 
 pub use quirks::Quirks;
+use quirks::Structured;
 
 /// The protocols that clients and upstreams speak.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -111,8 +112,22 @@ pub struct Upstream<'a> {
     pub sees_images: Option<bool>,
     /// Whether the model thinks; `None`: unknown.
     pub thinks: Option<bool>,
+    /// Whether the model enforces output schemas; `None`: unknown.
+    pub enforces_schemas: Option<bool>,
     /// The dialect of the client, where fields are judged by origin.
     pub client: Dialect,
+}
+
+impl Upstream<'_> {
+    /// How this model is asked for an answer that fits a schema; never [`Structured::ByModel`].
+    #[must_use]
+    pub fn structured(&self) -> Structured {
+        match self.quirks.structured {
+            Structured::ByModel if self.enforces_schemas == Some(true) => Structured::Native,
+            Structured::ByModel => Structured::ForcedTool,
+            settled => settled,
+        }
+    }
 }
 
 /// What must be undone in the reply to a translated request. Owned, since it outlives the request. A request's encoder

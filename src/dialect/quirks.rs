@@ -120,8 +120,10 @@ pub enum Structured {
     Native,
     /// A forced tool whose call is the answer.
     ForcedTool,
-    /// `json_object`, with the schema in a system message (Chat).
+    /// In words, in the system text, and in Chat with `json_object` beside them.
     JsonMode,
+    /// The dialect's own member for models that are known to enforce schemas, a forced tool for the others.
+    ByModel,
 }
 
 impl Quirks {

@@ -84,6 +84,9 @@ const MINIMAX: Quirks = Quirks {
     reasoning_back: ReasoningBack::ReasoningDetails,
     thinking_always: &["MiniMax-M2"],
     inline_think: true,
+    // `response_format` is ignored (MiniMax-AI/MiniMax-M2.5#4, 2026-02, MiniMax-AI/MiniMax-M2#114, 2026-04), and no tool can be
+    // forced upon a model that thinks (openclaw/openclaw#36195, 2026-03): only words are left.
+    structured: Structured::JsonMode,
     temperature: (0.01, 1.0),
     penalties: false,
     logprobs: false,
@@ -97,6 +100,8 @@ const MINIMAX_ANTHROPIC: Quirks = Quirks {
     // platform.minimax.io, Anthropic-compatible API, 2026-07: `top_k` and `stop_sequences` are ignored.
     thinking_always: &["MiniMax-M2"],
     temperature: (0.01, 1.0),
+    // `output_config.format` is refused with 400 (MiniMax-AI/MiniMax-M2.5#28, 2026-03), a forced tool not called (see above).
+    structured: Structured::JsonMode,
     top_k: false,
     stop_max: Some(0),
     documents: false,
@@ -104,7 +109,14 @@ const MINIMAX_ANTHROPIC: Quirks = Quirks {
 };
 
 // dev.synthetic.new, 2026-07; `reasoning_content` is given and taken back.
-const SYNTHETIC: Quirks = Quirks { family: "synthetic", reasoning_back: ReasoningBack::ReasoningContent, documents: false, ..Quirks::CHAT };
+const SYNTHETIC: Quirks = Quirks {
+    family: "synthetic",
+    reasoning_back: ReasoningBack::ReasoningContent,
+    // Its own list of models says which of them enforce schemas: anomalyco/models.dev#5649 (2026-08).
+    structured: Structured::ByModel,
+    documents: false,
+    ..Quirks::CHAT
+};
 
 const SYNTHETIC_ANTHROPIC: Quirks = Quirks { family: "synthetic", documents: false, ..Quirks::ANTHROPIC };
 
@@ -126,6 +138,9 @@ const GROQ: Quirks = Quirks {
     logprobs: false,
     documents: false,
     stop_max: Some(4),
+    // `json_schema` is known to some models only, and not beside tools or in a stream: console.groq.com, structured outputs
+    // (by jgravelle/GroqApiLibrary#31, 2026-07), vercel/ai#16540 (2026-07). A forced tool is possible at all times.
+    structured: Structured::ForcedTool,
     ..Quirks::CHAT
 };
 
@@ -193,6 +208,8 @@ const MOONSHOT: Quirks = Quirks {
     // "tool_choice specified is incompatible with thinking enabled", and it is enabled where nothing is said:
     // can1357/oh-my-pi#1077 (2026-05), simstudioai/sim#5716 (2026-07).
     forced_tool_thinks: false,
+    // `json_schema` is known, in a dialect of its own that says what it refuses: murtaza-nasir/maestro#34 (2025-09).
+    structured: Structured::Native,
     temperature: (0.0, 1.0),
     stop_max: Some(5),
     logprobs: false,

@@ -37,6 +37,7 @@ impl Target {
             output_max: self.info.map(|model| model.output_max).filter(|max| *max > 0),
             sees_images: self.info.map(|model| model.images),
             thinks: self.info.map(|model| model.reasoning),
+            enforces_schemas: self.info.map(|model| model.structured),
             client,
         }
     }

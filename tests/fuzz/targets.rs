@@ -71,6 +71,7 @@ fn request(from: Dialect, input: &[u8]) {
             output_max: Some(4096),
             sees_images: None,
             thinks: None,
+            enforces_schemas: None,
             client: from,
         };
         let out = match transcode::render(&body, &found, from, to, &upstream) {

@@ -72,7 +72,7 @@ pub(super) fn encode(
     body.str("model", upstream.model).json("max_tokens", plan.thought.max_tokens).json("stream", *stream);
     writer.tools(&mut body, tools, &plan);
     writer.tool_choice(&mut body, tools, *parallel_tool_calls == Some(false), &plan);
-    writer.system(&mut body, system, matches!(output, Some(OutputFormat::JsonObject)));
+    writer.system(&mut body, system, plan.json_only.as_deref());
     writer.messages(&mut body, &history, &plan)?;
     thinking::write_sampling(&mut body, sampling, upstream, &plan.thought, writer.losses)?;
     writer.stop(&mut body, stop);
@@ -113,6 +113,8 @@ pub(super) struct Plan<'r> {
     pub(super) schema_tool: Option<String>,
     pub(super) schema: Option<(&'r RawValue, Option<Text<'r>>)>,
     pub(super) native_schema: Option<Cow<'r, str>>,
+    /// What the system text says about the answer's form.
+    json_only: Option<Cow<'static, str>>,
     pub(super) choice: Option<ToolChoice<'r>>,
     pub(super) thought: Thought,
     pub(super) is_continued: bool,
@@ -139,20 +141,29 @@ impl<'r> Plan<'r> {
             schema_tool: None,
             schema: None,
             native_schema: None,
+            json_only: None,
             choice: choice.cloned(),
             thought: Thought::default(),
             is_continued: thinking::refuses_prefill(upstream.model),
         };
         if let Some(OutputFormat::JsonSchema { name, description, schema, strict: _ }) = output {
-            match upstream.quirks.structured {
+            match upstream.structured() {
                 Structured::Native => plan.native_schema = Some(output_schema(schema)),
-                Structured::ForcedTool | Structured::JsonMode => {
+                Structured::JsonMode => {
+                    lose(losses, Loss::emulated("response_format"));
+                    plan.json_only = Some(format!("{JSON_ONLY} It must fit this JSON Schema:\n{}", schema.get()).into());
+                }
+                Structured::ForcedTool | Structured::ByModel => {
                     lose(losses, Loss::emulated("response_format"));
                     let wanted = name.as_ref().map_or(Cow::Borrowed("output"), Text::read);
                     plan.schema_tool = Some(plan.free_name(&tool_name(&wanted, names_max)));
                     plan.schema = Some((schema, description.clone()));
                 }
             }
+        }
+        if let Some(OutputFormat::JsonObject) = output {
+            lose(losses, Loss::emulated("response_format"));
+            plan.json_only = Some(JSON_ONLY.into());
         }
         plan.check_choice(tools, losses)?;
         Ok(plan)
@@ -213,10 +224,7 @@ impl Writer<'_> {
         }
     }
 
-    fn system(&mut self, body: &mut Object<'_>, system: &[Block<'_>], wants_json: bool) {
-        if wants_json {
-            lose(self.losses, Loss::emulated("response_format"));
-        }
+    fn system(&mut self, body: &mut Object<'_>, system: &[Block<'_>], json_only: Option<&str>) {
         let mut texts: Vec<(Text<'_>, Option<&RawValue>)> = Vec::new();
         for block in system {
             block.lose_beside(self.losses);
@@ -227,9 +235,7 @@ impl Writer<'_> {
                 _ => lose(self.losses, Loss::dropped("system[]")),
             }
         }
-        if wants_json {
-            texts.push((JSON_ONLY.into(), None));
-        }
+        texts.extend(json_only.map(|words| (words.into(), None)));
         let has_marks = self.upstream.quirks.cache_control && texts.iter().any(|(_, cache)| cache.is_some());
         match texts.as_slice() {
             [] => {}

@@ -248,7 +248,7 @@ fn names_are_mapped_back_and_a_schema_tool_is_text() {
 }
 
 fn upstream<'a>(quirks: &'a Quirks, client: Dialect) -> Upstream<'a> {
-    Upstream { provider: "p", model: "up", quirks, output_max: None, sees_images: None, thinks: Some(true), client }
+    Upstream { provider: "p", model: "up", quirks, output_max: None, sees_images: None, thinks: Some(true), enforces_schemas: None, client }
 }
 
 fn rewritten(request: &str, quirks: &Quirks, client: Dialect) -> Result<(serde_json::Value, Vec<String>, ReplyMap), TranslateError> {

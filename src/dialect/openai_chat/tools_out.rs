@@ -136,7 +136,7 @@ impl<'a> Writer<'a, '_> {
         match output {
             None => {}
             Some(OutputFormat::JsonObject) => body.response_format = Some(ResponseFormat { kind: "json_object", json_schema: None }),
-            Some(OutputFormat::JsonSchema { name, description, schema, strict }) if self.quirks.structured == Structured::Native => {
+            Some(OutputFormat::JsonSchema { name, description, schema, strict }) if self.upstream.structured() == Structured::Native => {
                 let name = name.as_ref().map(Text::read).filter(|name| !name.is_empty());
                 let name = name.map_or(OUTPUT.into(), |name| Cow::Owned(names::tool_name(&name, 64).into_owned()));
                 // Anthropic's schemas are always enforced, so they arrive without a word about it.
@@ -144,9 +144,9 @@ impl<'a> Writer<'a, '_> {
                 let json_schema = Some(JsonSchema { name, description: description.as_ref(), schema, strict });
                 body.response_format = Some(ResponseFormat { kind: "json_schema", json_schema });
             }
-            Some(OutputFormat::JsonSchema { name: _, description: _, schema, strict: _ }) => match self.quirks.structured {
+            Some(OutputFormat::JsonSchema { name: _, description: _, schema, strict: _ }) => match self.upstream.structured() {
                 Structured::JsonMode => self.json_mode(schema, body),
-                Structured::Native | Structured::ForcedTool => self.forced_tool(schema, body),
+                Structured::Native | Structured::ForcedTool | Structured::ByModel => self.forced_tool(schema, body),
             },
         }
     }

@@ -123,7 +123,16 @@ fn translated(request: &Value, from: Dialect) -> (Value, Vec<String>) {
         Dialect::AnthropicMessages => (Dialect::OpenAiChat, Quirks::CHAT),
         Dialect::OpenAiChat => (Dialect::AnthropicMessages, Quirks { family: "anthropic", full_anthropic: true, ..Quirks::ANTHROPIC }),
     };
-    let upstream = Upstream { provider: "p", model: "m", quirks: &quirks, output_max: None, sees_images: None, thinks: None, client: from };
+    let upstream = Upstream {
+        provider: "p",
+        model: "m",
+        quirks: &quirks,
+        output_max: None,
+        sees_images: None,
+        thinks: None,
+        enforces_schemas: None,
+        client: from,
+    };
     let body = Bytes::from(serde_json::to_vec(request).unwrap());
     match render(&body, &peek(&body, 64).unwrap(), from, to, &upstream) {
         Ok(Rendered::Translated { body, losses, .. }) => {

@@ -122,14 +122,26 @@ fn an_output_schema_is_asked_for_in_the_way_that_the_provider_knows() {
         assert!(reply.text().contains("\"stop\"") && !reply.text().contains("tool_calls"), "{}", reply.text());
     }
     assert_eq!(upstream.seen()[0].json()["tool_choice"], json!({"type": "tool", "name": "city"}));
-    // DeepSeek and Z.AI refuse `json_schema`, and the latter every forced tool: JSON mode, and the schema in words.
+    // DeepSeek and Z.AI refuse `json_schema`, and the latter every forced tool; MiniMax does neither: JSON mode, and the
+    // schema in words.
     let messages = bare(json!({"output_config": {"format": {"type": "json_schema", "schema": strict_schema()}}}));
-    for preset in ["deepseek", "zai"] {
+    for preset in ["deepseek", "zai", "minimax"] {
         let (body, losses) = sent(preset, Speaks::Anthropic, Speaks::Chat, &messages);
         assert_eq!(body["response_format"], json!({"type": "json_object"}), "{preset}");
         assert!(body["messages"][0]["content"].as_str().unwrap().contains("additionalProperties"), "{preset}: {body}");
         assert!(losses.contains("emulated"), "{preset}: {losses}");
     }
+    let (body, losses) = sent("minimax", Speaks::Chat, Speaks::Anthropic, &chat);
+    assert!(body.get("output_config").is_none() && body.get("tool_choice").is_none() && losses.contains("emulated"), "{body} {losses}");
+    assert!(body["system"].as_str().unwrap().contains("additionalProperties"), "{body}");
+    // Groq knows schemas neither in a stream nor beside tools; at Synthetic it is the model's matter.
+    let forced = |preset: &str, model: &str| {
+        let (body, _) = sent_to(model, preset, Speaks::Anthropic, Speaks::Chat, &messages);
+        assert_eq!(body["tool_choice"].is_object(), body.get("response_format").is_none(), "{body}");
+        body["tool_choice"].is_object()
+    };
+    assert!(forced("groq", "openai/gpt-oss-120b") && forced("synthetic", "hf:zai-org/GLM-4.7") && forced("synthetic", "hf:new/one"));
+    assert!(!forced("synthetic", "hf:zai-org/GLM-5.2") && !forced("moonshot", "kimi-k2.6"));
     let (body, losses) = sent("anthropic", Speaks::Chat, Speaks::Anthropic, &bare(json!({"response_format": {"type": "json_object"}})));
     assert!(body["system"].as_str().unwrap().contains("JSON") && losses.contains("response_format;emulated"), "{body} {losses}");
 }

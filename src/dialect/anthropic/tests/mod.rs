@@ -25,7 +25,7 @@ fn upstream(quirks: &Quirks) -> Upstream<'_> {
 
 fn upstream_of<'a>(model: &'a str, quirks: &'a Quirks) -> Upstream<'a> {
     let client = crate::dialect::Dialect::OpenAiChat;
-    Upstream { provider: "p", model, quirks, output_max: None, sees_images: None, thinks: None, client }
+    Upstream { provider: "p", model, quirks, output_max: None, sees_images: None, thinks: None, enforces_schemas: None, client }
 }
 
 /// What the decoder makes of `parts`.
