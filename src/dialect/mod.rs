@@ -90,11 +90,14 @@ pub struct Codec {
     pub decode_error: fn(status: u16, &[u8]) -> Failure,
     /// Writes an error body for a client, with the request's id where the dialect has a place for it.
     pub encode_error: fn(&Failure, request_id: &str) -> Bytes,
-    /// Relays a stream of the same dialect, mending only its faults. Of the map it reads [`ReplyMap::is_alias`] and the model; the
+    /// Relays a stream of the same dialect, mending only its faults. Of the map it reads what is set for relayed answers; the
     /// number bounds one event, in bytes.
     pub tap: fn(&ReplyMap, &Quirks, usize) -> Box<dyn ReplyStream>,
-    /// Gives a whole answer of the same dialect the model's name that the client knows, where the dialect's clients mind.
-    pub rename: fn(Bytes, &ReplyMap) -> Bytes,
+    /// Mends a whole answer of the same dialect, by spans, and gives it the model's name that the client knows where the
+    /// dialect's clients mind.
+    pub mend: fn(Bytes, &ReplyMap) -> Bytes,
+    /// The tools of a request that is relayed, for an upstream that leaves calls in the text.
+    pub text_tools: fn(&[u8]) -> Vec<TextTool>,
 }
 
 /// The model that a request is written for.

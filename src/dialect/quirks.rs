@@ -14,7 +14,7 @@ pub struct Quirks {
     pub thinking_switch: ThinkingSwitch,
     /// Model prefixes whose thinking cannot be switched off.
     pub thinking_always: &'static [&'static str],
-    /// Calls of tools may stand in the text, unread by the server (Chat); looked for only in translated answers.
+    /// Calls of tools may stand in the text, unread by the server (Chat).
     pub text_calls: bool,
     /// Answers may begin with `<think>…</think>` in their text.
     pub inline_think: bool,

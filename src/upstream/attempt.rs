@@ -255,7 +255,9 @@ impl Job {
 
     /// What a reply that is not translated must undo.
     fn map_for(&self, target: &Target) -> ReplyMap {
-        ReplyMap { is_alias: self.peek.model != target.model, ..self.reply_map() }
+        let has_text_tools = target.endpoint().quirks.text_calls && self.peek.tools > 0;
+        let text_tools = if has_text_tools { (self.client.codec().text_tools)(&self.body) } else { Vec::new() };
+        ReplyMap { is_alias: self.peek.model != target.model, text_tools, ..self.reply_map() }
     }
 
     fn reply_stream(&self, target: &Target, map: Option<&ReplyMap>) -> Box<dyn ReplyStream> {
@@ -274,7 +276,7 @@ impl Job {
             Err(reason) => return Attempted::Broken(broken(&target.provider.name, reason)),
         };
         let body = scrub(body, key.map(|key| &key.secret));
-        let map_or_ours = map.clone().unwrap_or_else(|| self.reply_map());
+        let map_or_ours = map.clone().unwrap_or_else(|| self.map_for(target));
         match self.decode_whole(target, &body, &map_or_ours) {
             Err(failure) => Attempted::Refused(self.disguised(failure, headers)),
             Ok((response, is_json)) => {
@@ -282,7 +284,7 @@ impl Job {
                 let ours = self.client.codec();
                 let mut losses = Vec::new();
                 let body = match map {
-                    None if is_json => (ours.rename)(body, &self.map_for(target)),
+                    None if is_json => (ours.mend)(body, &map_or_ours),
                     _ => (ours.encode_response)(&response, &map_or_ours, &mut losses),
                 };
                 Attempted::Whole { body, usage, headers, losses }
@@ -317,7 +319,7 @@ impl Job {
             Err(reason) => return Attempted::Broken(broken(&target.provider.name, reason)),
         }
         let endpoint = target.endpoint();
-        let map = map.unwrap_or_else(|| self.reply_map());
+        let map = map.unwrap_or_else(|| self.map_for(target));
         let response = match (endpoint.dialect.codec().decode_response)(&begun, &map, &endpoint.quirks) {
             Ok(response) => response,
             Err(failure) => return Attempted::Refused(self.disguised(failure, headers)),

@@ -43,5 +43,6 @@ pub static CODEC: Codec = Codec {
     decode_error: read_failure,
     encode_error: error::encode_error,
     tap: |map, quirks, frame_max| Box::new(tap::Tap::new(map, quirks, frame_max)),
-    rename: response_in::rename,
+    mend: response_in::rename,
+    text_tools: |_| Vec::new(),
 };

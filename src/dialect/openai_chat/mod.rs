@@ -16,6 +16,7 @@ mod chunk;
 mod details;
 mod error;
 mod inline_think;
+mod mended;
 mod messages_in;
 mod messages_out;
 mod naming;
@@ -49,8 +50,8 @@ pub static CODEC: Codec = Codec {
     decode_error: failure::read_failure,
     encode_error: |failure, _| error::encode(failure),
     tap: |map, quirks, frame_max| Box::new(tap::Tap::new(map, quirks, frame_max)),
-    // No Chat client minds, and every chunk would have to be touched.
-    rename: |body, _| body,
+    mend: mended::mend,
+    text_tools: text_calls::tools_of,
 };
 
 /// Seconds since 1970.

@@ -85,6 +85,23 @@ impl Renumber {
         naming
     }
 
+    /// A whole call that the upstream did not make one of: its index, and its id, which nobody has told.
+    pub(super) fn whole(&mut self, name: &str, arguments: &str) -> (usize, String) {
+        let at = self.calls.piece(Piece::whole(name.to_owned(), arguments.to_owned()), &mut Vec::new()).unwrap_or_default();
+        self.told.resize(self.told.len().max(at + 1), Told::default());
+        if let Some(told) = self.told.get_mut(at) {
+            *told = Told { id: true, name: true };
+        }
+        (at, self.unique_id(at))
+    }
+
+    fn unique_id(&mut self, at: usize) -> String {
+        if self.answer.is_empty() {
+            self.answer = super::fresh_id("");
+        }
+        self.calls.unique_id(at, &self.answer)
+    }
+
     fn piece<'a>(&mut self, raw: &'a RawValue, held: Option<usize>, touched: &mut Vec<usize>, edits: &mut Edits<'a>) -> Option<Naming<'a>> {
         let members = Members::of(raw).filter(|members| !members.is_empty())?;
         let piece = Piece::read(raw)?;
@@ -145,16 +162,20 @@ impl Renumber {
             return None;
         }
         told.id = true;
-        if self.answer.is_empty() {
-            self.answer = super::fresh_id("");
-        }
-        let unique = self.calls.unique_id(at, &self.answer);
+        let unique = self.unique_id(at);
         (unique != id).then(|| serde_json::to_string(&unique).unwrap_or_default())
     }
 }
 
 /// A frame of `data` with tokens exchanged. `edits` point into `data`.
-pub(super) fn replaced(data: &[u8], mut edits: Edits<'_>) -> Vec<u8> {
+pub(super) fn replaced(data: &[u8], edits: Edits<'_>) -> Vec<u8> {
+    let mut frame = Vec::with_capacity(data.len() + 40);
+    crate::wire::sse::write(&mut frame, "", &exchanged(data, edits));
+    frame
+}
+
+/// JSON with tokens exchanged. `edits` point into `data`; nothing else is written anew.
+pub(super) fn exchanged(data: &[u8], mut edits: Edits<'_>) -> Vec<u8> {
     let base = data.as_ptr() as usize;
     edits.sort_by_key(|(token, _)| token.as_ptr() as usize);
     let mut written = Vec::with_capacity(data.len() + 32);
@@ -169,7 +190,5 @@ pub(super) fn replaced(data: &[u8], mut edits: Edits<'_>) -> Vec<u8> {
         from = start + token.len();
     }
     written.extend_from_slice(data.get(from..).unwrap_or_default());
-    let mut frame = Vec::with_capacity(written.len() + 8);
-    crate::wire::sse::write(&mut frame, "", &written);
-    frame
+    written
 }

@@ -2,26 +2,32 @@
 //!
 //! Complete healthy frames leave as the bytes they came as. What is mended: a missing `[DONE]` after a finish, an end
 //! without either, comments, pieces of calls that no SDK can put together (the frame that
-//! begins a tool's name waits for the next one), finish words that no client knows, errors in odd shapes, a JSON answer in place of a stream,
-//! and whatever follows the end.
+//! begins a tool's name waits for the next one), calls in the text where the provider leaves them there ([`text`]), finish
+//! words that no client knows, errors in odd shapes, a JSON answer in place of a stream, and whatever follows the end.
 
 use bytes::Bytes;
 use memchr::memmem;
 use serde_json::value::RawValue;
 
-use super::chunk::{self, Chunk, Delta, Finish};
+use super::chunk::{self, Choice, Chunk, Delta, Finish};
 use super::error;
 use super::naming::Held;
 use super::renumber::{self, Edits, Naming, Renumber};
 use super::stream_in::{self, is_done};
 use super::stream_out::Encoder;
-use crate::chat::{Failure, FailureKind};
+use super::text_calls::TextCalls;
+use crate::chat::{Failure, FailureKind, StopReason};
 use crate::dialect::names::answer_id;
 use crate::dialect::tap::Verdict;
 use crate::dialect::{Progress, Quirks, ReplyMap, ReplyStream, StreamEncoder, failure};
 use crate::wire::json::Members;
 use crate::wire::read;
 use crate::wire::sse::{Frame, Splitter};
+use text::TextRelay;
+
+#[cfg(test)]
+mod tests;
+mod text;
 
 /// The relay.
 pub(super) struct Tap {
@@ -40,8 +46,10 @@ pub(super) struct Tap {
     calls: Renumber,
     /// The beginning of a call's name, which the client has not seen yet.
     naming: Option<Held>,
+    /// The calls in the text, where they are looked for.
+    text: Option<TextRelay>,
     /// What was held and leaves before all else.
-    released: Bytes,
+    released: Vec<u8>,
     /// The first choice, which is mostly the only one, has been given its reason to stop.
     has_reason: bool,
     /// What came in place of an event stream.
@@ -63,7 +71,8 @@ impl Tap {
             is_ours: false,
             calls: Renumber::default(),
             naming: None,
-            released: Bytes::new(),
+            text: (!map.text_tools.is_empty()).then(|| TextRelay::new(TextCalls::new(&map.text_tools))),
+            released: Vec::new(),
             has_reason: false,
             body: Vec::new(),
             quirks: quirks.clone(),
@@ -85,6 +94,7 @@ impl Tap {
         while start < chunk.len() && !self.is_over {
             let end = memmem::find(&chunk[start..], b"\n\n").map_or(chunk.len(), |at| start + at + 2);
             let raw = chunk.slice(start..end);
+            self.note_raw(&raw);
             let verdict = match plain_data(&raw) {
                 Some(data) => self.judge(&raw.slice(data)),
                 None => match reparse(&raw) {
@@ -111,17 +121,24 @@ impl Tap {
 
     /// Appends what leaves of a frame, and before it what was held.
     fn write(&mut self, verdict: Verdict, raw: &Bytes, out: &mut Vec<u8>) {
-        out.extend_from_slice(&std::mem::take(&mut self.released));
+        out.append(&mut self.released);
         if let Some(held) = self.naming.as_mut().filter(|held| held.raw.is_empty()) {
             held.raw = raw.clone();
         }
         verdict.write(raw, out);
     }
 
+    /// Remembers a frame for the time that it is judged.
+    fn note_raw(&mut self, raw: &Bytes) {
+        if let Some(relay) = &mut self.text {
+            relay.raw = raw.clone();
+        }
+    }
+
     /// Lets go of what is held.
     fn release(&mut self) {
         if let Some(held) = self.naming.take() {
-            self.released = held.into_frame();
+            self.released.extend_from_slice(&held.into_frame());
         }
     }
 
@@ -169,6 +186,7 @@ impl Tap {
         }
         if is_done(data) {
             self.release();
+            self.release_text(true);
             self.is_over = true;
             self.progress.finished = true;
             return Verdict::Pass;
@@ -176,6 +194,7 @@ impl Tap {
         // A chunk has choices; what has none may be an error in any shape.
         let is_dull = self.progress.content
             && !self.is_ours
+            && self.text.is_none()
             && memmem::find(data, b"\"choices\"").is_some()
             && !["finish_reason", "usage", "error", "base_resp", "tool_calls"].iter().any(|name| may_have(data, name));
         if !is_dull {
@@ -202,6 +221,11 @@ impl Tap {
         let mut edits = Edits::new();
         let mut is_role_only = !choices.is_empty();
         let mut naming = Naming::Nothing;
+        let said = match self.text {
+            Some(_) => choices.iter().find(|choice| choice.is_first()).map(said).unwrap_or_default(),
+            None => Said::default(),
+        };
+        self.hear(&said.text, said.is_end);
         let held = self.naming.as_ref().map(|held| held.call);
         for choice in &choices {
             let has_content = choice.delta.is_some_and(has_content);
@@ -224,7 +248,11 @@ impl Tap {
                 Some(Finish::Stop(reason)) => {
                     self.has_reason |= choice.is_first();
                     self.progress.finished = true;
-                    if !chunk::is_known(&word) {
+                    let reason = match (&self.text, reason) {
+                        (Some(relay), StopReason::End) if choice.is_first() && relay.has_calls() => StopReason::ToolUse,
+                        _ => reason,
+                    };
+                    if !chunk::is_known(&word) || (word == "stop" && reason == StopReason::ToolUse) {
                         edits.push((token.get(), format!("\"{}\"", chunk::word(reason))));
                     }
                 }
@@ -241,7 +269,8 @@ impl Tap {
         // A frame that says more than a name cannot wait.
         let is_plain = matches!(choices.as_slice(), [only] if only.finish_reason.is_none_or(|raw| raw.get() == "null"))
             && !choices.iter().filter_map(|choice| choice.delta).any(says_more);
-        self.name(naming, is_plain, data, edits)
+        let verdict = self.name(naming, is_plain, data, edits);
+        self.with_text(verdict, &said.text)
     }
 
     fn remember(&mut self, chunk: &Chunk<'_>) {
@@ -255,6 +284,7 @@ impl Tap {
 
     fn failed(&mut self, failure: Failure) -> Verdict {
         self.release();
+        self.release_text(false);
         let mut event = Vec::new();
         error::write_event(&failure, &mut event);
         self.is_over = true;
@@ -275,6 +305,7 @@ impl Tap {
         loop {
             match self.splitter.next_frame() {
                 Ok(Some(frame)) => {
+                    self.note_raw(&frame.raw);
                     let verdict = self.frame(&frame);
                     self.write(verdict, &frame.raw, out);
                 }
@@ -354,6 +385,31 @@ fn says_more(raw: &RawValue) -> bool {
     [delta.content, delta.refusal, delta.reasoning_content, delta.reasoning, delta.reasoning_details].into_iter().any(is_said)
 }
 
+/// Whether a delta says something beside its text.
+fn says_more_than_text(raw: &RawValue) -> bool {
+    let Ok(delta) = read::from_str::<Delta<'_>>(raw.get()) else { return true };
+    let Delta { content: _, refusal, reasoning_content, reasoning, reasoning_details, tool_calls, function_call, annotations, images } =
+        delta;
+    let others = [refusal, reasoning_content, reasoning, reasoning_details, tool_calls, function_call, annotations, images];
+    others.into_iter().any(is_said)
+}
+
+/// What a frame means for the text of the answer.
+#[derive(Default)]
+struct Said {
+    text: String,
+    /// No text follows that could belong to it: calls or a reason to stop.
+    is_end: bool,
+}
+
+fn said(choice: &Choice<'_>) -> Said {
+    let delta = choice.delta.and_then(|raw| read::from_str::<Delta<'_>>(raw.get()).ok());
+    let is_over = choice.finish_reason.and_then(|raw| chunk::text(Some(raw))).is_some_and(|word| chunk::finish(&word).is_some());
+    let Some(delta) = delta else { return Said { text: String::new(), is_end: is_over } };
+    let is_end = is_over || is_said(delta.tool_calls) || is_said(delta.function_call);
+    Said { text: chunk::text(delta.content).unwrap_or_default(), is_end }
+}
+
 fn is_said(raw: Option<&RawValue>) -> bool {
     raw.is_some_and(|raw| !matches!(raw.get(), "null" | "\"\"" | "[]" | "{}"))
 }
@@ -396,6 +452,7 @@ impl ReplyStream for Tap {
         }
         // A last frame without its blank line counts when it is whole.
         if let Some(frame) = self.splitter.finish().filter(is_whole) {
+            self.note_raw(&renumber::replaced(&frame.data, Edits::new()).into());
             let verdict = match self.frame(&frame) {
                 Verdict::Pass => Verdict::Replace(renumber::replaced(&frame.data, Edits::new())),
                 other => other,
@@ -403,7 +460,8 @@ impl ReplyStream for Tap {
             self.write(verdict, &Bytes::new(), &mut out);
         }
         self.release();
-        out.extend_from_slice(&std::mem::take(&mut self.released));
+        self.release_text(self.progress.finished);
+        out.append(&mut self.released);
         if self.is_over {
         } else if !self.body.is_empty() && !self.progress.content {
             self.whole(&mut out);
@@ -433,7 +491,7 @@ impl ReplyStream for Tap {
         } else if self.naming.is_some() {
             // A name that has not gone on for so long is whole.
             self.release();
-            std::mem::take(&mut self.released)
+            std::mem::take(&mut self.released).into()
         } else if self.id.is_empty() {
             self.early_start()
         } else {

@@ -290,6 +290,7 @@ fn a_call_written_as_text_is_a_call_where_the_provider_is_known_to_do_that() {
         "I run it.\n<tool_call>\n{\"name\": \"run\", \"arguments\": {\"command\":\"ls > a\",\"n\":5}}\n</tool_call>",
         "I run it.\n<tool_call>\n<function=run>\n<parameter=command>\nls > a\n</parameter>\n<parameter=n>\n5\n</parameter>\n</function>\n</tool_call>",
         "I run it.\n<function=run>\n<parameter=command>\nls > a\n</parameter>\n<parameter=n>\n5\n</parameter>\n</function>\n</tool_call>",
+        "I run it.\n<tool_call>run\n<arg_key>command</arg_key>\n<arg_value>ls > a</arg_value>\n<arg_key>n</arg_key>\n<arg_value>5</arg_value>\n</tool_call>",
     ];
     for form in forms {
         for size in [1, 7, 1000] {
@@ -301,6 +302,10 @@ fn a_call_written_as_text_is_a_call_where_the_provider_is_known_to_do_that() {
                 assert_eq!((said.text.as_str(), said.word()), ("I run it.\n", "tool_calls"), "{preset} {form:?}");
                 said.assert_ids_are_unique();
             }
+            // For a client of the same dialect too.
+            let said = hear_answer("vllm", Speaks::Chat, Speaks::Chat, &Answer::stream(chat(deltas.clone(), "stop")));
+            assert_eq!(said.called(), [("run", "{\"command\":\"ls > a\",\"n\":5}")], "{form:?} in {size}");
+            assert_eq!((said.text.as_str(), said.word()), ("I run it.\n", "tool_calls"), "{form:?} in {size}");
             // Elsewhere it is what a model says about calls.
             let said = hear_answer("openai", Speaks::Anthropic, Speaks::Chat, &Answer::stream(chat(deltas, "stop")));
             assert_eq!((said.text.as_str(), said.word()), (form, "stop"), "{form:?} in {size}");
@@ -314,6 +319,10 @@ fn a_call_written_as_text_is_a_call_where_the_provider_is_known_to_do_that() {
             (&json!({"command": "ls > a", "n": 5}), &json!("tool_use")),
             "{whole}"
         );
+        let relayed = gateway.chat(&super::ask(Speaks::Chat, false)).json();
+        let (message, word) = (&relayed["choices"][0]["message"], &relayed["choices"][0]["finish_reason"]);
+        assert_eq!((&message["content"], word), (&json!("I run it.\n"), &json!("tool_calls")), "{relayed}");
+        assert_eq!(message["tool_calls"][0]["function"], json!({"name": "run", "arguments": "{\"command\":\"ls > a\",\"n\":5}"}));
         // Without tools there is nothing to call.
         let mut bare = super::ask(Speaks::Anthropic, false);
         bare["tools"] = json!([]);
