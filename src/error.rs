@@ -90,9 +90,12 @@ codes! {
     MethodNotAllowed: "E0207", 405, 65, Never, "the method is not allowed", "The path is served, but not with this method.", "Use the method that the Allow header names.";
     BodyTimeout: "E0208", 408, 65, Never, "the body did not come in time", "The request's body took longer than limits.body_read_s.", "Send it faster, or raise the limit.";
     HeadersTooLarge: "E0209", 431, 65, Never, "the headers are too large", "The request's headers are longer than limits.header_kb.", "Send fewer headers.";
+    NoneCan: "E0210", 400, 65, Never, "no target can do what is asked", "Every target of the route lacks something that the request needs: tools, images, documents, or room for its input.", "Add a target that can, or correct what is known of the model under providers.NAME.models.";
+    PromptTooLong: "E0211", 400, 65, Never, "the prompt is too long", "The input, by estimate, is longer than the window of every target.", "Compact the conversation, or add a target with a larger window.";
     Unauthorized: "E0301", 401, 77, Never, "the client token is missing or wrong", "The request carries no aimux token, or another one.", "Set it from `aimux env`.";
     HostRefused: "E0302", 421, 77, Never, "the Host is not ours", "The Host header names no address that this server is known by: a web page may be behind it.", "Use the address that serve prints, or add the name to server.hosts.";
     OriginRefused: "E0303", 403, 77, Never, "a foreign Origin", "A browser sent the request from another site.", "Call aimux from a program, not from a web page.";
+    Denied: "E0304", 403, 77, Never, "a policy denies it", "The config's policies let no target of the route answer this request. Nothing was sent.", "Ask for another model, or change the policy that the message names.";
     TooManyInFlight: "E0401", 429, 75, Later, "a provider's limit is reached", "The provider's own limits in the config leave no room for the request.", "Wait, or raise the provider's limits.";
     UpstreamRejected: "E0501", 400, 69, Never, "the provider refused the request", "The provider answered that the request is wrong.", "Read its words: they are relayed.";
     UpstreamFailed: "E0502", 502, 69, NextTarget, "the provider failed", "The provider answered with an error or could not be reached, and no target was left.", "Try again, or add a second target to the model.";

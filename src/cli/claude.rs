@@ -160,7 +160,7 @@ fn models_asked_for(args: &[OsString], environment: &Environment) -> BTreeSet<St
 /// The smallest window, in tokens, among the models that the names lead to, as far as it is known.
 fn context_min(server: &KnownServer, names: &BTreeSet<String>) -> Option<u64> {
     let plans = names.iter().filter_map(|name| plan(&server.table, name, Dialect::AnthropicMessages).ok());
-    plans.flat_map(|plan| plan.targets).filter_map(|target| target.info).map(|model| model.context).filter(|context| *context > 0).min()
+    plans.flat_map(|plan| plan.targets).filter_map(|target| target.info.context).min()
 }
 
 /// What the user gave, with our own variables put over it.

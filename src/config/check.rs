@@ -9,6 +9,7 @@ use super::environment::Environment;
 use super::fields;
 use super::key_sources;
 use super::models;
+use super::policies;
 use super::providers::{self, Provider};
 use super::reader::{Reader, Section};
 use super::routes;
@@ -18,6 +19,7 @@ use super::written::{self, Written};
 use super::{Limits, mask};
 use crate::keys::Store;
 use crate::ledger;
+use crate::route::policy::Policy;
 use crate::route::rule::Rule;
 use crate::route::table::{Breaker, ModelEntry, Retry};
 
@@ -41,6 +43,8 @@ pub(crate) struct Checked {
     pub(crate) providers: Vec<Provider>,
     /// The rules.
     pub(crate) rules: Vec<Rule>,
+    /// The policies.
+    pub(crate) policies: Vec<Policy>,
     /// The models.
     pub(crate) models: Vec<ModelEntry>,
     /// Retries.
@@ -70,6 +74,7 @@ pub(crate) fn check(mut root: Node, report: Report, environment: &Environment, s
     };
     let models = section.get("models").map(|node| models::read(&mut reader, node, &providers)).unwrap_or_default();
     let rules = section.get("routes").map(|node| routes::read(&mut reader, node, &providers, &models)).unwrap_or_default();
+    let policies = section.get("policies").map(|node| policies::read(&mut reader, node)).unwrap_or_default();
     let limits = limits(&mut reader, &section);
     let retry =
         Retry { queue_wait: Duration::from_secs(limits.queue_wait_s), queue_length: limits.queue_length, ..retry(&mut reader, &section) };
@@ -78,7 +83,8 @@ pub(crate) fn check(mut root: Node, report: Report, environment: &Environment, s
     conflicts(&mut reader, &section, &limits, &retry);
     let mut report = reader.report;
     report.finish();
-    (Checked { listen, token, hosts, watch, limits, providers, rules, models, retry, breaker, ledger, written }, report)
+    let checked = Checked { listen, token, hosts, watch, limits, providers, rules, policies, models, retry, breaker, ledger, written };
+    (checked, report)
 }
 
 fn missing(reader: &mut Reader<'_>, root: &Section<'_>, name: &str, help: &str) {

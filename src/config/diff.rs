@@ -117,7 +117,14 @@ fn side((name, bytes): (&str, &[u8]), environment: &Environment, store: &Store) 
         ShownValue::Unset(what) => row.path.starts_with("providers.").then_some((row.path, what)),
     });
     let providers = checked.providers.into_iter().map(|provider| Arc::new(load::closed(provider))).collect();
-    let table = Table { providers, rules: checked.rules, models: checked.models, retry: checked.retry, breaker: checked.breaker };
+    let table = Table {
+        providers,
+        policies: checked.policies,
+        rules: checked.rules,
+        models: checked.models,
+        retry: checked.retry,
+        breaker: checked.breaker,
+    };
     Ok(Side { settings: settings.collect(), table })
 }
 
@@ -137,7 +144,7 @@ fn names(before: &Table, after: &Table) -> BTreeSet<String> {
 
 fn route(table: &Table, name: &str) -> (Vec<String>, Option<Price>) {
     let Ok(plan) = plan(table, name, Dialect::AnthropicMessages) else { return (Vec::new(), None) };
-    let price = plan.targets.first().and_then(|target| target.info).map(|model| model.price);
+    let price = plan.targets.first().map(|target| target.info.price);
     (plan.targets.iter().map(|target| format!("{}/{}", target.provider.name, target.model)).collect(), price)
 }
 

@@ -53,6 +53,10 @@ pub(crate) enum Kind {
     Words(&'static str),
     /// One of some words, or a list of them.
     Choices(&'static [&'static str]),
+    /// A list of texts, or names, each with a mapping of fields.
+    ListOrNamed(&'static str, &'static [Field]),
+    /// An amount of US dollars.
+    Amount,
     /// A number, a comparison with one, `true` for any but 0, or a list of them.
     Numbers,
 }
@@ -75,6 +79,8 @@ impl Kind {
             Self::Texts(what) => format!("a mapping of {what}"),
             Self::Models(_) => "a mapping of names to targets".to_owned(),
             Self::Items(_) => "a list of mappings".to_owned(),
+            Self::ListOrNamed(what, _) => format!("a list of {what}, or a mapping of them to what is known of each"),
+            Self::Amount => "a number from 0 to 100000".to_owned(),
             Self::Words(what) => format!("{what}, or a list of them; `*` stands for anything"),
             Self::Choices(words) => {
                 let words = words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>();
@@ -87,9 +93,12 @@ impl Kind {
     /// The fields inside.
     pub(crate) fn fields(&self) -> Option<&'static [Field]> {
         match self {
-            Self::Section(fields) | Self::SectionOrOff(fields) | Self::Named(fields) | Self::Models(fields) | Self::Items(fields) => {
-                Some(fields)
-            }
+            Self::Section(fields)
+            | Self::SectionOrOff(fields)
+            | Self::Named(fields)
+            | Self::Models(fields)
+            | Self::ListOrNamed(_, fields)
+            | Self::Items(fields) => Some(fields),
             _ => None,
         }
     }
@@ -124,6 +133,12 @@ pub(crate) static ROOT: &[Field] = &[
         Kind::Models(MODEL),
         "",
         "What clients ask for (`*` stands for anything) and what serves it, in order. A plain `provider/model` from a client needs no entry.",
+    ),
+    field(
+        "policies",
+        Kind::Items(POLICY),
+        "",
+        "Where a request must not go, asked of each target before anything is sent: each must let it pass.",
     ),
     field("limits", Kind::Section(LIMITS), "", "The server's limits."),
     field("retry", Kind::Section(RETRY), "", "How often and how long is tried."),
@@ -162,7 +177,13 @@ pub(crate) static PROVIDER: &[Field] = &[
     ),
     field("key", Kind::Key, "the file `<preset>`, else the preset's variables", "The key."),
     field("keys", Kind::Keys, "", "Several keys, used in turn; instead of `key`."),
-    field("models", Kind::List("model names"), "any", "The models that it serves; a target outside of the list is an error."),
+    field(
+        "models",
+        Kind::ListOrNamed("model names", MODEL_FACTS),
+        "any",
+        "A list: the models that it serves; a target outside of it is an error. A mapping: what is known of some of them, where the \
+         catalog is silent or wrong.",
+    ),
     field("headers", Kind::Texts("header names to text"), "{}", "Headers sent with each request. Credentials do not belong here."),
     field(
         "query",
@@ -178,6 +199,8 @@ pub(crate) static PROVIDER: &[Field] = &[
     ),
     field("limits", Kind::Section(PROVIDER_LIMITS), "", "Its limits, for all its keys together."),
     field("key_limits", Kind::Section(PROVIDER_LIMITS), "", "The limits of each of its keys."),
+    field("region", Kind::Text("a word"), "", "Where it is, `eu` say: a word of your own, for policies."),
+    field("data", Kind::List("words"), "[]", "Classes of data that it may be given, `public` say: words of your own, for policies."),
     field("plain_http", Kind::Flag, "false", "Allows `http://` to another machine."),
     field("http2", Kind::Flag, "false", "Offers HTTP/2: over TLS the provider chooses; plain http on this machine must speak it."),
 ];
@@ -216,6 +239,21 @@ pub(crate) static PROVIDER_LIMITS: &[Field] = &[
     integer("concurrent", 1, 100_000, "no limit", "Requests at a time."),
 ];
 
+/// `providers.NAME.models.NAME`.
+pub(crate) static MODEL_FACTS: &[Field] = &[
+    integer("context", 1, 1_000_000_000, "the catalog's", "Tokens of input and output together."),
+    integer("output_max", 1, 1_000_000_000, "the catalog's", "The most output tokens."),
+    field("tools", Kind::Flag, "the catalog's", "Whether it takes tools."),
+    field("images", Kind::Flag, "the catalog's", "Whether it sees images."),
+    field("documents", Kind::Flag, "the catalog's", "Whether it reads PDF."),
+    field("structured", Kind::Flag, "the catalog's", "Whether it enforces schemas of answers."),
+    field("thinking", Kind::Flag, "the catalog's", "Whether it thinks."),
+    field("price_input", Kind::Amount, "the catalog's", "US dollars per million tokens of fresh input."),
+    field("price_output", Kind::Amount, "the catalog's", "US dollars per million tokens of output."),
+    field("price_cache_read", Kind::Amount, "the catalog's", "US dollars per million tokens read from a cache."),
+    field("price_cache_write", Kind::Amount, "the catalog's", "US dollars per million tokens written to a cache."),
+];
+
 /// `models.NAME` in its long form.
 pub(crate) static MODEL: &[Field] = &[
     field("use", Kind::List("targets"), "", "Targets, in order: `provider/model`, or the name of another entry; mandatory."),
@@ -230,6 +268,28 @@ pub(crate) static ROUTE: &[Field] = &[
     field("when", Kind::Section(WHEN), "every request", "What must hold, all of it."),
     field("use", Kind::List("targets"), "", "Targets, in order: `provider/model`, or a name of `models`; mandatory."),
     field("strategy", STRATEGY, "order", "How a target is chosen."),
+];
+
+/// `policies[]`.
+pub(crate) static POLICY: &[Field] = &[
+    field("name", Kind::Text("a name"), "", "The policy's name, which a refused client is told; mandatory."),
+    field("when", Kind::Section(WHEN), "every request", "For which requests it is, as in a rule."),
+    field("deny", Kind::Section(TRAITS), "", "Targets that may not be used; all of it must hold."),
+    field("allow", Kind::Section(TRAITS), "", "Targets that alone may be used; instead of `deny`."),
+];
+
+/// What a policy may ask of a target.
+pub(crate) static TRAITS: &[Field] = &[
+    field("provider", Kind::Words("a provider's name"), "", "The provider."),
+    field("model", Kind::Words("a model, or `provider/model`"), "", "The model."),
+    field("region", Kind::Words("a region"), "", "The provider's `region`; one without any may be anywhere."),
+    field("data", Kind::Words("a class of data"), "", "One of the provider's `data`."),
+    field("price_input_min", Kind::Amount, "", "US dollars per million tokens of input, at least."),
+    field("price_input_max", Kind::Amount, "", "The same, at most."),
+    field("price_output_min", Kind::Amount, "", "US dollars per million tokens of output, at least."),
+    field("price_output_max", Kind::Amount, "", "The same, at most."),
+    integer("context_min", 1, 1_000_000_000, "", "Tokens of the model's window, at least."),
+    integer("context_max", 1, 1_000_000_000, "", "The same, at most."),
 ];
 
 /// What a rule may ask, one field per fact of a request.

@@ -8,7 +8,7 @@ use super::near::nearest;
 use super::providers::Provider;
 use super::reader::{Reader, Section, Text, join};
 use super::tree::{Node, Value};
-use crate::provider::models::{model, models_of, own_id};
+use crate::provider::models::{AS_OF, Known, model, models_of, own_id};
 use crate::provider::preset;
 use crate::route::glob::Glob;
 use crate::route::table::{ModelEntry, Strategy, TargetRef};
@@ -228,20 +228,22 @@ fn known(reader: &mut Reader<'_>, text: &Text, path: &str, provider: &Provider, 
         )
     } else {
         let catalogued = !provider.catalog.is_empty() && models_of(provider.catalog).next().is_some();
+        let own = provider.facts.iter().find(|(id, _)| id == name).map(|(_, known)| *known);
         if let Some(row) = model(provider.catalog, name) {
-            if row.price.input.is_none() || row.price.output.is_none() {
+            let price = own.unwrap_or(Known::NOTHING).or(Known::from(row)).price;
+            if price.input.is_none() || price.output.is_none() {
                 let message = format!("the price of \"{}\" is not known", text.text);
                 reader.found(Finding::NoPrice, text.span, path, message, "no price in the catalog");
             }
             return;
         }
-        if !catalogued || own_id(provider.catalog, name).is_some() {
+        if !catalogued || own.is_some() || own_id(provider.catalog, name).is_some() {
             return;
         }
         let near = nearest(name, models_of(provider.catalog).map(|model| model.id));
         (
             Finding::UnknownModel,
-            format!("provider \"{}\" has no model \"{name}\" in the catalog", provider.name.text),
+            format!("provider \"{}\" has no model \"{name}\" in the catalog of {AS_OF}", provider.name.text),
             "not in the catalog",
             near,
         )

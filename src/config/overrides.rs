@@ -103,7 +103,7 @@ fn place(node: &mut Node, fields: &'static [Field], path: &[String], value: Node
             }
             place(child(node, field.name, span).ok_or(None)?, inner, rest, value, span)
         }
-        Kind::Named(inner) => {
+        Kind::Named(inner) | Kind::ListOrNamed(_, inner) => {
             let Some((name, rest)) = rest.split_first() else { return Err(None) };
             let Value::Map(entries) = &mut child(node, field.name, span).ok_or(None)?.value else { return Err(None) };
             let Some((_, entry)) = entries.iter_mut().find(|(key, _)| same(&key.text, name)) else {

@@ -4,6 +4,7 @@ use super::diagnostic::{Diagnostic, Finding};
 use super::fields;
 use super::key_sources::{Source, keys};
 use super::mask;
+use super::model_facts;
 use super::near::nearest;
 use super::oauth;
 use super::reader::{Reader, Section, Text, is_name, join};
@@ -13,6 +14,7 @@ use super::url;
 use crate::dialect::{Dialect, Quirks};
 use crate::keys::Store;
 use crate::keys::oauth::OAuth;
+use crate::provider::models::Known;
 use crate::provider::{Auth, Check, Preset, preset, table::PRESETS};
 use crate::route::quota::Quota;
 use crate::route::table::Endpoint;
@@ -30,6 +32,12 @@ pub(crate) struct Provider {
     pub(crate) catalog: &'static str,
     /// The models that it lists; empty: any.
     pub(crate) models: Vec<String>,
+    /// Where it is; empty: not said.
+    pub(crate) region: String,
+    /// The classes of data that it may be given; empty: not said.
+    pub(crate) data: Vec<String>,
+    /// What the file says of models.
+    pub(crate) facts: Vec<(String, Known)>,
     /// Headers to send.
     pub(crate) headers: Vec<(String, String)>,
     /// What each request's query begins with, encoded; may be empty.
@@ -88,12 +96,16 @@ fn provider(reader: &mut Reader<'_>, key: &Key, node: &Node, store: &Store) -> P
         reader.found(Finding::NotEnforced, node.span, &path, message, "without effect");
     }
     let (limits, key_limits) = (quota(reader, &section, "limits"), quota(reader, &section, "key_limits"));
+    let (models, facts) = model_facts::read(reader, &section);
     Provider {
         name: Text { text: key.text.clone(), span: key.span },
         keys,
         endpoints,
         catalog: preset.map_or("", |preset| preset.catalog),
-        models: reader.texts(&section, "models").into_iter().map(|text| text.text).collect(),
+        models,
+        facts,
+        region: reader.text(&section, "region").map(|text| text.text).unwrap_or_default(),
+        data: reader.texts(&section, "data").into_iter().map(|text| text.text).collect(),
         headers: sent::headers(reader, &section),
         query: sent::query(reader, &section),
         limits,

@@ -48,6 +48,11 @@ impl<'n> Section<'n> {
         self.entries.iter().find(|(field, _)| field.name == name).map(|(_, node)| *node)
     }
 
+    /// Whether any key is written, known or not.
+    pub(crate) fn has_entries(&self) -> bool {
+        !self.written.is_empty()
+    }
+
     /// A field's path.
     pub(crate) fn at(&self, name: &str) -> String {
         join(&self.path, name)
@@ -221,6 +226,22 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// An amount of US dollars.
+    pub(crate) fn amount(&mut self, section: &Section<'_>, name: &str) -> Option<f64> {
+        let (field, node) = section.field(name)?;
+        let (path, expected) = (section.at(name), field.kind.describe());
+        let Some(amount) = node.number().and_then(|text| text.parse::<f64>().ok()) else {
+            self.wrong_type(node, &path, &expected);
+            return None;
+        };
+        if (0.0..=AMOUNT_MAX).contains(&amount) {
+            return Some(amount);
+        }
+        let message = format!("{path} is {}, expected {expected}", self.written(node.span));
+        self.found(Finding::OutOfRange, node.span, &path, message, if amount < 0.0 { "too low" } else { "too high" });
+        None
+    }
+
     /// `true` or `false`.
     pub(crate) fn flag(&mut self, section: &Section<'_>, name: &str) -> Option<bool> {
         let node = section.get(name)?;
@@ -347,6 +368,9 @@ impl<'a> Reader<'a> {
         mask::shown(text.trim().trim_matches(['"', '\'']))
     }
 }
+
+/// The largest amount of dollars that is no slip.
+const AMOUNT_MAX: f64 = 100_000.0;
 
 /// The field that a misspelt key can only have meant: it is not there yet, and no other key may have meant it.
 fn meant(key: &str, section: &Section<'_>) -> Option<&'static str> {

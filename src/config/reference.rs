@@ -93,7 +93,8 @@ fn section(out: &mut String, title: &str, fields: &'static [Field], path: &str) 
     for field in fields {
         let Some(inner) = field.kind.fields() else { continue };
         let name = if path.is_empty() { field.name.to_owned() } else { format!("{path}.{}", field.name) };
-        let named = matches!(field.kind, super::fields::Kind::Named(_) | super::fields::Kind::Models(_));
+        let named =
+            matches!(field.kind, super::fields::Kind::Named(_) | super::fields::Kind::Models(_) | super::fields::Kind::ListOrNamed(..));
         let name = match field.kind {
             super::fields::Kind::Items(_) => format!("{name}[]"),
             _ if named => format!("{name}.NAME"),

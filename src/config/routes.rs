@@ -24,7 +24,7 @@ pub(crate) fn read(reader: &mut Reader<'_>, node: &Node, providers: &[Provider],
     }
     for (index, node) in reader.list(node, "routes", "a list of rules").unwrap_or_default().iter().enumerate() {
         let section = reader.section(node, &format!("routes[{index}]"), fields::ROUTE);
-        let name = name(reader, &section, &mut names);
+        let name = name(reader, &section, "rule", &mut names);
         let when = reader.inner(&section, "when").map(|when| conditions(reader, &when)).unwrap_or_default();
         let (targets, strategy) = models::of_rule(reader, &section, node, providers, models);
         if let Some(name) = name.filter(|_| !targets.is_empty()) {
@@ -34,23 +34,24 @@ pub(crate) fn read(reader: &mut Reader<'_>, node: &Node, providers: &[Provider],
     rules
 }
 
-fn name(reader: &mut Reader<'_>, section: &Section<'_>, names: &mut HashMap<String, usize>) -> Option<String> {
+/// The name of a rule or a policy; `what` it is.
+pub(crate) fn name(reader: &mut Reader<'_>, section: &Section<'_>, what: &str, names: &mut HashMap<String, usize>) -> Option<String> {
     if section.lacks("name") {
         reader.found(Finding::Missing, section.span, &section.path, format!("{} lacks `name`", section.path), "no name");
     }
     let given = reader.text(section, "name")?;
     let path = section.at("name");
     if !is_name(&given.text) {
-        let message = format!("\"{}\" is not a rule's name", reader.written(given.span));
+        let message = format!("\"{}\" is not a {what}'s name", reader.written(given.span));
         let diagnostic = Diagnostic::new(Finding::BadName, given.span, &path, message, "not a name");
         reader.found_with(diagnostic.help("choose one of a-z, 0-9, `.`, `_` and `-`"));
         return None;
     }
     let (line, _) = reader.report.position(given.span);
     if let Some(first) = names.insert(given.text.clone(), line) {
-        let message = format!("the rule in line {first} is called \"{}\" too", given.text);
+        let message = format!("the {what} in line {first} is called \"{}\" too", given.text);
         let diagnostic = Diagnostic::new(Finding::BadName, given.span, &path, message, "again");
-        reader.found_with(diagnostic.help("a rule's name tells it from the others in logs and tests"));
+        reader.found_with(diagnostic.help("the name tells it from the others, in headers, logs and tests"));
     }
     Some(given.text)
 }
@@ -83,7 +84,8 @@ fn one_or_more<'n>(reader: &mut Reader<'_>, node: &'n Node, path: &str, expected
     }
 }
 
-fn words_of(reader: &mut Reader<'_>, node: &Node, path: &str, known: Option<&'static [&'static str]>) -> Vec<Glob> {
+/// Words with stars, one or more.
+pub(crate) fn words_of(reader: &mut Reader<'_>, node: &Node, path: &str, known: Option<&'static [&'static str]>) -> Vec<Glob> {
     let mut globs = Vec::new();
     for (node, path) in one_or_more(reader, node, path, "a text, or a list of them") {
         let Some(text) = reader.text_of(node, &path, "a text, or a list of them") else { continue };

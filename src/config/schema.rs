@@ -76,6 +76,10 @@ fn of_kind(field: &Field) -> Value {
         Kind::Texts(_) => json!({ "type": ["object", "null"], "additionalProperties": { "type": "string" } }),
         Kind::Section(fields) => section(fields),
         Kind::SectionOrOff(fields) => json!({ "oneOf": [section(fields), { "enum": ["off", false] }] }),
+        Kind::ListOrNamed(_, fields) => {
+            json!({ "oneOf": [texts, { "type": "object", "additionalProperties": section(fields) }] })
+        }
+        Kind::Amount => json!({ "type": "number", "minimum": 0, "maximum": 100_000 }),
         Kind::Items(fields) => {
             let required: Vec<&str> = ["name", "use"].into_iter().filter(|name| fields.iter().any(|field| field.name == *name)).collect();
             json!({ "type": ["array", "null"], "items": object(fields, &required) })

@@ -165,6 +165,14 @@ impl Walk<'_> {
                     self.section(node, inner, path, depth + 1);
                 }
             }
+            Kind::ListOrNamed(_, inner) if is_mapping && node.is_some() => {
+                self.push(path, depth, field.name, ShownValue::Section);
+                for (key, node) in entries(node) {
+                    let path = join(path, &key.text);
+                    self.push(&path, depth + 1, &key.text, ShownValue::Section);
+                    self.section(Some(node), inner, &path, depth + 2);
+                }
+            }
             Kind::Named(inner) if is_mapping && node.is_some() => self.named(node, inner, path, depth, field.name),
             Kind::Models(inner) if is_mapping && node.is_some() => self.models(node, inner, path, depth, field.name),
             Kind::Texts(_) if is_mapping && node.is_some() => {
@@ -382,11 +390,14 @@ mod tests {
                 Kind::Section(_) => "{}".to_owned(),
                 Kind::Named(_) => "{ p: { dialect: openai-chat, base_url: \"http://127.0.0.1:9/v1\" } }".to_owned(),
                 Kind::Models(_) => "{ main: p/n }".to_owned(),
+                Kind::Items(_) if field.name == "policies" => "[{ name: n, deny: { provider: x } }]".to_owned(),
                 Kind::Items(_) => "[{ name: all, use: [p/n] }]".to_owned(),
+                Kind::ListOrNamed(..) => "[m]".to_owned(),
+                Kind::Amount => "0.5".to_owned(),
                 Kind::Words(_) | Kind::Choices(_) | Kind::Numbers => unreachable!("fields of a list"),
             };
-            // What stands in a list has no name.
-            if let Some(inner) = field.kind.fields().filter(|_| !matches!(field.kind, Kind::Items(_))) {
+            // What stands in a list has no name, and the models of the base have none either.
+            if let Some(inner) = field.kind.fields().filter(|_| !matches!(field.kind, Kind::Items(_) | Kind::ListOrNamed(..))) {
                 let entry = match field.kind {
                     Kind::Named(_) => "__p",
                     Kind::Models(_) => "__main",

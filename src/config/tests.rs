@@ -83,8 +83,13 @@ fn the_schema_knows_every_field_and_its_range() {
         "provider" => "/properties/providers/additionalProperties/properties".to_owned(),
         "provider.limits" => "/properties/providers/additionalProperties/properties/limits/properties".to_owned(),
         "provider.oauth" => "/properties/providers/additionalProperties/properties/oauth/properties".to_owned(),
+        "provider.models" => {
+            "/properties/providers/additionalProperties/properties/models/oneOf/1/additionalProperties/properties".to_owned()
+        }
         "models" => "/properties/models/additionalProperties/oneOf/2/properties".to_owned(),
         "breaker" => "/properties/breaker/oneOf/0/properties".to_owned(),
+        "policy" => "/properties/policies/items/properties".to_owned(),
+        "policy.allow" => "/properties/policies/items/properties/allow/properties".to_owned(),
         "route" => "/properties/routes/items/properties".to_owned(),
         "route.when" => "/properties/routes/items/properties/when/properties".to_owned(),
         section => format!("/properties/{section}/properties"),
@@ -132,11 +137,18 @@ fn placed(section: &str, field: &Field, value: &str) -> String {
         ("provider.oauth", _) => {
             provider(&format!("dialect: openai-chat, base_url: \"http://127.0.0.1:1/v1\", oauth: {{ {name}: {value} }}"))
         }
+        ("provider.models", _) => {
+            provider(&format!("dialect: openai-chat, base_url: \"http://127.0.0.1:1/v1\", models: {{ x: {{ {name}: {value} }} }}"))
+        }
         ("models", "use") => with(&format!("models: {{ m: {{ use: {value} }} }}")),
         ("models", _) => with(&format!("models: {{ m: {{ use: [p/x], {name}: {value} }} }}")),
         ("route", "name") => with(&format!("routes: [{{ use: [p/x], {name}: {value} }}]")),
         ("route", "use") => with(&format!("routes: [{{ name: r, {name}: {value} }}]")),
         ("route", _) => with(&format!("routes: [{{ name: r, use: [p/x], {name}: {value} }}]")),
+        ("policy", "name") => with(&format!("policies: [{{ deny: {{ provider: p }}, {name}: {value} }}]")),
+        ("policy", "when") => with(&format!("policies: [{{ name: n, deny: {{ provider: p }}, {name}: {value} }}]")),
+        ("policy", _) => with(&format!("policies: [{{ name: n, {name}: {value} }}]")),
+        ("policy.allow", _) => with(&format!("policies: [{{ name: n, allow: {{ {name}: {value} }} }}]")),
         ("route.when", _) => with(&format!("routes: [{{ name: r, use: [p/x], when: {{ {name}: {value} }} }}]")),
         // These must not be lower than a neighbour.
         (_, "buffered_mb") => with(&format!("limits: {{ body_mb: 1, buffered_mb: {value} }}")),
@@ -152,9 +164,12 @@ fn all_fields() -> Vec<(&'static str, &'static Field)> {
         ("provider", fields::PROVIDER),
         ("provider.limits", fields::PROVIDER_LIMITS),
         ("provider.oauth", fields::OAUTH),
+        ("provider.models", fields::MODEL_FACTS),
         ("models", fields::MODEL),
         ("route", fields::ROUTE),
         ("route.when", fields::WHEN),
+        ("policy", fields::POLICY),
+        ("policy.allow", fields::TRAITS),
         ("limits", fields::LIMITS),
         ("retry", fields::RETRY),
         ("breaker", fields::BREAKER),
@@ -193,6 +208,8 @@ fn a_wrong_type_is_found_in_every_field() {
             Kind::Keys => &["a", "5", "true", "~", "{ env: A }"],
             Kind::List(_) if section == "models" || section == "route" => &["5", "true", "~", "{ a: 1 }"],
             Kind::Items(_) => &["a", "5", "true", "{ a: 1 }"],
+            Kind::ListOrNamed(..) => &["a", "5", "true"],
+            Kind::Amount => &["a", "\"5\"", "true", "~", "[1]", "{ a: 1 }"],
             Kind::Words(_) | Kind::Choices(_) => &["5", "true", "~", "{ a: 1 }", "[[a]]"],
             Kind::Numbers => &["~", "{ a: 1 }", "[true]", "[[1]]"],
             Kind::List(_) => &["a", "5", "true", "~", "{ a: 1 }", "[1]"],

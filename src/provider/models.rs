@@ -2,6 +2,7 @@
 //!
 //! A model is one row. The rows are sorted by provider and id, which a test checks, since [`model`] searches them by
 //! halves. A model that is missing here still works; only its limits, its price and its place in listings are unknown.
+//! A config may know better: [`Known`] is what holds after it has been asked.
 
 use crate::chat::Usage;
 
@@ -68,6 +69,86 @@ impl Price {
             }
         }
         u64::try_from(sum.saturating_add(500_000) / 1_000_000).ok()
+    }
+}
+
+/// When the rows were true, year and month.
+pub const AS_OF: &str = "2026-07";
+
+/// What is known of a model, be it from a row or from the config; `None`: unknown.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Known {
+    /// Tokens of input and output together.
+    pub context: Option<u64>,
+    /// The most output tokens.
+    pub output_max: Option<u64>,
+    /// US dollars per million tokens.
+    pub price: Price,
+    /// Takes tools.
+    pub tools: Option<bool>,
+    /// Thinks.
+    pub reasoning: Option<bool>,
+    /// Enforces output schemas.
+    pub structured: Option<bool>,
+    /// Sees images.
+    pub images: Option<bool>,
+    /// Reads PDF.
+    pub pdf: Option<bool>,
+}
+
+impl Known {
+    /// Nothing.
+    pub const NOTHING: Self = Self {
+        context: None,
+        output_max: None,
+        price: Price { input: None, output: None, cache_read: None, cache_write: None },
+        tools: None,
+        reasoning: None,
+        structured: None,
+        images: None,
+        pdf: None,
+    };
+
+    /// What is known of a model, by a config's own words, else by the catalog.
+    #[must_use]
+    pub fn of(catalog: &str, own: &[(String, Self)], id: &str) -> Self {
+        let own = own.iter().find(|(model, _)| model == id).map_or(Self::NOTHING, |(_, known)| *known);
+        own.or(model(catalog, id).map_or(Self::NOTHING, Self::from))
+    }
+
+    /// The same, with what is unknown taken from another.
+    #[must_use]
+    pub fn or(self, other: Self) -> Self {
+        Self {
+            context: self.context.or(other.context),
+            output_max: self.output_max.or(other.output_max),
+            price: Price {
+                input: self.price.input.or(other.price.input),
+                output: self.price.output.or(other.price.output),
+                cache_read: self.price.cache_read.or(other.price.cache_read),
+                cache_write: self.price.cache_write.or(other.price.cache_write),
+            },
+            tools: self.tools.or(other.tools),
+            reasoning: self.reasoning.or(other.reasoning),
+            structured: self.structured.or(other.structured),
+            images: self.images.or(other.images),
+            pdf: self.pdf.or(other.pdf),
+        }
+    }
+}
+
+impl From<&Model> for Known {
+    fn from(model: &Model) -> Self {
+        Self {
+            context: Some(model.context).filter(|tokens| *tokens > 0),
+            output_max: Some(model.output_max).filter(|tokens| *tokens > 0),
+            price: model.price,
+            tools: Some(model.tools),
+            reasoning: Some(model.reasoning),
+            structured: Some(model.structured),
+            images: Some(model.images),
+            pdf: Some(model.pdf),
+        }
     }
 }
 

@@ -6,11 +6,14 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use super::ability::{Need, left_out};
 use super::facts::Facts;
 use super::health::{Health, State};
-use super::plan::{DIRECT, Named, Plan, PlanError, Target, named, targets};
+use super::plan::{DIRECT, NAME_MAX, Named, Plan, PlanError, Target, named, targets};
+use super::policy::Denial;
 use super::table::{Provider, Strategy, Table};
 use crate::error::{Code, Error};
+use crate::provider::models::Known;
 
 /// Where a request goes, and why.
 #[derive(Debug, Clone)]
@@ -28,6 +31,8 @@ pub struct Record {
     pub facts: Facts,
     /// The rules, as far as they were tried: the last one is the one that fits, if one does.
     pub tried: Vec<Tried>,
+    /// The policies, and which condition keeps one from being for the request.
+    pub policies: Vec<Tried>,
     /// What decided.
     pub chosen: Chosen,
     /// How one of the targets was chosen.
@@ -36,10 +41,10 @@ pub struct Record {
     pub targets: Vec<Considered>,
 }
 
-/// A rule that was tried.
+/// A rule or a policy that was tried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Tried {
-    /// Index into [`Table::rules`].
+    /// Index into [`Table::rules`] or [`Table::policies`].
     pub rule: usize,
     /// The first condition that did not hold; `None`: it fits.
     pub failed: Option<usize>,
@@ -88,6 +93,8 @@ pub struct Considered {
     pub provider: Arc<Provider>,
     /// Its model.
     pub model: String,
+    /// What is known of it.
+    pub info: Known,
     /// How it stands. Who rests is tried last, not left out.
     pub state: State,
     /// What became of it.
@@ -95,10 +102,14 @@ pub struct Considered {
 }
 
 /// What became of a target.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fate {
     /// It is tried, at this place of the plan.
     Place(usize),
+    /// It lacks what the request needs.
+    Lacks(Need),
+    /// A policy denies it, by its place in [`Table::policies`].
+    Denied(usize, Denial),
 }
 
 /// A request that goes nowhere.
@@ -115,12 +126,16 @@ pub struct Refused {
 pub enum Reason {
     /// No target serves the model.
     UnknownModel(PlanError),
+    /// Every target lacks what the request needs, or is denied: the targets of the record say what.
+    NoneCan,
+    /// Policies deny every target.
+    Denied,
 }
 
 impl Refused {
     /// What the client is told.
     #[must_use]
-    pub fn error(&self) -> Error {
+    pub fn error(&self, table: &Table) -> Error {
         match &self.reason {
             Reason::UnknownModel(error) => {
                 let hint = if error.near.is_empty() {
@@ -130,17 +145,67 @@ impl Refused {
                 };
                 Error::new(Code::UnknownModel, error.to_string()).hint(hint)
             }
+            Reason::NoneCan => self.record.none_can(table),
+            Reason::Denied => self.record.denied(table),
         }
     }
 }
 
-/// Decides where a request goes: the first rule that fits, else what the model's name says.
+impl Record {
+    /// What is said where every target lacks something. Too long a prompt is told in the words by which agents know to compact.
+    fn none_can(&self, table: &Table) -> Error {
+        let asked = self.facts.input_tokens;
+        if self.targets.iter().all(|target| target.fate == Fate::Lacks(Need::Context)) {
+            let most = self.targets.iter().filter_map(|target| target.info.context).max().unwrap_or(0);
+            return Error::new(Code::PromptTooLong, format!("prompt is too long: {asked} tokens > {most} maximum"));
+        }
+        let lacks = self.targets.iter().filter_map(|target| match target.fate {
+            Fate::Lacks(need) => Some(format!("{}/{} {}", target.provider.name, target.model, need.lacking())),
+            Fate::Denied(policy, denial) => Some(denied(target, policy, denial, table)),
+            Fate::Place(_) => None,
+        });
+        let lacks: Vec<String> = lacks.take(TARGETS_SHOWN).collect();
+        Error::new(Code::NoneCan, format!("no target of \"{}\" can do what the request needs: {}", self.asked(), lacks.join(", ")))
+    }
+
+    fn denied(&self, table: &Table) -> Error {
+        let denials = self.targets.iter().filter_map(|target| match target.fate {
+            Fate::Denied(policy, denial) => Some(denied(target, policy, denial, table)),
+            Fate::Place(_) | Fate::Lacks(_) => None,
+        });
+        let denials: Vec<String> = denials.take(TARGETS_SHOWN).collect();
+        Error::new(Code::Denied, format!("no target of \"{}\" may be used: {}", self.asked(), denials.join(", ")))
+    }
+
+    /// The model asked for, as it may be echoed.
+    fn asked(&self) -> String {
+        self.facts.model.chars().take(NAME_MAX).collect()
+    }
+}
+
+/// A denied target, in words.
+fn denied(target: &Considered, policy: usize, denial: Denial, table: &Table) -> String {
+    let name = table.policies.get(policy).map_or("", |policy| &policy.name);
+    let why = match denial {
+        Denial::Known => String::new(),
+        Denial::Unknown(what) => format!(", its {what} not being known"),
+    };
+    format!("{}/{} is denied by the policy \"{name}\"{why}", target.provider.name, target.model)
+}
+
+/// The most targets that a message names.
+const TARGETS_SHOWN: usize = 8;
+
+/// Decides where a request goes: the first rule that fits, else what the model's name says; of its targets, those that the
+/// policies let pass and that can do what is needed.
 ///
 /// # Errors
-/// When no target serves it.
+/// When no target serves it, none may, or none can.
 pub fn decide(table: &Table, facts: Facts, health: &mut Health, now: Instant) -> Result<Decision, Box<Refused>> {
     let (tried, by_rule) = rules(table, &facts);
-    let mut record = Record { facts, tried, chosen: Chosen::Nothing, strategy: Strategy::default(), targets: Vec::new() };
+    let policies = table.policies.iter().enumerate().map(|(rule, policy)| Tried { rule, failed: policy.fails(&facts) }).collect();
+    let (chosen, strategy) = (Chosen::Nothing, Strategy::default());
+    let mut record = Record { facts, tried, policies, chosen, strategy, targets: Vec::new() };
     let targets = match by_rule {
         Some((index, targets)) => {
             record.chosen = Chosen::Rule(index);
@@ -160,15 +225,47 @@ pub fn decide(table: &Table, facts: Facts, health: &mut Health, now: Instant) ->
             Err(error) => return Err(Box::new(Refused { record, reason: Reason::UnknownModel(error) })),
         },
     };
-    let considered = targets.iter().enumerate().map(|(place, target)| Considered {
-        provider: Arc::clone(&target.provider),
-        model: target.model.clone(),
-        state: health.state(&target.provider, &target.model, now),
-        fate: Fate::Place(place),
-    });
-    record.targets = considered.collect();
+    let targets = left(table, targets, &mut record, health, now);
+    if targets.is_empty() {
+        let is_denied = record.targets.iter().all(|target| matches!(target.fate, Fate::Denied(..)));
+        let reason = if is_denied { Reason::Denied } else { Reason::NoneCan };
+        return Err(Box::new(Refused { record, reason }));
+    }
     let plan = Plan { targets, route: record.chosen.name(table).to_owned() };
     Ok(Decision { plan, record })
+}
+
+/// The targets that may be used and can do what the request needs; all of them are noted.
+fn left(table: &Table, targets: Vec<Target>, record: &mut Record, health: &mut Health, now: Instant) -> Vec<Target> {
+    let denials: Vec<Option<(usize, Denial)>> = targets.iter().map(|target| denial(table, &record.policies, target)).collect();
+    let is_allowed: Vec<bool> = denials.iter().map(Option::is_none).collect();
+    let lacks = left_out(&targets, &is_allowed, &record.facts);
+    let mut left = Vec::with_capacity(targets.len());
+    record.targets.reserve(targets.len());
+    for ((target, denial), lack) in targets.into_iter().zip(denials).zip(lacks) {
+        let fate = match (denial, lack) {
+            (Some((policy, denial)), _) => Fate::Denied(policy, denial),
+            (None, Some(need)) => Fate::Lacks(need),
+            (None, None) => Fate::Place(left.len()),
+        };
+        record.targets.push(Considered {
+            provider: Arc::clone(&target.provider),
+            model: target.model.clone(),
+            info: target.info,
+            state: health.state(&target.provider, &target.model, now),
+            fate,
+        });
+        if matches!(fate, Fate::Place(_)) {
+            left.push(target);
+        }
+    }
+    left
+}
+
+/// The first policy for the request that denies a target.
+fn denial(table: &Table, tried: &[Tried], target: &Target) -> Option<(usize, Denial)> {
+    let policies = tried.iter().filter(|tried| tried.failed.is_none());
+    policies.filter_map(|tried| Some((tried.rule, table.policies.get(tried.rule)?.denies(target)?))).next()
 }
 
 /// The rules in their order, up to the first that fits, and its targets. A rule whose targets are all gone is no rule.
@@ -193,6 +290,7 @@ mod tests {
     use crate::route::explain::Told;
     use crate::route::facts::Role;
     use crate::route::glob::Glob;
+    use crate::route::policy::{Effect, Policy, Trait};
     use crate::route::rule::{Bounds, Condition, Fact, Rule, Test};
     use crate::route::table::{ModelEntry, TargetRef};
     use crate::route::tests::provider;
@@ -278,8 +376,8 @@ targets  1 zai/glm-5.2: ready
         let (table, decision) = decided(asking("glm-5.3"));
         let refused = decision.unwrap_err();
         assert_eq!(refused.record.tried.len(), 2);
-        assert_eq!((refused.error().code, refused.record.chosen), (Code::UnknownModel, Chosen::Nothing));
-        assert!(refused.error().advice().contains("glm-5.2"), "{}", refused.error().advice());
+        assert_eq!((refused.error(&table).code, refused.record.chosen), (Code::UnknownModel, Chosen::Nothing));
+        assert!(refused.error(&table).advice().contains("glm-5.2"), "{}", refused.error(&table).advice());
         assert!(Told::of(&refused.record, &table).text().contains("nothing: no target serves the model"));
     }
 
@@ -291,5 +389,52 @@ targets  1 zai/glm-5.2: ready
         table.rules[1].when.clear();
         let decision = decide(&table, asking("whatever"), &mut Health::default(), Instant::now()).unwrap();
         assert_eq!((decision.plan.route.as_str(), decision.plan.targets.len()), ("long", 2));
+    }
+
+    #[test]
+    fn policies_are_asked_of_each_target_and_the_first_that_denies_is_named() {
+        let mut table = table();
+        let policy = |name: &str, project: Option<&str>, effect, of| Policy {
+            name: name.to_owned(),
+            when: project.map(|glob| Condition { fact: Fact::Project, test: Test::Words(vec![Glob::new(glob)]) }).into_iter().collect(),
+            effect,
+            of: vec![of],
+        };
+        table.policies = vec![
+            policy("no-zai-for-acme", Some("acme-*"), Effect::Deny, Trait::Provider(vec![Glob::new("zai")])),
+            policy("cheap", None, Effect::Allow, Trait::PriceOutput(0.0, 10.0)),
+            policy("also", Some("acme-*"), Effect::Deny, Trait::Model(vec![Glob::new("glm-*")])),
+        ];
+        let long = Facts { input_tokens: 160_000, ..asking("claude-x") };
+        let acme = Facts { project: Some("acme-web".to_owned()), ..long.clone() };
+        let decide = |facts: &Facts| decide(&table, facts.clone(), &mut Health::default(), Instant::now());
+        // claude-opus costs more than ten dollars.
+        assert_eq!(decide(&long).unwrap().plan.targets.iter().map(|target| target.model.as_str()).collect::<Vec<_>>(), ["glm-5.2"]);
+        let refused = decide(&acme).unwrap_err();
+        assert_eq!((&refused.reason, refused.error(&table).code), (&Reason::Denied, Code::Denied));
+        let sentence = "no target of \"claude-x\" may be used: anthropic/claude-opus-4-8 is denied by the policy \"cheap\", \
+                        zai/glm-5.2 is denied by the policy \"no-zai-for-acme\"";
+        assert_eq!(refused.error(&table).message, sentence);
+        let told = Told::of(&refused.record, &table);
+        assert!(told.text().contains("- zai/glm-5.2: left out: denied by the policy no-zai-for-acme"), "{}", told.text());
+        assert!(told.policies.iter().all(|policy| policy.fits));
+        assert!(Told::of(&decide(&long).unwrap().record, &table).policies[0].why.contains("project is not known"));
+    }
+
+    #[test]
+    fn a_target_that_may_and_one_that_can_are_not_the_same_target() {
+        let mut table = table();
+        table.policies = vec![Policy {
+            name: "no-anthropic".to_owned(),
+            when: Vec::new(),
+            effect: Effect::Deny,
+            of: vec![Trait::Provider(vec![Glob::new("anthropic")])],
+        }];
+        // glm-5.2 sees no images, and the other one may not.
+        let facts = Facts { input_tokens: 160_000, images: 1, images_now: 1, ..asking("claude-x") };
+        let refused = decide(&table, facts, &mut Health::default(), Instant::now()).unwrap_err();
+        assert_eq!(refused.error(&table).code, Code::NoneCan);
+        let message = refused.error(&table).message;
+        assert!(message.contains("zai/glm-5.2 sees no images") && message.contains("policy \"no-anthropic\""), "{message}");
     }
 }

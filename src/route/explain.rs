@@ -7,10 +7,12 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::decide::{Considered, Fate, Record};
+use super::ability::Need;
+use super::decide::{Considered, Fate, Record, Tried};
 use super::facts::Facts;
 use super::health::State;
-use super::rule::{Fact, Value};
+use super::policy::Denial;
+use super::rule::{Condition, Fact, Value};
 use super::table::Table;
 
 /// A decision in words. Its members are those of the JSON: none is ever renamed.
@@ -20,6 +22,8 @@ pub struct Told {
     pub facts: Vec<FactTold>,
     /// The rules that were tried, in order.
     pub rules: Vec<RuleTold>,
+    /// The policies, and whether each is for the request.
+    pub policies: Vec<RuleTold>,
     /// What decided: `rule`, `entry`, `direct` or `nothing`.
     pub by: &'static str,
     /// The name of the rule or entry, else `direct`.
@@ -70,10 +74,11 @@ impl Told {
         Self {
             facts: facts(&record.facts),
             rules: rules(record, table),
+            policies: policies(record, table),
             by: record.chosen.word(),
             route: record.chosen.name(table).to_owned(),
             strategy: record.strategy.name(),
-            targets: record.targets.iter().map(target).collect(),
+            targets: record.targets.iter().map(|considered| target(considered, &record.facts, table)).collect(),
         }
     }
 
@@ -87,6 +92,11 @@ impl Told {
             let head = if index == 0 { "rules" } else { "" };
             let verdict = if rule.fits { "fits".to_owned() } else { format!("no: {}", rule.why) };
             let _ = writeln!(out, "{head:<7}  {}: {verdict}", rule.name);
+        }
+        for (index, policy) in self.policies.iter().enumerate() {
+            let head = if index == 0 { "policies" } else { "" };
+            let verdict = if policy.fits { "asked".to_owned() } else { format!("not for this: {}", policy.why) };
+            let _ = writeln!(out, "{head:<8} {}: {verdict}", policy.name);
         }
         let by = match self.by {
             "rule" => format!("rule {}", self.route),
@@ -146,22 +156,45 @@ fn shown(fact: &FactTold) -> Option<String> {
 
 fn rules(record: &Record, table: &Table) -> Vec<RuleTold> {
     let known = record.tried.iter().filter_map(|tried| Some((tried, table.rules.get(tried.rule)?)));
-    known
-        .map(|(tried, rule)| {
-            let failed = tried.failed.and_then(|index| rule.when.get(index));
-            let why = failed.map(|condition| {
-                let fact = condition.fact;
-                format!("{} is {}, not {}", fact.name(), fact.of(&record.facts), condition.test)
-            });
-            RuleTold { name: rule.name.clone(), fits: tried.failed.is_none(), why: why.unwrap_or_default() }
-        })
-        .collect()
+    known.map(|(tried, rule)| told(&rule.name, &rule.when, *tried, &record.facts)).collect()
 }
 
-fn target(considered: &Considered) -> TargetTold {
-    let Considered { provider, model, state, fate } = considered;
+fn policies(record: &Record, table: &Table) -> Vec<RuleTold> {
+    let known = record.policies.iter().filter_map(|tried| Some((tried, table.policies.get(tried.rule)?)));
+    known.map(|(tried, policy)| told(&policy.name, &policy.when, *tried, &record.facts)).collect()
+}
+
+fn told(name: &str, when: &[Condition], tried: Tried, facts: &Facts) -> RuleTold {
+    let failed = tried.failed.and_then(|index| when.get(index));
+    let why = failed.map(|condition| {
+        let fact = condition.fact;
+        format!("{} is {}, not {}", fact.name(), fact.of(facts), condition.test)
+    });
+    RuleTold { name: name.to_owned(), fits: tried.failed.is_none(), why: why.unwrap_or_default() }
+}
+
+/// What a target lacks, with the figures.
+fn lack(need: Need, considered: &Considered, facts: &Facts) -> String {
+    match (need, considered.info.context) {
+        (Need::Context, Some(window)) => format!("its window of {window} tokens is too small for {}", facts.input_tokens),
+        _ => format!("it {}", need.lacking()),
+    }
+}
+
+fn denied(policy: usize, denial: Denial, table: &Table) -> String {
+    let name = table.policies.get(policy).map_or("", |policy| &policy.name);
+    match denial {
+        Denial::Known => format!("denied by the policy {name}"),
+        Denial::Unknown(what) => format!("denied by the policy {name}, its {what} not being known"),
+    }
+}
+
+fn target(considered: &Considered, facts: &Facts, table: &Table) -> TargetTold {
+    let Considered { provider, model, info: _, state, fate } = considered;
     let (place, why) = match fate {
         Fate::Place(place) => (Some(place + 1), String::new()),
+        Fate::Lacks(need) => (None, lack(*need, considered, facts)),
+        Fate::Denied(policy, denial) => (None, denied(*policy, *denial, table)),
     };
     TargetTold { target: format!("{}/{model}", provider.name), place, state: self::state(*state), why }
 }

@@ -3,6 +3,7 @@
 //! Start with [`facts::Facts`] (what a request is), then [`decide::decide`] (which targets, in which order, and why), then
 //! [`attempts::Attempts`] (what to do next), then [`health::Health`] (what is known of targets and keys).
 
+pub mod ability;
 pub mod attempts;
 mod breaker;
 mod budget;
@@ -15,6 +16,7 @@ pub mod health;
 mod judge;
 pub mod pace;
 pub mod plan;
+pub mod policy;
 pub mod quota;
 pub mod room;
 pub mod rule;
@@ -26,7 +28,7 @@ mod tests;
 mod window;
 
 pub use attempts::Attempts;
-pub use decide::{Decision, Record, Refused, decide};
+pub use decide::{Decision, Reason, Record, Refused, decide};
 pub use facts::Facts;
 pub use health::Health;
 pub use plan::{Listed, Plan, PlanError, Target, listing, plan};

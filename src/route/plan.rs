@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::table::{Endpoint, ModelEntry, Provider, Table, TargetRef};
 use crate::dialect::{Dialect, Upstream};
-use crate::provider::models::{self, Model, model, models_of};
+use crate::provider::models::{self, Known, model, models_of};
 
 /// A provider, its dialect and a model: somewhere to send to.
 #[derive(Debug, Clone)]
@@ -17,7 +17,7 @@ pub struct Target {
     /// The model, in the provider's words.
     pub model: String,
     /// What is known of the model.
-    pub info: Option<&'static Model>,
+    pub info: Known,
 }
 
 impl Target {
@@ -34,10 +34,10 @@ impl Target {
             provider: &self.provider.name,
             model: &self.model,
             quirks: &self.endpoint().quirks,
-            output_max: self.info.map(|model| model.output_max).filter(|max| *max > 0),
-            sees_images: self.info.map(|model| model.images),
-            thinks: self.info.map(|model| model.reasoning),
-            enforces_schemas: self.info.map(|model| model.structured),
+            output_max: self.info.output_max,
+            sees_images: self.info.images,
+            thinks: self.info.reasoning,
+            enforces_schemas: self.info.structured,
             client,
         }
     }
@@ -121,7 +121,7 @@ pub(super) fn plain_name(model: &str) -> &str {
 /// What Claude Code appends to a model's name when it wants the long context window.
 const LONG_CONTEXT: &str = "[1m]";
 /// The longest name that is echoed or compared.
-const NAME_MAX: usize = 128;
+pub(super) const NAME_MAX: usize = 128;
 /// The most rows of a listing.
 const LISTED_MAX: usize = 1000;
 
@@ -159,7 +159,11 @@ fn bare(table: &Table, id: &str, client: Dialect) -> Option<Target> {
 }
 
 fn serves(provider: &Provider, id: &str) -> bool {
-    if provider.models.is_empty() { model(provider.catalog, id).is_some() } else { provider.models.iter().any(|served| served == id) }
+    if provider.models.is_empty() {
+        model(provider.catalog, id).is_some() || provider.facts.iter().any(|(known, _)| known == id)
+    } else {
+        provider.models.iter().any(|served| served == id)
+    }
 }
 
 /// The provider's own id of a model that another one names otherwise.
@@ -171,7 +175,7 @@ fn target(provider: &Arc<Provider>, id: &str, client: Dialect) -> Option<Target>
     let id = own_id(provider, id);
     let own = provider.endpoints.iter().position(|endpoint| endpoint.dialect == client);
     let endpoint = own.or_else(|| (!provider.endpoints.is_empty()).then_some(0))?;
-    Some(Target { provider: Arc::clone(provider), endpoint, model: id.to_owned(), info: model(provider.catalog, id) })
+    Some(Target { provider: Arc::clone(provider), endpoint, model: id.to_owned(), info: provider.known(id) })
 }
 
 /// Up to three names that differ least, if they differ little.
@@ -219,7 +223,8 @@ fn distance(a: &str, b: &str) -> usize {
 
 fn served(provider: &Provider) -> Box<dyn Iterator<Item = &str> + '_> {
     if provider.models.is_empty() {
-        Box::new(models_of(provider.catalog).map(|model| model.id))
+        let own = provider.facts.iter().map(|(id, _)| id.as_str()).filter(|id| model(provider.catalog, id).is_none());
+        Box::new(models_of(provider.catalog).map(|model| model.id).chain(own))
     } else {
         Box::new(provider.models.iter().map(String::as_str))
     }
@@ -235,7 +240,7 @@ pub struct Listed {
     /// The provider that serves it first.
     pub provider: String,
     /// What is known of the model that serves it first.
-    pub info: Option<&'static Model>,
+    pub info: Known,
 }
 
 /// What clients may ask for, at most 1000 rows: entries, catalog ids that a glob covers (Claude Code's discovery keeps
@@ -386,7 +391,7 @@ mod tests {
         }
         let plan = plan(&table, "anthropic/claude-opus-4-8", Dialect::OpenAiChat).unwrap();
         assert_eq!(plan.targets[0].endpoint().dialect, Dialect::AnthropicMessages);
-        assert_eq!(plan.targets[0].info.map(|info| info.context), Some(1_000_000));
+        assert_eq!(plan.targets[0].info.context, Some(1_000_000));
     }
 
     #[test]
@@ -395,7 +400,7 @@ mod tests {
         let rows = listing(&table);
         assert_eq!(rows[0].display_name, "fast (zai/glm-4.7)");
         let opus = rows.iter().find(|row| row.id == "claude-opus-4-8").unwrap();
-        assert_eq!((opus.provider.as_str(), opus.info.map(|info| info.id)), ("zai", Some("glm-5.2")));
+        assert_eq!((opus.provider.as_str(), opus.info), ("zai", Known::from(model("zai", "glm-5.2").unwrap())));
         assert!(rows.iter().any(|row| row.id == "anthropic/claude-sonnet-5" && row.display_name == row.id));
         assert!(rows.len() <= LISTED_MAX);
         assert!(rows.iter().all(|row| plan(&table, &row.id, CLIENT).is_ok()));

@@ -4,10 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::glob::Glob;
+use super::policy::Policy;
 use super::quota::Quota;
 use super::rule::Rule;
 use crate::dialect::{Dialect, Quirks};
 use crate::keys::oauth::OAuth;
+use crate::provider::models::Known;
 use crate::provider::{Auth, Check};
 use crate::secret::Secret;
 
@@ -20,6 +22,8 @@ pub struct Table {
     pub rules: Vec<Rule>,
     /// What clients ask for and what serves it, in the config's order.
     pub models: Vec<ModelEntry>,
+    /// Where what must not go.
+    pub policies: Vec<Policy>,
     /// How often and how long is tried.
     pub retry: Retry,
     /// When a target is taken out; `None`: never.
@@ -84,6 +88,12 @@ pub struct Provider {
     pub catalog: &'static str,
     /// Models that it is said to serve; empty: any.
     pub models: Vec<String>,
+    /// Where it is, by the config, for policies; empty: not known.
+    pub region: String,
+    /// The classes of data that it may be given, by the config, for policies; empty: not known.
+    pub data: Vec<String>,
+    /// What the config knows better of some models, by their ids; what it leaves open is the catalog's.
+    pub facts: Vec<(String, Known)>,
     /// Headers of the config's, sent with each request.
     pub headers: Vec<(String, String)>,
     /// The config's part of each request's query, percent-encoded; may be empty.
@@ -96,6 +106,14 @@ pub struct Provider {
     pub http2: bool,
     /// How it is logged in to, and its tokens refreshed.
     pub oauth: Option<Arc<OAuth>>,
+}
+
+impl Provider {
+    /// What is known of a model.
+    #[must_use]
+    pub fn known(&self, id: &str) -> Known {
+        Known::of(self.catalog, &self.facts, id)
+    }
 }
 
 /// One dialect of a configured provider.

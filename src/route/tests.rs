@@ -11,6 +11,7 @@ use super::room::Room;
 use super::step::{Happened, Step, Verdict};
 use super::table::{Breaker, Endpoint, Key, Provider, Retry};
 use crate::chat::FailureKind;
+use crate::provider::models::Known;
 use crate::provider::preset;
 use crate::secret::Secret;
 
@@ -36,6 +37,9 @@ pub(super) fn provider(name: &str, keys: usize) -> Provider {
         keys: (0..keys).map(|n| Key { name: format!("{name}-{n}"), secret: Secret::new(format!("secret-{n}")) }).collect(),
         catalog: preset.catalog,
         models: Vec::new(),
+        facts: Vec::new(),
+        region: String::new(),
+        data: Vec::new(),
         headers: Vec::new(),
         query: String::new(),
         limits: Quota::default(),
@@ -143,7 +147,7 @@ impl World {
 }
 
 fn plan_of(providers: Vec<Provider>) -> Plan {
-    let target = |provider: Provider| Target { provider: Arc::new(provider), endpoint: 0, model: "m".to_owned(), info: None };
+    let target = |provider: Provider| Target { provider: Arc::new(provider), endpoint: 0, model: "m".to_owned(), info: Known::NOTHING };
     Plan { targets: providers.into_iter().map(target).collect(), route: "test".to_owned() }
 }
 

@@ -19,7 +19,7 @@ use crate::dialect::Dialect;
 use crate::dialect::names::fresh_id;
 use crate::error::{Code, Error};
 use crate::route::explain::Told;
-use crate::route::{Decision, Facts, decide};
+use crate::route::{Decision, Facts, Plan, Reason, decide};
 use crate::upstream::drive::drive;
 use crate::upstream::{Answer, Job, Preamble};
 use crate::wire::peek::{PeekError, peek};
@@ -188,14 +188,15 @@ async fn respond(shared: Arc<Shared>, request: Request<Incoming>, request_id: St
         Route::Models(None) => Ok(reply::json(200, models::list(&current.table))),
         Route::Models(Some(id)) => models::one(&current.table, &id).map(|body| reply::json(200, body)),
         Route::CountTokens => {
-            let (job, held) = receive(&shared, &current, request, request_id, Dialect::AnthropicMessages, received).await?;
+            let client = Dialect::AnthropicMessages;
+            let (job, held) = receive(&shared, &current, request, request_id, client, Purpose::Count, received).await?;
             let answer = count_tokens::count(&job).await;
             drop(held);
             Ok(answer)
         }
         Route::Chat(dialect) => {
             let place = place(&shared, &current.limits).await?;
-            let (mut job, held) = receive(&shared, &current, request, request_id, dialect, received).await?;
+            let (mut job, held) = receive(&shared, &current, request, request_id, dialect, Purpose::Answer, received).await?;
             // There are as many as places.
             let stream = if job.peek.stream { Arc::clone(&shared.streams).try_acquire_owned().ok() } else { None };
             job.places = [Some(place), stream];
@@ -237,6 +238,7 @@ async fn receive(
     request: Request<Incoming>,
     request_id: String,
     client: Dialect,
+    purpose: Purpose,
     received: Instant,
 ) -> Result<(Job, OwnedSemaphorePermit), Error> {
     let (head, body) = request.into_parts();
@@ -246,7 +248,7 @@ async fn receive(
     let (body, held) = read_body(shared, &current.limits, body).await?;
     let peeked = peek(&body, current.limits.json_depth).map_err(bad_body)?;
     let facts = Facts::of(client, &peeked, &body, &head.headers);
-    let Decision { plan, record } = decided(shared, current, facts, &request_id)?;
+    let Decision { plan, record } = decided(shared, current, facts, purpose, &request_id)?;
     let job = Job {
         upstreams: Arc::clone(&shared.upstreams),
         table: Arc::clone(&current.table),
@@ -268,12 +270,26 @@ async fn receive(
     Ok((job, held))
 }
 
+/// What a request's body is read for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Purpose {
+    /// To be answered.
+    Answer,
+    /// To be counted: what no target may or can answer is estimated.
+    Count,
+}
+
 /// Decides where the request goes. The decision is told in the log, for who asks for `aimux::route=debug`.
-fn decided(shared: &Shared, current: &Snapshot, facts: Facts, request_id: &str) -> Result<Decision, Error> {
+fn decided(shared: &Shared, current: &Snapshot, facts: Facts, purpose: Purpose, request_id: &str) -> Result<Decision, Error> {
     let decided = decide(&current.table, facts, &mut shared.upstreams.health(), Instant::now());
     let record = decided.as_ref().map_or_else(|refused| &refused.record, |decision| &decision.record);
     tracing::debug!(target: "aimux::route", %request_id, decision = %Told::of(record, &current.table).line(), "decided");
-    decided.map_err(|refused| refused.error())
+    match decided {
+        Err(refused) if purpose == Purpose::Count && !matches!(refused.reason, Reason::UnknownModel(_)) => {
+            Ok(Decision { plan: Plan { targets: Vec::new(), route: String::new() }, record: refused.record })
+        }
+        decided => decided.map_err(|refused| refused.error(&current.table)),
+    }
 }
 
 fn bad_body(error: PeekError) -> Error {

@@ -182,8 +182,10 @@ pub(super) fn error(client: Dialect, error: &Error, request_id: &str) -> Respons
         None => error.message.clone(),
     };
     let mut failure = Failure::from_status(row.status, message);
-    if row.status == 500 {
-        failure.kind = FailureKind::Server;
+    match error.code {
+        Code::Bug => failure.kind = FailureKind::Server,
+        Code::PromptTooLong => failure.kind = FailureKind::ContextLength,
+        _ => {}
     }
     if row.retry == Retry::Later {
         failure.retry_after = Some(RetryAfter { text: "1".to_owned(), ms: Some(1000) });
@@ -191,6 +193,7 @@ pub(super) fn error(client: Dialect, error: &Error, request_id: &str) -> Respons
     failure.code = match error.code {
         Code::UnknownModel => Some("model_not_found".to_owned()),
         Code::Unauthorized => Some("invalid_api_key".to_owned()),
+        Code::PromptTooLong => Some("context_length_exceeded".to_owned()),
         code => Some(code.to_string()),
     };
     refusal(client, &Refusal::new(error.code, failure), request_id)

@@ -70,7 +70,7 @@ impl Account {
             self.entry.earlier.push(Earlier { provider, model, key: std::mem::take(&mut self.entry.key), went });
         }
         key.map_or("", |key| &key.name).clone_into(&mut self.entry.key);
-        self.price = target.info.map(|model| model.price);
+        self.price = Some(target.info.price).filter(|price| price.input.is_some() || price.output.is_some());
         (self.begun, self.is_live) = (Instant::now(), true);
     }
 

@@ -54,9 +54,23 @@ fn row(code: Code) -> Provocation {
         Code::MethodNotAllowed => Request(|stage, client| stage.send("DELETE", path(client), client, &[])),
         Code::BodyTimeout => Request(body_timeout),
         Code::HeadersTooLarge => Request(|stage, client| stage.send("POST", path(client), client, &[("x-long", &"x".repeat(9 << 10))])),
+        Code::NoneCan => Request(|stage, client| {
+            let mut body = question("small/m", false);
+            body["tools"] = match client {
+                Speaks::Chat => json!([{"type": "function", "function": {"name": "a"}}]),
+                Speaks::Anthropic => json!([{"name": "a", "input_schema": {"type": "object"}}]),
+            };
+            stage.post(client, body.to_string().as_bytes())
+        }),
+        Code::PromptTooLong => Request(|stage, client| {
+            let mut body = question("small/m", false);
+            body["messages"][0]["content"] = json!("x".repeat(9000));
+            stage.post(client, body.to_string().as_bytes())
+        }),
         Code::Unauthorized => Request(|stage, client| stage.send("POST", path(client), client, &[("authorization", "Bearer other")])),
         Code::HostRefused => Request(|stage, client| stage.send("POST", path(client), client, &[("host", "evil.example")])),
         Code::OriginRefused => Request(|stage, client| stage.send("POST", path(client), client, &[("origin", "https://evil.example")])),
+        Code::Denied => Request(|stage, client| stage.ask(client, "a/denied")),
         Code::TooManyInFlight => Request(|stage, client| {
             stage.ask(client, "full/healthy");
             stage.ask(client, "full/healthy")
@@ -188,9 +202,11 @@ impl Stage {
             config += &provider(name, &url, "");
         }
         config += &provider("full", &url, ", limits: { requests_per_minute: 1 }");
+        config += &provider("small", &url, ", models: { m: { tools: false, context: 1000 } }");
         config += &provider("nobody", "http://127.0.0.1:1", "");
         config += &provider("tls", &plain, "");
         config += &format!("  messages: {{ dialect: anthropic, base_url: \"{url}\", key: {{ env: UPSTREAM_KEY }} }}\n");
+        config += "policies: [{ name: never, deny: { model: denied } }]\n";
         config += "limits: { body_mb: 1, json_depth: 32, header_kb: 8, body_read_s: 1, first_byte_s: 4, first_byte_whole_s: 4 }\n";
         Self { gateway: Gateway::start(&(config + "retry: { attempts_per_target: 1 }\nbreaker: off\n")) }
     }
