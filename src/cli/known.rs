@@ -55,14 +55,14 @@ pub(crate) fn store(environment: &Environment) -> Store {
 
 /// The control socket of a config's server; the config itself is not read, so a broken one does not hide its server.
 pub(crate) fn socket(path: Option<PathBuf>, environment: &Environment) -> PathBuf {
-    let path = config::locate(&Options { path, listen: None }, environment);
-    control::socket_path(&environment.runtime_folder(), path.as_deref())
+    control::socket_path(&environment.runtime_folder(), &config::usual(&Options { path, listen: None }, environment))
 }
 
 /// The server of the config, without a key opened: nobody is asked for a passphrase.
 pub(crate) fn find(path: Option<PathBuf>, environment: &Environment) -> Result<KnownServer, CliError> {
-    let Ready { path, server, table, .. } = config::outline(&Options { path, listen: None }, environment, &store(environment))?;
-    let socket = control::socket_path(&environment.runtime_folder(), path.as_deref());
+    let options = Options { path, listen: None };
+    let Ready { server, table, .. } = config::outline(&options, environment, &store(environment))?;
+    let socket = control::socket_path(&environment.runtime_folder(), &config::usual(&options, environment));
     let token = match server.token {
         Some(token) => token,
         None => token::load_or_make(&environment.state_folder())?,

@@ -87,7 +87,7 @@ pub(crate) fn run(args: ServeArgs, path: Option<PathBuf>, environment: &Environm
     let runtime_folder = environment.runtime_folder();
     let socket = match &demo {
         Some(_) => control::demo_socket_path(&runtime_folder),
-        None => control::socket_path(&runtime_folder, ready.path.as_deref()),
+        None => control::socket_path(&runtime_folder, &config::usual(&options, environment)),
     };
     if ready.table.providers.iter().flat_map(|provider| &provider.endpoints).any(|endpoint| endpoint.base_url.starts_with("https:")) {
         let variables: Vec<_> = ROOTS_VARIABLES.into_iter().filter_map(|name| Some((name, environment.set(name)?.to_owned()))).collect();

@@ -177,7 +177,7 @@ pub fn restore(
     let chosen = choose(name, config, environment).map_err(LoadError::Other)?;
     let place = backups_folder(environment).join(&chosen.name);
     let bytes = read_file(&place.join(CONFIG)).map_err(LoadError::Other)?;
-    let saved_keys = Store::new(&place, Some(&store.identity));
+    let saved_keys = store.elsewhere(&place);
     // Keys that the backup brings along are not absent.
     let present = if parts == Parts::ConfigAndKeys { &saved_keys } else { store };
     let shown = format!("backup {}", chosen.name);

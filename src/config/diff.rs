@@ -1,7 +1,7 @@
 //! What two configs do differently: which names go elsewhere, at what price, and which settings hold other values.
 //!
-//! Names are put to both tables as a request of a Messages client would be, so that entries which are only written
-//! differently are no difference. Start with [`diff`].
+//! Names are put to both tables as requests of a Messages and of a Chat client would be, so that entries which are only written
+//! differently are no difference, and another dialect upstream is one. Start with [`diff`].
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -13,7 +13,10 @@ use crate::dialect::Dialect;
 use crate::error::Error;
 use crate::keys::Store;
 use crate::provider::models::{Price, models_of};
-use crate::route::{Table, plan};
+use crate::route::{Table, Target, plan};
+
+/// The clients whose requests are compared.
+const CLIENTS: [Dialect; 2] = [Dialect::AnthropicMessages, Dialect::OpenAiChat];
 
 /// What differs.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -35,7 +38,9 @@ pub struct Diff {
 pub struct NameChange {
     /// The name; one with stars stands for every other name that fits it.
     pub name: String,
-    /// Where it went, `provider/model`; empty: nowhere.
+    /// Whose requests go elsewhere; `None`: everybody's, in the same way.
+    pub client: Option<Dialect>,
+    /// Where it went, `provider/model`, with its dialect where nothing else differs; empty: nowhere.
     pub before: Vec<String>,
     /// Where it goes.
     pub after: Vec<String>,
@@ -81,10 +86,12 @@ pub fn diff(before: (&str, &[u8]), after: (&str, &[u8]), environment: &Environme
     let names = names(&before.table, &after.table);
     let mut out = Diff { compared: names.len(), ..Diff::default() };
     for name in names {
-        let (old, old_price) = route(&before.table, &name);
-        let (new, new_price) = route(&after.table, &name);
-        if old != new {
-            out.names.push(NameChange { name, before: old, after: new, price_before: old_price, price_after: new_price });
+        let changes = CLIENTS.map(|client| change(&before.table, &after.table, &name, client));
+        match changes {
+            [Some(one), Some(other)] if (&one.before, &one.after) == (&other.before, &other.after) => {
+                out.names.push(NameChange { client: None, ..one });
+            }
+            changes => out.names.extend(changes.into_iter().flatten()),
         }
     }
     let providers = |side: &Side| side.table.providers.iter().map(|provider| provider.name.clone()).collect::<BTreeSet<_>>();
@@ -142,10 +149,34 @@ fn names(before: &Table, after: &Table) -> BTreeSet<String> {
     names
 }
 
-fn route(table: &Table, name: &str) -> (Vec<String>, Option<Price>) {
-    let Ok(plan) = plan(table, name, Dialect::AnthropicMessages) else { return (Vec::new(), None) };
+/// What differs for one name, asked for by one kind of client.
+fn change(before: &Table, after: &Table, name: &str, client: Dialect) -> Option<NameChange> {
+    let (old, price_before) = route(before, name, client);
+    let (new, price_after) = route(after, name, client);
+    if old == new {
+        return None;
+    }
+    let targets = |way: &[Hop]| way.iter().map(|hop| hop.target.clone()).collect::<Vec<_>>();
+    let (mut before, mut after) = (targets(&old), targets(&new));
+    if before == after {
+        let spelled = |way: &[Hop]| way.iter().map(|hop| format!("{} in {}", hop.target, hop.dialect.name())).collect();
+        (before, after) = (spelled(&old), spelled(&new));
+    }
+    Some(NameChange { name: name.to_owned(), client: Some(client), before, after, price_before, price_after })
+}
+
+/// A target, and how it is spoken to.
+#[derive(PartialEq)]
+struct Hop {
+    target: String,
+    dialect: Dialect,
+}
+
+fn route(table: &Table, name: &str, client: Dialect) -> (Vec<Hop>, Option<Price>) {
+    let Ok(plan) = plan(table, name, client) else { return (Vec::new(), None) };
     let price = plan.targets.first().map(|target| target.info.price);
-    (plan.targets.iter().map(|target| format!("{}/{}", target.provider.name, target.model)).collect(), price)
+    let hop = |target: &Target| Hop { target: format!("{}/{}", target.provider.name, target.model), dialect: target.endpoint().dialect };
+    (plan.targets.iter().map(hop).collect(), price)
 }
 
 /// The bytes of a config to compare.
@@ -194,6 +225,23 @@ mod tests {
         assert_ne!(change.price_before, change.price_after);
         assert!(diff.names.iter().any(|change| change.name == "claude-opus-4-8"), "{diff:?}");
         assert!(!diff.names.iter().any(|change| change.name.contains('/')), "{diff:?}");
+    }
+
+    #[test]
+    fn a_client_that_is_spoken_to_in_another_way_is_told_from_the_others() {
+        let config = |dialect: &str, path: &str| {
+            let fields = format!("dialect: {dialect}, base_url: \"http://127.0.0.1:1{path}\"");
+            format!("version: 1\nproviders: {{ p: {{ {fields} }} }}\nmodels: {{ m: p/x }}\n")
+        };
+        let diff = compare(&config("openai-chat", "/v1"), &config("anthropic", ""));
+        let change = diff.names.iter().find(|change| change.name == "m").unwrap();
+        assert_eq!((change.before.join(" "), change.after.join(" ")), ("p/x in openai-chat".to_owned(), "p/x in anthropic".to_owned()));
+        assert_eq!(change.client, None, "both are");
+        // A provider that has both dialects speaks the client's; one that has Chat alone changes for Messages clients.
+        let zai = |fields: &str| format!("version: 1\nproviders: {{ zai: {{ {fields} }} }}\nmodels: {{ m: zai/glm-5.2 }}\n");
+        let diff = compare(&zai(""), &zai("dialect: openai-chat"));
+        let change = diff.names.iter().find(|change| change.name == "m").unwrap();
+        assert_eq!((change.client, change.after.join(" ")), (Some(Dialect::AnthropicMessages), "zai/glm-5.2 in openai-chat".to_owned()));
     }
 
     #[test]

@@ -81,6 +81,11 @@ pub(crate) fn locate(options: &Options, environment: &Environment) -> Option<Pat
     })
 }
 
+/// The same, be it there or not.
+pub(crate) fn usual(options: &Options, environment: &Environment) -> PathBuf {
+    locate(options, environment).unwrap_or_else(|| environment.config_folder().join("config.yaml"))
+}
+
 /// Reads a config file.
 ///
 /// # Errors

@@ -56,7 +56,7 @@ pub use init::{Candidate, KeyPlace, SCHEMA_FILE, candidates, first_config, model
 pub use key_uses::{KeyOpener, KeyUse, Provided, key_uses, provided, provided_without};
 pub use migrate::{VERSION, Version, version_of};
 pub use pages::{Page, explain, pages};
-pub use place::{Placing, check_text, place_config, read_config, write_beside};
+pub use place::{Placing, check_text, place_config, place_config_after, read_config, write_beside};
 pub use reference::reference;
 pub use schema::schema;
 pub use show::{Extent, Origin, Shown, ShownRow, ShownValue, show};
@@ -222,6 +222,12 @@ pub fn ready(
 #[must_use]
 pub fn locate(options: &Options, environment: &Environment) -> Option<PathBuf> {
     load::locate(options, environment)
+}
+
+/// Where the file is that [`ready`] would read, or would be: what a server is found by.
+#[must_use]
+pub fn usual(options: &Options, environment: &Environment) -> PathBuf {
+    load::usual(options, environment)
 }
 
 /// The value of `--listen`: `127.0.0.1:24689`, `[::1]:0`, `localhost:8080`.

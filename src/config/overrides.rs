@@ -80,9 +80,34 @@ pub(crate) fn set(root: &mut Node, report: &mut Report, name: &str, value: &str,
     }
 }
 
-/// Where a name fits: exactly, or as an environment variable can write it.
-fn same(written: &str, wanted: &str) -> bool {
-    written.eq_ignore_ascii_case(wanted) || written.replace(['-', '.'], "_").eq_ignore_ascii_case(wanted)
+/// A name as an environment variable can write it: `claude-opus-*` is `claude_opus_star`, `hf:zai-org/GLM` is `hf_zai_org_glm`.
+fn spelled(name: &str) -> String {
+    let mut out = String::with_capacity(name.len() + 4);
+    for c in name.chars() {
+        match c {
+            '*' => {
+                let joint = if out.is_empty() || out.ends_with('_') { "" } else { "_" };
+                out.push_str(&format!("{joint}star_"));
+            }
+            c if c.is_alphanumeric() => out.extend(c.to_lowercase()),
+            // Two of them part a field from its section.
+            _ if out.ends_with('_') || out.is_empty() => {}
+            _ => out.push('_'),
+        }
+    }
+    out.trim_end_matches('_').to_owned()
+}
+
+/// The entry that a variable means: the one of exactly that name, else the only one that is spelled so.
+fn entry<'e>(entries: &'e mut [(Key, Node)], wanted: &str) -> Result<&'e mut Node, Option<String>> {
+    let exact = entries.iter().position(|(key, _)| key.text.eq_ignore_ascii_case(wanted));
+    let mut fits = entries.iter().enumerate().filter(|(_, (key, _))| spelled(&key.text) == wanted).map(|(index, _)| index);
+    let found = exact.or_else(|| fits.next().filter(|_| fits.next().is_none()));
+    let near = || nearest(wanted, entries.iter().map(|(key, _)| key.text.as_str())).map(str::to_owned);
+    match found {
+        None => Err(near()),
+        Some(index) => entries.get_mut(index).map(|(_, node)| node).ok_or(None),
+    }
 }
 
 fn place(node: &mut Node, fields: &'static [Field], path: &[String], value: Node, span: Span) -> Result<(), Option<String>> {
@@ -106,9 +131,7 @@ fn place(node: &mut Node, fields: &'static [Field], path: &[String], value: Node
         Kind::Named(inner) | Kind::ListOrNamed(_, inner) => {
             let Some((name, rest)) = rest.split_first() else { return Err(None) };
             let Value::Map(entries) = &mut child(node, field.name, span).ok_or(None)?.value else { return Err(None) };
-            let Some((_, entry)) = entries.iter_mut().find(|(key, _)| same(&key.text, name)) else {
-                return Err(nearest(name, entries.iter().map(|(key, _)| key.text.as_str())).map(str::to_owned));
-            };
+            let entry = entry(entries, name)?;
             if rest.is_empty() {
                 *entry = value;
                 return Ok(());
@@ -123,9 +146,7 @@ fn place(node: &mut Node, fields: &'static [Field], path: &[String], value: Node
 /// An entry of `models` whose name a variable can spell, or a field of one. Its short form is the field `use`.
 fn model(node: &mut Node, inner: &'static [Field], path: &[String], value: Node, span: Span) -> Result<(), Option<String>> {
     let (Some((name, rest)), Value::Map(entries)) = (path.split_first(), &mut node.value) else { return Err(None) };
-    let Some((_, entry)) = entries.iter_mut().find(|(key, _)| same(&key.text, name)) else {
-        return Err(nearest(name, entries.iter().map(|(key, _)| key.text.as_str())).map(str::to_owned));
-    };
+    let entry = entry(entries, name)?;
     if rest.is_empty() {
         *entry = value;
         return Ok(());
@@ -156,4 +177,37 @@ fn child<'n>(node: &'n mut Node, name: &str, span: Span) -> Option<&'n mut Node>
         entries.push((Key { text: name.to_owned(), span }, empty));
     }
     entries.iter_mut().find(|(key, _)| key.text == name).map(|(_, node)| node)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_name_can_be_spelled_in_a_variable() {
+        for (name, variable) in [
+            ("claude-opus-*", "claude_opus_star"),
+            ("*", "star"),
+            ("*-fast", "star_fast"),
+            ("gpt*", "gpt_star"),
+            ("a*b", "a_star_b"),
+            ("hf:zai-org/GLM-5.2", "hf_zai_org_glm_5_2"),
+            ("Mine", "mine"),
+            ("a__b", "a_b"),
+            ("x[1m]", "x_1m"),
+        ] {
+            assert_eq!(spelled(name), variable, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_variable_means_one_entry_or_none() {
+        let mut node = tree::parse("{ a-b: 1, a.b: 2, a_b: 3, c-d: 4, c.d: 5, e-*: 6 }", 0).unwrap();
+        let Value::Map(entries) = &mut node.value else { panic!("a mapping") };
+        let mut value = |wanted: &str| match entry(entries, wanted) {
+            Ok(Node { value: Value::Scalar { text, .. }, .. }) => text.clone(),
+            _ => String::new(),
+        };
+        assert_eq!((value("a_b").as_str(), value("c_d").as_str(), value("e_star").as_str(), value("f").as_str()), ("3", "", "6", ""));
+    }
 }

@@ -38,6 +38,19 @@ pub fn check_text(name: &str, text: &str, environment: &Environment, store: &Sto
 /// # Errors
 /// When one is there and is not to be replaced, or nothing can be written.
 pub fn place_config(path: &Path, bytes: &[u8], placing: &Placing<'_>) -> Result<Option<String>, Error> {
+    place_config_after(path, bytes, placing, &mut || Ok(()))
+}
+
+/// The same, with something done between the backup and the writing: what a config names must be there before it is.
+///
+/// # Errors
+/// The same, and what `first` fails with; the config is not written then.
+pub fn place_config_after(
+    path: &Path,
+    bytes: &[u8],
+    placing: &Placing<'_>,
+    first: &mut dyn FnMut() -> Result<(), Error>,
+) -> Result<Option<String>, Error> {
     let &Placing { environment, store, replace, now } = placing;
     let mut former = None;
     if path.symlink_metadata().is_ok() {
@@ -47,6 +60,7 @@ pub fn place_config(path: &Path, bytes: &[u8], placing: &Placing<'_>) -> Result<
         }
         former = Some(backup::backup(&Wanted { config: path, environment, store, keep: KEEP, now })?.backup.name);
     }
+    first()?;
     backup::write_file(path, bytes)?;
     Ok(former)
 }

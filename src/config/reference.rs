@@ -29,9 +29,11 @@ models:
 - Unknown keys, duplicate keys and wrong types are errors. Tags and several documents are refused; a file has 1 MiB at most
   and must not be writable by everybody.
 - `${NAME}` in a value stands for an environment variable; one that is not set is an error. `$${` is a literal `${`.
-- `AIMUX_SERVER__LISTEN` overrides `server.listen`, and so on for every field but `version`; a name is written with `_` for `-`
-  and `.`; `AIMUX_BREAKER` stands for a whole section. The value is read as YAML. A flag of the command line comes before the
-  environment, that before the file. An `AIMUX_` variable that nothing reads is a warning.
+- `AIMUX_SERVER__LISTEN` overrides `server.listen`, and so on for every field but `version`;
+  `AIMUX_BREAKER` stands for a whole section. The value is read as YAML. A flag of the command line comes before the
+  environment, that before the file. An `AIMUX_` variable that nothing reads is a warning. Names of providers and models are
+  written with `_` for whatever no variable may have, and a star as `STAR`: `AIMUX_MODELS__CLAUDE_OPUS_STAR` is the entry
+  `claude-opus-*`. What two entries could mean, neither is: `AIMUX_MODELS` takes all of them.
 - `aimux config show --resolved --origin` prints every field with its value and where that came from, secrets masked.
 - `aimux config backup` keeps the file byte for byte and the key files as they are encrypted in `~/.config/aimux/backups/`, 0700, the last
   ten; `aimux config restore` goes back to one of them once it has passed this check, and saves what it replaces. Keys go back with

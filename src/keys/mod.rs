@@ -42,6 +42,8 @@ pub use self::rotate::{Heard, Rotated, Rotation, Surroundings};
 pub use self::share::{is_age_file, unseal_with, wants_passphrase};
 
 use self::folder::Content;
+#[cfg(test)]
+pub(crate) use self::folder::faults;
 pub(crate) use self::folder::{Folder, Trust};
 use self::identity::{Identity, IdentityFile};
 use self::oauth::Grant;
@@ -138,6 +140,12 @@ impl Store {
         self.plugins.person = person;
         self.plugins.hidden = hidden;
         self
+    }
+
+    /// The store of another config folder, opened by the same identity in the same way.
+    #[must_use]
+    pub fn elsewhere(&self, config_folder: &Path) -> Self {
+        Self { folder: config_folder.join("keys"), ..self.clone() }
     }
 
     /// The same for when nobody is there any more: a plugin that asks something is refused.

@@ -45,17 +45,22 @@ pub struct Status {
     pub connections: Counters,
 }
 
-/// The socket of the server of a config; `None`: of the one without a file.
+/// The socket of the server of a config, which need not be there: a server without one is found by where it would be.
 #[must_use]
-pub fn socket_path(runtime_folder: &Path, config: Option<&Path>) -> PathBuf {
-    let name = config.map_or_else(
-        || "default".to_owned(),
-        |path| {
-            let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-            Sha256::digest(path.as_os_str().as_encoded_bytes()).iter().take(8).fold(String::new(), |name, byte| format!("{name}{byte:02x}"))
-        },
-    );
+pub fn socket_path(runtime_folder: &Path, config: &Path) -> PathBuf {
+    let path = canonical(config);
+    let digest = Sha256::digest(path.as_os_str().as_encoded_bytes());
+    let name = digest.iter().take(8).fold(String::new(), |name, byte| format!("{name}{byte:02x}"));
     runtime_folder.join(format!("{name}.sock"))
+}
+
+/// The path as it will be read once its last parts are there, too.
+fn canonical(path: &Path) -> PathBuf {
+    match (fs::canonicalize(path), path.parent(), path.file_name()) {
+        (Ok(path), ..) => path,
+        (Err(_), Some(parent), Some(name)) => canonical(parent).join(name),
+        _ => path.to_owned(),
+    }
 }
 
 /// The socket of the demo, which has no config.

@@ -68,9 +68,7 @@ impl Reloader {
     /// For a server's shared state. `source` is what its first config came from.
     pub(super) fn new(shared: Arc<Shared>, source: Source) -> Arc<Self> {
         let audit = Log::new(&source.environment.state_folder(), "serve");
-        // The file that the server began with, whatever else may appear in a better place.
-        let options = Options { path: shared.current().path.clone(), ..source.options };
-        Arc::new(Self { shared, source: Source { options, ..source }, audit, turn: Default::default(), former: Default::default() })
+        Arc::new(Self { shared, source, audit, turn: Default::default(), former: Default::default() })
     }
 
     /// Reads config and keys anew and, where they are sound, serves from them; then waits, for `drain` at most, until no
@@ -128,10 +126,9 @@ impl Reloader {
     /// The config as it is on the disk now, with lines for the user. Blocks.
     fn read(&self, former: &Snapshot) -> Result<(Snapshot, Vec<String>), LoadError> {
         let Source { options, environment, store } = &self.source;
-        if former.path.is_none() && config::locate(options, environment).is_some() {
-            let message = "the server began without a config file, and there is one now";
-            return Err(LoadError::Other(Error::new(Code::ConfigInvalid, message).hint("restart the server to serve from it")));
-        }
+        // A server that began without a file takes one on that appears; one that has a file does not go back to none.
+        let path = former.path.clone().or_else(|| options.path.clone());
+        let options = &Options { path, ..options.clone() };
         let mut nobody =
             || Err(Error::new(Code::IdentityLocked, "the identity is protected by a passphrase that the running server was not given"));
         let mut ready = config::ready(options, environment, store, &mut nobody)?;

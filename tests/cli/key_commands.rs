@@ -68,3 +68,33 @@ fn mistakes_in_a_command_are_found_where_they_stand() {
         assert!(said.contains(found) && !said.contains("sk-ant"), "{cmd}: {said}");
     }
 }
+
+/// The keychains of Linux and macOS as docs/keys.md has them: programs that stand in for theirs take the words as those do.
+#[test]
+fn the_systems_keychain_gives_a_key_as_the_documentation_says() {
+    let docs = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/keys.md")).unwrap();
+    for (program, script) in [
+        ("secret-tool", format!("[ \"$*\" = 'lookup service aimux account zai' ] && printf %s {KEY}")),
+        ("security", format!("[ \"$*\" = 'find-generic-password -s aimux -a zai -w' ] && echo {KEY}")),
+    ] {
+        let line = docs.lines().find(|line| line.starts_with("key: { cmd: [") && line.contains(program)).unwrap();
+        let provider = Provider::taking(KEY);
+        let home = home(&provider.url, "exit 1");
+        let config =
+            format!("version: 1\nproviders:\n  one:\n    dialect: openai-chat\n    base_url: \"{}/v1\"\n    {line}\n", provider.url);
+        std::fs::write(home.path().join("c.yaml"), config).unwrap();
+        let test = |script: &str| {
+            std::fs::write(home.path().join(program), format!("#!/bin/sh\n{script}\n")).unwrap();
+            std::fs::set_permissions(home.path().join(program), std::fs::Permissions::from_mode(0o755)).unwrap();
+            let path = format!("{}:{}", home.path().display(), std::env::var("PATH").unwrap());
+            aimux(home.path()).args(["--config", "c.yaml", "keys", "test"]).env("PATH", path).output().unwrap()
+        };
+        let output = test(&script);
+        assert_exit(&output, 0);
+        assert!(stdout(&output).contains("one       good"), "{}", stdout(&output));
+        // Locked, or without the entry.
+        let output = test("echo locked >&2; exit 1");
+        assert_exit(&output, 1);
+        assert!(stdout(&output).contains(&format!("the program \"{program}\" that prints a key failed")), "{}", stdout(&output));
+    }
+}

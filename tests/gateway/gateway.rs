@@ -75,6 +75,11 @@ impl Gateway {
         Self::spawn(home, &args, &[])
     }
 
+    /// In a home without a config: what the variables give is served.
+    pub(crate) fn without_config(home: tempfile::TempDir, variables: &[(&str, &Path)]) -> Self {
+        Self::spawn(home, &["serve", "--listen", "127.0.0.1:0"], variables)
+    }
+
     /// One upstream; every model goes to `up0/up-model`.
     pub(crate) fn before(speaks: Speaks, upstream: &Upstream) -> Self {
         Self::start(&config(&[(speaks, upstream)], "\"*\": [up0/up-model]", ""))

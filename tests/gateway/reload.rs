@@ -43,7 +43,7 @@ impl Running {
 
     fn ask(&self, drain: Duration) -> Result<Option<Reloaded>, LoadError> {
         let runtime = self.gateway.home().join(".local/state/aimux/run");
-        control::reload(&control::socket_path(&runtime, Some(&self.path())), drain)
+        control::reload(&control::socket_path(&runtime, &self.path()), drain)
     }
 
     fn reload(&self) -> Reloaded {
@@ -352,7 +352,7 @@ fn a_protected_identity_is_not_asked_for_again() {
     std::io::BufReader::new(server.stdout.take().unwrap()).read_line(&mut line).unwrap();
     let port = line.trim().rsplit(':').next().unwrap().parse().unwrap();
     add_key(home.path(), &["mine", "--force"], "sk-new-key-0123456789");
-    let socket = control::socket_path(&home.path().join(".local/state/aimux/run"), Some(&path));
+    let socket = control::socket_path(&home.path().join(".local/state/aimux/run"), &path);
     let reloaded = control::reload(&socket, Duration::ZERO).unwrap().unwrap();
     let bearer = format!("Bearer {TOKEN}");
     let headers = [("authorization", bearer.as_str())];
@@ -429,6 +429,31 @@ fn what_cannot_be_recorded_is_not_taken_on_and_requests_go_on() {
     std::fs::remove_file(&log).unwrap();
     running.reload();
     assert_eq!(running.provider(), "up1");
+}
+
+#[test]
+fn a_server_without_a_config_takes_on_the_one_that_appears_and_does_not_go_back() {
+    let upstream = answering();
+    let gateway = Gateway::without_config(tempfile::tempdir().unwrap(), &[("ZAI_API_KEY", std::path::Path::new("sk-zai-0123456789"))]);
+    let command = |args: &[&str]| {
+        let mut command = aimux(&gateway.home());
+        command.env("ZAI_API_KEY", "sk-zai-0123456789").args(args).stdin(Stdio::null()).output().unwrap()
+    };
+    assert_eq!(command(&["status"]).status.code(), Some(0), "it is found without a config");
+    let path = gateway.home().join(".config/aimux/config.yaml");
+    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+    let text = unwatched([&upstream, &upstream], 0, "");
+    std::fs::write(&path, "version: 2\n").unwrap();
+    let refused = command(&["config", "reload"]);
+    assert!(!refused.status.success(), "{}", said(&refused));
+    std::fs::write(&path, &text).unwrap();
+    let reloaded = command(&["config", "reload"]);
+    assert!(reloaded.status.success(), "{}", said(&reloaded));
+    assert_eq!(gateway.call("POST", "/v1/messages", body(false).to_string().as_bytes()).status, 200);
+    assert_eq!(command(&["status"]).status.code(), Some(0), "and with one");
+    std::fs::remove_file(&path).unwrap();
+    assert!(!command(&["config", "reload"]).status.success());
+    assert_eq!(gateway.call("POST", "/v1/messages", body(false).to_string().as_bytes()).status, 200);
 }
 
 #[test]

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use super::{CliError, output, store};
 use crate::config::{Diff, Environment, NameChange, SettingChange, diff, read_side};
+use crate::dialect::Dialect;
 use crate::provider::models::Price;
 
 /// The exit code of two configs that differ, as `diff` has it.
@@ -14,8 +15,8 @@ const SPELLED: usize = 6;
 
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Every name of both configs, with and without stars, and the catalog's names of Claude and OpenAI models are put to both. The exit \
-code is 0 when both do the same, 1 when not, 78 when one does not pass the validator. Variables of the form AIMUX_… change nothing here."
+    after_help = "Every name of both configs, with and without stars, and the catalog's names of Claude and OpenAI models are put to both, as a Messages \
+and as a Chat client asks for them. The exit code is 0 when both do the same, 1 when not, 78 when one does not pass the validator. Variables of the form AIMUX_… change nothing here."
 )]
 pub(super) struct DiffArgs {
     /// The config that was
@@ -50,10 +51,9 @@ fn text(found: &Diff) -> String {
     // Names that make the same way stand together.
     let mut groups: Vec<Vec<&NameChange>> = Vec::new();
     for change in &found.names {
-        match groups
-            .iter_mut()
-            .find(|group| group.first().is_some_and(|first| (&first.before, &first.after) == (&change.before, &change.after)))
-        {
+        match groups.iter_mut().find(|group| {
+            group.first().is_some_and(|first| (first.client, &first.before, &first.after) == (change.client, &change.before, &change.after))
+        }) {
             Some(group) => group.push(change),
             None => groups.push(vec![change]),
         }
@@ -63,7 +63,8 @@ fn text(found: &Diff) -> String {
         let names: Vec<&str> = group.iter().take(SPELLED).map(|change| change.name.as_str()).collect();
         let more = group.len().checked_sub(SPELLED).filter(|more| *more > 0).map_or_else(String::new, |more| format!(" and {more} more"));
         let way = |targets: &[String]| if targets.is_empty() { "nowhere".to_owned() } else { targets.join(", ") };
-        out.push_str(&format!("{}{more}\n  - {}\n  + {}\n", names.join(", "), way(&first.before), way(&first.after)));
+        let client = first.client.map_or_else(String::new, |client| format!(", for {} clients", client.name()));
+        out.push_str(&format!("{}{more}{client}\n  - {}\n  + {}\n", names.join(", "), way(&first.before), way(&first.after)));
         if first.price_before != first.price_after {
             out.push_str(&format!("    {} → {}\n", price(first.price_before), price(first.price_after)));
         }
@@ -90,7 +91,7 @@ fn json(found: &Diff) -> String {
         .iter()
         .map(|change| {
             serde_json::json!({
-                "name": change.name, "before": change.before, "after": change.after,
+                "name": change.name, "client": change.client.map(Dialect::name), "before": change.before, "after": change.after,
                 "usd_per_million_before": price(change.price_before), "usd_per_million_after": price(change.price_after),
             })
         })
