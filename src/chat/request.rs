@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use serde_json::value::RawValue;
 
+use super::citation::Citation;
 use super::loss::{Loss, lose};
 use super::opaque::Opaque;
 use super::unread::Unread;
@@ -111,26 +112,26 @@ pub struct Block<'a> {
     pub kind: BlockKind<'a>,
     /// Anthropic's `cache_control`, verbatim.
     pub cache: Option<&'a RawValue>,
-    /// Anthropic's `citations`, verbatim: what a text cites, or whether a document may be cited.
-    pub citations: Option<&'a RawValue>,
+    /// What a text rests on.
+    pub citations: Vec<Citation>,
 }
 
 impl Block<'_> {
-    /// Records what stands beside the block's content, and what is in it, that no other dialect has a place for.
-    pub(crate) fn lose_beside(&self, losses: &mut Vec<Loss>) {
+    /// Records what the block and those in it cite as lost; `path` is where the client's dialect has citations.
+    pub(crate) fn lose_citations(&self, path: &'static str, losses: &mut Vec<Loss>) {
         let Self { kind, cache: _, citations } = self;
-        if citations.is_some_and(|raw| raw.get() != "[]" && (raw.get().starts_with('[') || raw.get().contains("true"))) {
-            lose(losses, Loss::dropped("messages[].content[].citations"));
+        if !citations.is_empty() {
+            lose(losses, Loss::dropped(path));
         }
         if let BlockKind::ToolResult(result) = kind {
-            result.content.iter().for_each(|block| block.lose_beside(losses));
+            result.content.iter().for_each(|block| block.lose_citations(path, losses));
         }
     }
 }
 
 impl<'a> From<BlockKind<'a>> for Block<'a> {
     fn from(kind: BlockKind<'a>) -> Self {
-        Self { kind, cache: None, citations: None }
+        Self { kind, cache: None, citations: Vec::new() }
     }
 }
 

@@ -52,6 +52,8 @@ pub struct Quirks {
     pub user_after_tool: bool,
     /// Whether neighbouring messages of one role must be merged.
     pub alternate_roles: bool,
+    /// Whether a message of the history may have `annotations` (Chat).
+    pub annotations: bool,
     /// Whether `cache_control` is kept on parts (Chat), or known at all (Anthropic).
     pub cache_control: bool,
     /// How an output schema is asked for.
@@ -153,6 +155,7 @@ impl Quirks {
         user_max: Some(64),
         user_after_tool: true,
         alternate_roles: false,
+        annotations: true,
         cache_control: false,
         structured: Structured::Native,
         tool_stream: false,

@@ -40,6 +40,7 @@ const CEREBRAS: Quirks = Quirks {
     thinking_switch: ThinkingSwitch::Effort("low"),
     thinking_always: &["gpt-oss"],
     // inference-docs.cerebras.ai, chat completions, 2026-07; other members are refused with `wrong_api_format`.
+    annotations: false,
     temperature: (0.0, 1.5),
     penalties: false,
     images: false,
@@ -134,6 +135,8 @@ const GROQ: Quirks = Quirks {
     family: "groq",
     // console.groq.com, OpenAI compatibility, 2026-07: `logprobs` and `logit_bias` are refused with 400. The words of
     // `reasoning_effort` differ from model to model, so none is sent.
+    // Members that it does not know are refused: SimonSchubert/Kai#265 (2026-05), run-llama/llama_index#14701 (2024-07).
+    annotations: false,
     penalties: false,
     logprobs: false,
     documents: false,
@@ -147,6 +150,7 @@ const GROQ: Quirks = Quirks {
 const MISTRAL: Quirks = Quirks {
     family: "mistral",
     // docs.mistral.ai, chat completions, 2026-07: unknown members are refused with 422.
+    annotations: false,
     tool_ids: ToolIds::Nine,
     tool_choice_any: "any",
     seed: Some("random_seed"),

@@ -132,3 +132,122 @@ fn annotations_of_a_chat_upstream_are_a_messages_clients_web_citations() {
         }
     }
 }
+
+/// What a client that has read `answer` asks next.
+fn ask_on(client: Speaks, answer: &Value) -> Value {
+    let mut body = ask(client, false);
+    let more = [answer.clone(), json!({"role": "user", "content": "And?"})];
+    body["messages"].as_array_mut().unwrap().extend(more);
+    body
+}
+
+/// What an upstream of `preset` gets as the answer before, and the reply's losses.
+fn sent_back(preset: &str, client: Speaks, speaks: Speaks, answer: &Value) -> (Value, String) {
+    let upstream = Upstream::start(move |seen, _| speaks.answer(seen, &[crate::replies::text("fine")]));
+    let preset = if preset.is_empty() { String::new() } else { format!("preset: {preset}, ") };
+    let base = upstream.url() + if speaks == Speaks::Chat { "/v1" } else { "" };
+    let gateway = Gateway::start(&format!(
+        "version: 1\nserver: {{ listen: \"127.0.0.1:0\", token: {{ env: AIMUX_CLIENT_TOKEN }} }}\nproviders:\n  up0: {{ {preset}dialect: {}, base_url: \"{base}\", key: {{ env: UPSTREAM_KEY }} }}\nmodels:\n  \"*\": [up0/up-model]\n",
+        speaks.dialect()
+    ));
+    let body = ask_on(client, answer);
+    let reply = if client == Speaks::Chat { gateway.chat(&body) } else { gateway.messages(&body) };
+    assert_eq!(reply.status, 200, "{}", reply.text());
+    let messages = upstream.only().json()["messages"].clone();
+    let answer = messages.as_array().unwrap().iter().find(|message| message["role"] == "assistant").unwrap().clone();
+    (answer, reply.header("x-aimux-loss").unwrap_or_default().to_owned())
+}
+
+/// The answer of [`anthropic_whole`] from a provider that is the preset, as a Chat client has it.
+fn chat_message() -> Value {
+    let upstream = Upstream::start(|_, _| Answer::json(200, anthropic_whole().to_string()));
+    let gateway = Gateway::before(Speaks::Anthropic, &upstream);
+    gateway.chat(&ask(Speaks::Chat, false)).json()["choices"][0]["message"].clone()
+}
+
+#[test]
+fn citations_go_back_through_a_chat_client_to_the_family_that_made_them() {
+    let message = chat_message();
+    let (answer, losses) = sent_back("", Speaks::Chat, Speaks::Anthropic, &message);
+    let cited = &anthropic_whole()["content"][4];
+    assert_eq!(
+        answer["content"],
+        json!([{"type": "text", "text": "I look it up. Grüße: 🌍 "}, cited, {"type": "text", "text": "."}]),
+        "the cited block is parted out again, with its state"
+    );
+    assert_eq!(losses, "");
+    // Another family could not check them, and would refuse them.
+    let (answer, losses) = sent_back("anthropic", Speaks::Chat, Speaks::Anthropic, &message);
+    assert!(!answer.to_string().contains("citations") && !answer.to_string().contains("aimux1."), "{answer}");
+    assert_eq!(losses, "messages[].annotations;dropped");
+    // A client that drops what it does not know has nothing that can go back.
+    let mut plain = message;
+    for annotation in plain["annotations"].as_array_mut().unwrap() {
+        annotation["url_citation"].as_object_mut().unwrap().remove("encrypted_index");
+    }
+    let (answer, losses) = sent_back("", Speaks::Chat, Speaks::Anthropic, &plain);
+    assert_eq!(answer["content"], "I look it up. Grüße: 🌍 Łódź is from 1423.");
+    assert_eq!(losses, "messages[].annotations;dropped");
+}
+
+#[test]
+fn a_chat_relay_keeps_annotations_and_cuts_out_our_envelopes() {
+    let message = chat_message();
+    assert!(message.to_string().contains("aimux1."));
+    let (answer, _) = sent_back("", Speaks::Chat, Speaks::Chat, &message);
+    let mut expected = message;
+    for annotation in expected["annotations"].as_array_mut().unwrap() {
+        annotation["url_citation"].as_object_mut().unwrap().remove("encrypted_index");
+    }
+    assert_eq!(answer, expected);
+}
+
+#[test]
+fn a_messages_relay_cuts_citations_that_anthropic_did_not_make() {
+    let upstream = Upstream::start(|_, _| Answer::stream(frames(CHAT_STREAM)));
+    let gateway = Gateway::before(Speaks::Chat, &upstream);
+    let events = gateway.messages(&ask(Speaks::Anthropic, true)).events();
+    let deltas = events.iter().map(|event| &event.data["delta"]);
+    let citations: Vec<&Value> = deltas.filter(|delta| delta["type"] == "citations_delta").map(|delta| &delta["citation"]).collect();
+    assert_eq!(citations.len(), 3);
+    let text = "Grüße 🌍: Łódź is from 1423 ([a](https://a.example/1)), they say.";
+    let answer = json!({"role": "assistant", "content": [{"type": "text", "text": text, "citations": citations}]});
+    let (relayed, _) = sent_back("", Speaks::Anthropic, Speaks::Anthropic, &answer);
+    assert_eq!(relayed, json!({"role": "assistant", "content": [{"type": "text", "text": text}]}));
+    // Back to a Chat upstream they are what they were.
+    let (message, losses) = sent_back("openai", Speaks::Anthropic, Speaks::Chat, &answer);
+    assert_eq!(message["content"], text);
+    let annotations = message["annotations"].as_array().unwrap();
+    let covered: Vec<String> = annotations.iter().map(|annotation| covered(text, annotation)).collect();
+    assert_eq!(covered, ["Grüße", "([a](https://a.example/1))", "Grüße 🌍"]);
+    assert_eq!(
+        annotations[1],
+        json!({"type": "url_citation", "url_citation": {"url": "https://a.example/1", "title": "A", "start_index": 27, "end_index": 53}})
+    );
+    assert_eq!(losses, "messages[].content[].citations[].cited_text;dropped");
+}
+
+#[test]
+fn citations_in_a_messages_clients_history_become_annotations_where_they_may() {
+    let content =
+        anthropic_whole()["content"].as_array().unwrap().iter().filter(|block| block["type"] == "text").cloned().collect::<Vec<_>>();
+    let answer = json!({"role": "assistant", "content": content});
+    let (message, losses) = sent_back("openai", Speaks::Anthropic, Speaks::Chat, &answer);
+    let text = message["content"].as_str().unwrap();
+    assert_eq!(text, "I look it up. Grüße: 🌍 Łódź is from 1423.");
+    let annotations = message["annotations"].as_array().unwrap();
+    assert!(annotations.len() == 2 && annotations.iter().all(|annotation| covered(text, annotation) == "Łódź is from 1423"), "{message}");
+    assert!(!message.to_string().contains("Eo8B"), "Anthropic's state is Anthropic's");
+    let path = "messages[].content[].citations";
+    assert_eq!(
+        losses,
+        format!("{path}[].cited_text;dropped, {path}[].encrypted_index;dropped, {path};dropped"),
+        "the page of a document has no like"
+    );
+    // Some refuse members that they do not know.
+    for strict in ["groq", "mistral", "cerebras"] {
+        let (message, losses) = sent_back(strict, Speaks::Anthropic, Speaks::Chat, &answer);
+        assert!(message.get("annotations").is_none(), "{message}");
+        assert_eq!(losses, format!("{path};dropped"));
+    }
+}

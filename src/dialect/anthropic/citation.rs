@@ -11,7 +11,7 @@ use std::ops::Range;
 use serde_json::value::RawValue;
 
 use super::request_in::FAMILY;
-use crate::chat::{Citation, ForeignCitation, Loss, Opaque, UrlCitation, lose};
+use crate::chat::{Citation, ForeignCitation, Loss, Opaque, Unread, UrlCitation, lose};
 use crate::wire::json::Members;
 use crate::wire::object::Object;
 
@@ -21,14 +21,16 @@ const URL: &str = "web_search_result_location";
 const OWN: [&str; 4] = ["char_location", "page_location", "content_block_location", "search_result_location"];
 
 /// Reads a citation whose state belongs to `family`, unless it is in an envelope of ours. `None` where it is none.
-pub(super) fn read_citation(raw: &RawValue, family: &str) -> Option<Citation> {
+pub(super) fn read_citation(raw: &RawValue, family: &str, unread: &mut Unread) -> Option<Citation> {
     let members = Members::of(raw)?;
     let kind = members.str("type")?;
     let own = |name: &str| members.str(name).filter(|text| !text.is_empty()).map(Cow::into_owned);
     Some(match own("url").filter(|_| kind == URL) {
         Some(url) => {
             let (opaque, span) = members.str("encrypted_index").map_or((None, None), |index| open(&index, family));
-            Citation::Url(UrlCitation { url, title: own("title"), cited_text: own("cited_text"), span, opaque })
+            let page = UrlCitation { url, title: own("title"), cited_text: own("cited_text"), span, opaque };
+            unread.note("messages[].content[].citations[]", members.unread());
+            Citation::Url(page)
         }
         None => Citation::Foreign(ForeignCitation::new(kind, raw.get())),
     })

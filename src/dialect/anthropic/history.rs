@@ -7,7 +7,7 @@
 use serde_json::value::RawValue;
 
 use crate::chat::request::{Block, BlockKind, Role, Thinking, ToolCall, ToolResult, Turn};
-use crate::chat::{Loss, Opaque, lose};
+use crate::chat::{Citation, Loss, Opaque, UrlCitation, lose};
 use crate::dialect::{Quirks, Upstream};
 use crate::wire::Text;
 
@@ -20,6 +20,8 @@ pub(super) struct Message<'r> {
 /// A block, ready to be written.
 pub(super) struct Piece<'r> {
     pub(super) kind: PieceKind<'r>,
+    /// Pages that a text cites, each with the state that its family gets back.
+    pub(super) citations: Vec<(&'r UrlCitation, &'r str)>,
     pub(super) cache: Option<&'r RawValue>,
 }
 
@@ -57,7 +59,7 @@ impl PieceKind<'_> {
 
 impl<'r> From<PieceKind<'r>> for Piece<'r> {
     fn from(kind: PieceKind<'r>) -> Self {
-        Self { kind, cache: None }
+        Self { kind, citations: Vec::new(), cache: None }
     }
 }
 
@@ -98,8 +100,12 @@ pub(super) fn messages<'r>(turns: &'r [Turn<'r>], upstream: &Upstream<'_>, losse
 
 /// One block, or nothing where it says nothing or may not go back.
 fn piece<'r>(block: &'r Block<'r>, role: Role, quirks: &Quirks, losses: &mut Vec<Loss>) -> Option<Piece<'r>> {
-    block.lose_beside(losses);
-    let Block { kind, cache, citations: _ } = block;
+    let Block { kind, cache, citations } = block;
+    let is_answer = role == Role::Assistant && matches!(kind, BlockKind::Text(_));
+    let citations = if is_answer { own_citations(citations, quirks, losses) } else { Vec::new() };
+    if !is_answer {
+        block.lose_citations(ANNOTATIONS, losses);
+    }
     let kind = match kind {
         BlockKind::Text(text) if text.is_blank() => return None,
         BlockKind::Text(text) if role == Role::System => {
@@ -124,7 +130,25 @@ fn piece<'r>(block: &'r Block<'r>, role: Role, quirks: &Quirks, losses: &mut Vec
             return None;
         }
     };
-    Some(Piece { kind, cache: cache.filter(|_| quirks.cache_control) })
+    Some(Piece { kind, citations, cache: cache.filter(|_| quirks.cache_control) })
+}
+
+/// Where a client of another dialect has citations.
+pub(super) const ANNOTATIONS: &str = "messages[].annotations";
+
+/// The citations that the upstream's own family made, which alone it can check. The others are lost.
+fn own_citations<'r>(citations: &'r [Citation], quirks: &Quirks, losses: &mut Vec<Loss>) -> Vec<(&'r UrlCitation, &'r str)> {
+    let mut own = Vec::new();
+    for citation in citations {
+        match citation {
+            Citation::Url(page) => match &page.opaque {
+                Some(Opaque { family, state }) if family == quirks.family && !state.is_empty() => own.push((page, state.as_str())),
+                _ => lose(losses, Loss::dropped(ANNOTATIONS)),
+            },
+            Citation::Foreign(_) => lose(losses, Loss::dropped(ANNOTATIONS)),
+        }
+    }
+    own
 }
 
 /// Text after a call would part it from its result; thinking, text, then calls is the order that every model writes.

@@ -4,11 +4,12 @@
 
 use std::borrow::Cow;
 
+use super::citation::write_url;
 use super::history::{Message, Piece, PieceKind};
 use super::request_out::{Plan, Writer};
 use super::response_out::object_arguments;
 use crate::chat::request::{Arguments, Block, BlockKind, ToolCall, ToolResult};
-use crate::chat::{Loss, lose};
+use crate::chat::{Loss, UrlCitation, lose};
 use crate::dialect::TranslateError;
 use crate::dialect::names::{call_id, tool_name};
 use crate::wire::object::{Object, list};
@@ -21,7 +22,7 @@ impl Writer<'_> {
             let mut object = Object::open(out);
             object.str("role", if message.is_user { "user" } else { "assistant" });
             match message.pieces.as_slice() {
-                [Piece { kind: PieceKind::Text(text), cache: None }] => {
+                [Piece { kind: PieceKind::Text(text), citations, cache: None }] if citations.is_empty() => {
                     object.text("content", text);
                 }
                 pieces => list(object.key("content"), pieces, |out, piece| {
@@ -49,6 +50,13 @@ impl Writer<'_> {
         match &piece.kind {
             PieceKind::Text(text) => {
                 object.str("type", "text").text("text", text);
+                if !piece.citations.is_empty() {
+                    list(object.key("citations"), &piece.citations, |out, (page, state)| {
+                        // It covers its block, which was parted for it.
+                        let UrlCitation { url, title, cited_text, span: _, opaque: _ } = page;
+                        write_url(out, url, title.as_deref(), cited_text.as_deref(), state);
+                    });
+                }
             }
             PieceKind::Thinking { text: _, state, is_redacted: true } => {
                 object.str("type", "redacted_thinking").str("data", &state.state);

@@ -6,15 +6,16 @@ use std::borrow::Cow;
 
 use serde_json::value::RawValue;
 
+use super::citation::read_citation;
 use super::wire::{Raw, WireBlock, WireMessage, boolean, count, number, optional, parse, required, under};
 use crate::chat::request::{
     Arguments, Block, BlockKind, ChatRequest, Document, Effort, Extra, Foreign, Media, OutputFormat, Role, Source, Thinking, ThinkingMode,
     Tool, ToolCall, ToolChoice, ToolKind, ToolResult, Turn,
 };
-use crate::chat::{Opaque, Unread};
+use crate::chat::{Citation, Opaque, Unread};
 use crate::dialect::TranslateError;
 use crate::wire::Text;
-use crate::wire::json::{Members, says_something};
+use crate::wire::json::{Members, items};
 use crate::wire::read;
 
 /// The family whose signatures come without an envelope of ours.
@@ -109,14 +110,32 @@ fn content_blocks<'a>(raw: &'a RawValue, place: &str, unread: &mut Unread) -> Re
             verbatim.as_ref().and_then(|list| list.get(n).copied()).ok_or_else(|| TranslateError::new("", "expected a block"))
         };
         let kind = block(&mut wire, &mut whole, place, unread).map_err(under(n))?;
-        let (cache, citations) = (wire.cache_control.take(), wire.citations.take());
+        let (cache, raw_citations) = (wire.cache_control.take(), wire.citations.take());
+        let mut citations = Vec::new();
         // What is kept verbatim has lost nothing.
         if !matches!(kind, Some(BlockKind::Foreign(_))) {
             unread.note(place, wire.unread());
+            citations = citations_of(kind.as_ref(), raw_citations, place, unread);
         }
         out.extend(kind.map(|kind| Block { kind, cache, citations }));
     }
     Ok(out)
+}
+
+/// What a text cites. Whether a document may be cited is Anthropic's alone, so `true` is noted as unread.
+fn citations_of(kind: Option<&BlockKind<'_>>, raw: Raw<'_>, place: &str, unread: &mut Unread) -> Vec<Citation> {
+    let Some(raw) = raw else { return Vec::new() };
+    let Some(list) = items(raw).filter(|_| matches!(kind, Some(BlockKind::Text(_)))) else {
+        if raw.get().contains("true") {
+            unread.note(place, ["citations"]);
+        }
+        return Vec::new();
+    };
+    let found: Vec<Citation> = list.iter().filter_map(|raw| read_citation(raw, FAMILY, unread)).collect();
+    if found.len() < list.len() {
+        unread.note(place, ["citations"]);
+    }
+    found
 }
 
 /// One block; `None` for an empty text, which is our own keep-alive coming back and no target takes. What is read is taken
@@ -250,7 +269,7 @@ fn joined_text<'a>(raw: Raw<'a>, unread: &mut Unread) -> Result<Option<Text<'a>>
     for Block { kind, cache: _, citations } in &blocks {
         let BlockKind::Text(text) = kind else { return Ok(None) };
         texts.push(text.read());
-        if citations.is_some_and(says_something) {
+        if !citations.is_empty() {
             inner.note(place, ["citations"]);
         }
     }

@@ -9,7 +9,7 @@ use std::borrow::Cow;
 use bytes::Bytes;
 use serde_json::value::RawValue;
 
-use super::history::{Message, messages};
+use super::history::{ANNOTATIONS, Message, messages};
 use super::schema::output_schema;
 use super::thinking::{self, Thought};
 use crate::chat::request::{Block, BlockKind, ChatRequest, Extra, OutputFormat, Tool, ToolChoice, ToolKind};
@@ -227,7 +227,7 @@ impl Writer<'_> {
     fn system(&mut self, body: &mut Object<'_>, system: &[Block<'_>], json_only: Option<&str>) {
         let mut texts: Vec<(Text<'_>, Option<&RawValue>)> = Vec::new();
         for block in system {
-            block.lose_beside(self.losses);
+            block.lose_citations(ANNOTATIONS, self.losses);
             let Block { kind, cache, citations: _ } = block;
             match kind {
                 BlockKind::Text(text) if text.is_blank() => {}

@@ -11,7 +11,7 @@ use serde_json::value::RawValue;
 use super::citation::read_citation;
 use super::wire::{Raw, WireBlock};
 use crate::chat::response::ResponseBlock;
-use crate::chat::{ChatResponse, Citation, Failure, FailureKind, Loss, Opaque, StopReason, Usage, lose};
+use crate::chat::{ChatResponse, Citation, Failure, FailureKind, Loss, Opaque, StopReason, Unread, Usage, lose};
 use crate::dialect::failure::disguised_failure;
 use crate::dialect::{Quirks, ReplyMap};
 use crate::wire::Text;
@@ -108,7 +108,11 @@ fn read(raw: Raw<'_>) -> Option<Cow<'_, str>> {
 
 /// What a text cites; `None` and members of other kinds cite nothing.
 pub(super) fn citations(raw: Raw<'_>, quirks: &Quirks) -> Vec<Citation> {
-    raw.and_then(items).unwrap_or_default().into_iter().filter_map(|raw| read_citation(raw, quirks.family)).collect()
+    raw.and_then(items)
+        .unwrap_or_default()
+        .into_iter()
+        .filter_map(|raw| read_citation(raw, quirks.family, &mut Unread::default()))
+        .collect()
 }
 
 /// The loss of a block of one of the provider's own tools. These work for the model alone; what they found comes as text.

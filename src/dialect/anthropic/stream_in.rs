@@ -8,7 +8,7 @@ use bytes::Bytes;
 use super::citation::read_citation;
 use super::response_in::{citations, decode_response, read_stop_reason, read_usage, server_block, settle_stop, unique_id};
 use super::wire::{Raw, WireBlock, WireDelta, WireEvent, WireStart, parse_event, read};
-use crate::chat::{BlockStart, Citation, Delta, Event, Failure, Opaque, StopReason, Usage};
+use crate::chat::{BlockStart, Citation, Delta, Event, Failure, Opaque, StopReason, Unread, Usage};
 use crate::dialect::failure::{disguised_failure, read_failure};
 use crate::dialect::{Quirks, ReplyMap, StreamDecoder};
 use crate::wire::Text;
@@ -238,7 +238,7 @@ impl Decoder {
                 }
             }
             (Some("citations_delta"), Some(at), Some(Kind::Text)) => {
-                if let Some(citation) = delta.citation.and_then(|raw| read_citation(raw, self.quirks.family)) {
+                if let Some(citation) = delta.citation.and_then(|raw| read_citation(raw, self.quirks.family, &mut Unread::default())) {
                     self.cite(at, citation, out);
                 }
             }

@@ -11,7 +11,7 @@ use std::ops::Range;
 use serde::ser::{Error as _, Serialize, Serializer};
 use serde_json::value::RawValue;
 
-use crate::chat::{Citation, ForeignCitation, Loss, Opaque, UrlCitation, lose};
+use crate::chat::{Citation, ForeignCitation, Loss, Opaque, Unread, UrlCitation, lose};
 use crate::wire::json::{Members, count};
 use crate::wire::read;
 
@@ -31,11 +31,21 @@ pub(super) fn is_sayable(citation: &Citation, losses: &mut Vec<Loss>) -> bool {
     }
 }
 
+/// Who is told.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Audience {
+    /// A client, which keeps what another dialect's provider wants back.
+    Client,
+    /// An upstream, which gets what OpenAI's own annotations have.
+    Upstream,
+}
+
 /// A citation that [`is_sayable`], as it is written.
 pub(super) struct Annotation<'a> {
     pub(super) citation: &'a Citation,
     /// The characters of the content that are the citation's block.
     pub(super) block: Range<usize>,
+    pub(super) to: Audience,
 }
 
 impl Serialize for Annotation<'_> {
@@ -61,6 +71,7 @@ impl Serialize for Annotation<'_> {
         let Range { start: from, end: to } = self.block;
         match self.citation {
             Citation::Url(UrlCitation { url, title, cited_text, span, opaque }) => {
+                let is_kept = self.to == Audience::Client;
                 let at = |offset: usize| from.saturating_add(offset).min(to);
                 let (start_index, end_index) = span.as_ref().map_or((from, to), |span| (at(span.start), at(span.end)));
                 let url_citation = Url {
@@ -68,8 +79,8 @@ impl Serialize for Annotation<'_> {
                     title: title.as_deref().unwrap_or_default(),
                     start_index,
                     end_index,
-                    content: cited_text.as_deref(),
-                    encrypted_index: opaque.as_ref().filter(|opaque| !opaque.state.is_empty()).map(Opaque::seal),
+                    content: cited_text.as_deref().filter(|_| is_kept),
+                    encrypted_index: opaque.as_ref().filter(|opaque| is_kept && !opaque.state.is_empty()).map(Opaque::seal),
                 };
                 Typed { kind: URL, url_citation }.serialize(serializer)
             }
@@ -89,7 +100,7 @@ pub(super) struct Found {
 
 impl Found {
     /// `None` where `raw` is no annotation. State is known by our envelope; else `family` is the maker.
-    pub(super) fn read(raw: &RawValue, family: Option<&str>) -> Option<Self> {
+    pub(super) fn read(raw: &RawValue, family: Option<&str>, unread: &mut Unread) -> Option<Self> {
         let members = Members::of(raw)?;
         let kind = members.str("type").unwrap_or_default();
         // Some servers leave out the inner object.
@@ -104,13 +115,15 @@ impl Found {
         let span = at("start_index").zip(at("end_index")).filter(|(from, to)| from < to).map(|(from, to)| from..to);
         let opaque = page.str("encrypted_index").and_then(|index| Opaque::open(&index)).or_else(|| Some(Opaque::new(family?, "")));
         let citation = UrlCitation { url, title: own("title"), cited_text: own("content"), span: None, opaque };
+        unread.note("messages[].annotations[]", members.unread());
+        nested.iter().for_each(|page| unread.note("messages[].annotations[].url_citation", page.unread()));
         Some(Self { citation: Citation::Url(citation), span })
     }
 
-    /// The citation of a text that begins at `from`.
-    pub(super) fn within(mut self, from: usize) -> Citation {
-        if let (Citation::Url(page), Some(Range { start, end })) = (&mut self.citation, self.span) {
-            page.span = start.checked_sub(from).map(|start| start..end.saturating_sub(from));
+    /// The citation of the text that stands at `place`, which may go on.
+    pub(super) fn within(mut self, place: &Range<usize>) -> Citation {
+        if let (Citation::Url(page), Some(span)) = (&mut self.citation, self.span.filter(|span| span != place)) {
+            page.span = span.start.checked_sub(place.start).map(|start| start..span.end.saturating_sub(place.start));
         }
         self.citation
     }

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use serde_json::value::RawValue;
 
-use super::thinking_state;
+use super::{annotated, thinking_state};
 use crate::chat::Unread;
 use crate::chat::request::{Arguments, Block, BlockKind, Document, Media, Role, Source, Thinking, ToolCall, ToolResult, Turn};
 use crate::dialect::TranslateError;
@@ -134,7 +134,7 @@ impl At {
     }
 
     fn assistant<'a>(self, members: &Members<'a>, unread: &mut Unread) -> Result<Vec<Block<'a>>> {
-        let mut content = self.content(members, unread)?;
+        let mut content = annotated::attach(self.content(members, unread)?, members, unread);
         let mut calls = Vec::new();
         content.extend(members.text("refusal").filter(|text| !text.is_empty()).map(|text| BlockKind::Text(text).into()));
         if let Some(raw) = members.get("tool_calls") {

@@ -5,12 +5,14 @@
 //! so that a conversation can go on at a provider that sees less.
 
 use std::borrow::Cow;
+use std::ops::Range;
 
 use serde_json::value::RawValue;
 
+use super::annotation::{Annotation, Audience};
 use super::record::{Address, Call, CallArguments, Content, File, Message, Part, PartKind};
 use crate::chat::request::{Arguments, Block, BlockKind, Document, Foreign, Media, Role, Source, Thinking, ToolCall, ToolResult, Turn};
-use crate::chat::{Loss, lose};
+use crate::chat::{Citation, Loss, UrlCitation, lose};
 use crate::dialect::quirks::ReasoningBack;
 use crate::dialect::{Dialect, TranslateError, Upstream, names};
 use crate::wire::{Text, base64};
@@ -21,6 +23,8 @@ type Result<T> = std::result::Result<T, TranslateError>;
 const BRIDGE: &str = "OK.";
 /// Characters of a foreign block that its note keeps.
 const NOTE_MAX: usize = 2000;
+/// Where a client of another dialect has citations.
+const CITATIONS: &str = "messages[].content[].citations";
 
 /// The messages of a request: its instructions and its history, repaired.
 ///
@@ -35,12 +39,14 @@ pub(super) fn messages<'a>(
     let last_answer = turns.iter().rposition(|Turn { role, name: _, blocks: _ }| *role == Role::Assistant);
     let mut writer = Writer { upstream, losses, out: Vec::with_capacity(turns.len() + 1), is_old: false, turn: 0 };
     if !system.is_empty() {
-        system.iter().for_each(|block| block.lose_beside(writer.losses));
+        system.iter().for_each(|block| block.lose_citations(CITATIONS, writer.losses));
         writer.system(system, None)?;
     }
     for (nth, turn) in turns.iter().enumerate() {
         let Turn { role, name, blocks } = turn;
-        blocks.iter().for_each(|block| block.lose_beside(writer.losses));
+        if *role != Role::Assistant {
+            blocks.iter().for_each(|block| block.lose_citations(CITATIONS, writer.losses));
+        }
         writer.turn = nth;
         writer.is_old = last_answer.is_some_and(|last| nth < last);
         match role {
@@ -77,6 +83,10 @@ impl<'a> Writer<'a, '_> {
                 last.reasoning_content = last.reasoning_content.take().or(message.reasoning_content);
                 last.reasoning = last.reasoning.take().or(message.reasoning);
                 last.reasoning_details = last.reasoning_details.take().or(message.reasoning_details);
+                // The characters that they name are others now.
+                if !message.annotations.is_empty() {
+                    lose(self.losses, Loss::dropped(CITATIONS));
+                }
             }
             Some(last) if !quirks.user_after_tool && last.role == "tool" && message.role == "user" => {
                 self.out.push(Message { role: "assistant", content: Content::text(BRIDGE), ..Message::default() });
@@ -171,7 +181,10 @@ impl<'a> Writer<'a, '_> {
         let mut message = Message { role: "assistant", name, ..Message::default() };
         message.content.joint = Some("");
         let mut thoughts = Vec::new();
+        let is_cited = blocks.iter().any(|block| !block.citations.is_empty());
+        let mut chars = 0;
         for block in blocks {
+            let parts_before = message.content.parts.len();
             match &block.kind {
                 BlockKind::ToolCall(call) => {
                     let call = self.call(call);
@@ -185,6 +198,11 @@ impl<'a> Writer<'a, '_> {
                 }
                 _ => self.part(block, &mut message.content.parts)?,
             }
+            if is_cited {
+                let from = chars;
+                chars += message.content.parts.iter().skip(parts_before).map(Part::chars).sum::<usize>();
+                self.cite(block, from..chars, &mut message.annotations);
+            }
         }
         if message.content.parts.is_empty() && message.tool_calls.is_empty() {
             return Ok(());
@@ -192,6 +210,29 @@ impl<'a> Writer<'a, '_> {
         self.thinking(&thoughts, &mut message)?;
         self.push(message);
         Ok(())
+    }
+
+    /// What `block`, which stands at `place` in the content, cites. Its state is for who made it.
+    fn cite(&mut self, block: &'a Block<'a>, place: Range<usize>, annotations: &mut Vec<Annotation<'a>>) {
+        let Block { kind: _, cache: _, citations } = block;
+        for citation in citations {
+            let Citation::Url(page) = citation else {
+                lose(self.losses, Loss::dropped(CITATIONS));
+                continue;
+            };
+            if !self.upstream.quirks.annotations {
+                lose(self.losses, Loss::dropped(CITATIONS));
+                continue;
+            }
+            let UrlCitation { url: _, title: _, cited_text, span: _, opaque } = page;
+            if cited_text.is_some() {
+                lose(self.losses, Loss::dropped("messages[].content[].citations[].cited_text"));
+            }
+            if opaque.as_ref().is_some_and(|opaque| !opaque.state.is_empty()) {
+                lose(self.losses, Loss::dropped("messages[].content[].citations[].encrypted_index"));
+            }
+            annotations.push(Annotation { citation, block: place.clone(), to: Audience::Upstream });
+        }
     }
 
     fn call(&mut self, call: &'a ToolCall<'a>) -> Call<'a> {
@@ -236,7 +277,7 @@ impl<'a> Writer<'a, '_> {
 
     /// Any block but calls, results and thinking.
     fn part(&mut self, block: &'a Block<'a>, parts: &mut Vec<Part<'a>>) -> Result<()> {
-        // The mark is looked at below, citations were recorded with the turn.
+        // The mark is looked at below, citations with the turn.
         let Block { kind, cache: _, citations: _ } = block;
         let cache = self.cache(block);
         let kind = match kind {

@@ -9,6 +9,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use super::names::fresh_id;
 use super::{Codec, failure};
 
+mod annotated;
 mod annotation;
 mod answer;
 mod calls;

@@ -6,6 +6,7 @@ use serde::ser::{SerializeSeq, Serializer};
 use serde::{Serialize, ser};
 use serde_json::value::RawValue;
 
+use super::annotation::Annotation;
 use crate::wire::Text;
 
 /// The body, without members that are passed on verbatim.
@@ -186,6 +187,8 @@ pub(super) struct Message<'a> {
     pub(super) reasoning_details: Option<Box<RawValue>>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) tool_calls: Vec<Call<'a>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) annotations: Vec<Annotation<'a>>,
 }
 
 /// Content: written as a string where it is one text without cache mark (or where `is_text`), else as a list of parts.
@@ -264,6 +267,14 @@ pub(super) enum PartKind<'a> {
 impl<'a> Part<'a> {
     pub(super) fn text(text: Text<'a>) -> Self {
         Self { kind: PartKind::Text(Cow::Owned(text)), cache: None }
+    }
+
+    /// Characters of text.
+    pub(super) fn chars(&self) -> usize {
+        match &self.kind {
+            PartKind::Text(text) => text.read().chars().count(),
+            PartKind::Image { .. } | PartKind::File(_) | PartKind::Audio { .. } => 0,
+        }
     }
 }
 

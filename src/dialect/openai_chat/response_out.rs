@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use serde::Serialize;
 
-use super::annotation::{Annotation, is_sayable};
+use super::annotation::{Annotation, Audience, is_sayable};
 use super::chunk::word;
 use super::thinking_state::{Detail, Place};
 use crate::chat::response::ResponseBlock;
@@ -148,7 +148,7 @@ fn message<'a>(blocks: &'a [ResponseBlock], losses: &mut Vec<Loss>) -> Message<'
                 place.chars = block.end;
                 message.content.get_or_insert_default().push_str(text);
                 let sayable = citations.iter().filter(|citation| is_sayable(citation, losses));
-                message.annotations.extend(sayable.map(|citation| Annotation { citation, block: block.clone() }));
+                message.annotations.extend(sayable.map(|citation| Annotation { citation, block: block.clone(), to: Audience::Client }));
             }
             ResponseBlock::Thinking { text, opaque } => {
                 if !text.is_empty() {

@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use serde::Serialize;
 
-use super::annotation::{Annotation, is_sayable};
+use super::annotation::{Annotation, Audience, is_sayable};
 use super::chunk::word;
 use super::error;
 use super::response_out::{lose_stop, usage_json};
@@ -172,7 +172,8 @@ impl Encoder {
             self.stop(index, out);
         }
         if !self.cited.is_empty() {
-            let annotations: Vec<_> = self.cited.iter().map(|(citation, block)| Annotation { citation, block: block.clone() }).collect();
+            let annotations: Vec<_> =
+                self.cited.iter().map(|(citation, block)| Annotation { citation, block: block.clone(), to: Audience::Client }).collect();
             self.member("annotations", &annotations, out);
         }
         self.delta("{}", Some(word(reason)), out);

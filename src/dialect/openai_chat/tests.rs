@@ -766,6 +766,6 @@ fn members_that_nobody_reads_are_named_as_lost() {
     let chat = r#"{"model":"m","messages":[{"role":"user","content":"hi","name":"ann"},
         {"role":"assistant","content":"see","refusal":null,"annotations":[{"type":"url_citation"}],"audio":{"id":"a"},"tool_calls":[]},
         {"role":"user","content":"go"}]}"#;
-    let lost = ["annotations", "audio", "name"].map(|name| format!("messages[].{name};dropped"));
+    let lost = ["audio", "name", "annotations"].map(|name| format!("messages[].{name};dropped"));
     assert_eq!(losses(&CODEC, anthropic, Dialect::OpenAiChat, &Quirks::ANTHROPIC, chat), lost);
 }

@@ -141,7 +141,8 @@ pub(super) fn in_place<'a>(thoughts: Vec<(Place, Block<'a>)>, content: Vec<Block
         while let Some((place, thought)) = next_if(&mut thoughts, |place| place.calls == 0 && place.chars < end.max(chars + 1)) {
             let at = rest.char_indices().nth(place.chars.saturating_sub(chars)).map_or(0, |(at, _)| at);
             if let Some((own, after)) = rest.split_at_checked(at).filter(|(own, _)| !own.is_empty()) {
-                blocks.push(Block { kind: BlockKind::Text(own.to_owned().into()), ..block.clone() });
+                // What it cites goes with its end.
+                blocks.push(Block { kind: BlockKind::Text(own.to_owned().into()), cache: block.cache, citations: Vec::new() });
                 (rest, chars) = (after, chars + own.chars().count());
             }
             blocks.push(thought);

@@ -1,7 +1,48 @@
 //! JSON's grammar under the look: values, objects, arrays, numbers. What they mean is the parent's.
 
+use std::ops::Range;
+
 use super::{PeekError, Scanner, Token};
 use crate::wire::scan::string_end;
+
+/// The elements or members of one thing, as they are consumed; those that go become cuts.
+struct Run {
+    /// Where a run of them began.
+    from: Option<usize>,
+    /// Where the last kept one ended, and the last of all.
+    kept_to: Option<usize>,
+    last_to: usize,
+}
+
+impl Run {
+    fn new(at: usize) -> Self {
+        Self { from: None, kept_to: None, last_to: at }
+    }
+
+    /// Takes the next one. What was to be cut inside of it is behind `cuts_before`.
+    #[inline]
+    fn take(&mut self, span: Range<usize>, is_cut: bool, cuts_before: usize, cuts: &mut Vec<Range<usize>>) {
+        if is_cut {
+            cuts.truncate(cuts_before);
+            self.from.get_or_insert(span.start);
+        } else {
+            if let Some(from) = self.from.take() {
+                cuts.insert(cuts_before, from..span.start);
+            }
+            self.kept_to = Some(span.end);
+        }
+        self.last_to = span.end;
+    }
+
+    /// Ends the last run. True: all would go.
+    #[inline]
+    fn end(self, cuts: &mut Vec<Range<usize>>) -> bool {
+        if let (Some(_), Some(kept_to)) = (self.from, self.kept_to) {
+            cuts.push(kept_to..self.last_to);
+        }
+        self.from.is_some() && self.kept_to.is_none()
+    }
+}
 
 impl<'a> Scanner<'a> {
     /// Any value.
@@ -17,7 +58,13 @@ impl<'a> Scanner<'a> {
                 }
                 Ok(())
             }
-            Some(b'{') => self.record().map(drop),
+            Some(b'{') => {
+                // Below a block's own level nothing is ours to cut.
+                let cuts_before = self.seen.cuts.len();
+                self.record()?;
+                self.seen.cuts.truncate(cuts_before);
+                Ok(())
+            }
             Some(b'[') => self.array(|scanner| scanner.value().map(|()| false)).map(drop),
             Some(b't') => self.word(b"true"),
             Some(b'f') => self.word(b"false"),
@@ -35,19 +82,28 @@ impl<'a> Scanner<'a> {
 
     /// An object. `member` gets each decoded key, standing on the first byte of the value, and consumes the value.
     pub(super) fn object(&mut self, mut member: impl FnMut(&mut Self, &[u8]) -> Result<(), PeekError>) -> Result<(), PeekError> {
+        self.pruned(|scanner, key| member(scanner, key).map(|()| false)).map(drop)
+    }
+
+    /// An object whose `member` also says whether the member is to be cut, with the comma that must go with it. True: there
+    /// are members, and all would go: then none is cut, and the caller decides.
+    pub(super) fn pruned(&mut self, mut member: impl FnMut(&mut Self, &[u8]) -> Result<bool, PeekError>) -> Result<bool, PeekError> {
         self.enter()?;
+        let mut run = Run::new(self.at);
         if self.next_byte() != Some(b'}') {
             loop {
                 if self.next_byte() != Some(b'"') {
                     return Err(self.syntax("a key is expected"));
                 }
+                let (from, cuts_before) = (self.at, self.seen.cuts.len());
                 let key = self.string()?;
                 if self.next_byte() != Some(b':') {
                     return Err(self.syntax("a colon is expected"));
                 }
                 self.at += 1;
                 self.next_byte();
-                member(self, &key.decoded())?;
+                let is_cut = member(self, &key.decoded())?;
+                run.take(from..self.at, is_cut, cuts_before, &mut self.seen.cuts);
                 match self.next_byte() {
                     Some(b',') => self.at += 1,
                     Some(b'}') => break,
@@ -56,30 +112,21 @@ impl<'a> Scanner<'a> {
             }
         }
         self.leave();
-        Ok(())
+        Ok(run.end(&mut self.seen.cuts))
     }
 
     /// An array. `element` consumes an element and says whether it is to be cut; a cut takes the comma with it that keeps
     /// the array valid. True: there are elements, and all would go: then none is cut, and the caller decides.
     pub(super) fn array(&mut self, element: impl Fn(&mut Self) -> Result<bool, PeekError>) -> Result<bool, PeekError> {
         self.enter()?;
-        // Where a run of cut elements began, and where the last kept one and the last of all ended.
-        let (mut run_from, mut kept_to, mut last_to) = (None, None, self.at);
+        let mut run = Run::new(self.at);
         if self.next_byte() != Some(b']') {
             loop {
                 self.next_byte();
                 let from = self.at;
                 let cuts_before = self.seen.cuts.len();
-                if element(self)? {
-                    self.seen.cuts.truncate(cuts_before);
-                    run_from.get_or_insert(from);
-                } else {
-                    if let Some(run_from) = run_from.take() {
-                        self.seen.cuts.insert(cuts_before, run_from..from);
-                    }
-                    kept_to = Some(self.at);
-                }
-                last_to = self.at;
+                let is_cut = element(self)?;
+                run.take(from..self.at, is_cut, cuts_before, &mut self.seen.cuts);
                 match self.next_byte() {
                     Some(b',') => self.at += 1,
                     Some(b']') => break,
@@ -88,10 +135,7 @@ impl<'a> Scanner<'a> {
             }
         }
         self.leave();
-        if let (Some(_), Some(kept_to)) = (run_from, kept_to) {
-            self.seen.cuts.push(kept_to..last_to);
-        }
-        Ok(run_from.is_some() && kept_to.is_none())
+        Ok(run.end(&mut self.seen.cuts))
     }
 
     /// Steps into an object or array.

@@ -22,8 +22,8 @@ pub struct Peek {
     pub model_at: Range<usize>,
     /// `stream`, false when absent.
     pub stream: bool,
-    /// Our own envelopes and empty keep-alive blocks coming back: spans to cut out, in order, not overlapping, each
-    /// with the comma that must go with it.
+    /// Our own envelopes (in thinking, citations, annotations, reasoning details) and empty keep-alive blocks coming back:
+    /// spans to cut out, in order, not overlapping, each with the comma that must go with it.
     pub cuts: Vec<Range<usize>>,
     /// Bytes inside base64 strings, which count little as tokens.
     pub base64_bytes: usize,
@@ -261,8 +261,10 @@ impl<'a> Scanner<'a> {
         let cuts_before = self.seen.cuts.len();
         let before = (self.seen.images, self.seen.documents, self.turn.tool_results);
         let (mut speaker, mut is_emptied) = (Speaker::Other, false);
-        self.object(|scanner, key| {
+        self.pruned(|scanner, key| {
             match key {
+                b"annotations" if scanner.next_byte() == Some(b'[') => return scanner.array(Self::annotation),
+                b"reasoning_details" if scanner.next_byte() == Some(b'[') => return scanner.array(Self::enveloped),
                 b"role" => speaker = scanner.string_or_value()?.map_or(Speaker::Other, |role| Speaker::of(&role.decoded())),
                 b"content" if scanner.next_byte() == Some(b'[') => is_emptied = scanner.array(Self::block)?,
                 b"content" => {
@@ -271,13 +273,46 @@ impl<'a> Scanner<'a> {
                 }
                 _ => scanner.value()?,
             }
-            Ok(())
+            Ok(false)
         })?;
         if speaker != Speaker::Assistant {
             self.seen.cuts.truncate(cuts_before);
         }
         self.spoke(speaker, before);
         Ok(speaker == Speaker::Assistant && is_emptied)
+    }
+
+    /// An item of state. True: it is in an envelope of ours, and is nothing without it.
+    fn enveloped(&mut self) -> Result<bool, PeekError> {
+        if self.next_byte() != Some(b'{') {
+            return self.value().map(|()| false);
+        }
+        let mut is_ours = false;
+        self.object(|scanner, key| match key {
+            b"encrypted_index" | b"data" | b"signature" => {
+                is_ours |= scanner.envelope()?;
+                Ok(())
+            }
+            _ => scanner.value(),
+        })?;
+        Ok(is_ours)
+    }
+
+    /// A Chat client's annotation, which is a good one without the state of ours in it. True: it is that state alone.
+    fn annotation(&mut self) -> Result<bool, PeekError> {
+        if self.next_byte() != Some(b'{') {
+            return self.value().map(|()| false);
+        }
+        self.pruned(|scanner, key| match key {
+            b"url_citation" => scanner.annotation(),
+            b"encrypted_index" => scanner.envelope(),
+            _ => scanner.value().map(|()| false),
+        })
+    }
+
+    /// Any value. True: it is an envelope of ours.
+    fn envelope(&mut self) -> Result<bool, PeekError> {
+        Ok(self.string_or_value()?.is_some_and(|token| token.inner.starts_with(ENVELOPE)))
     }
 
     /// An element of a message's `content`. True: it is ours and must not go upstream.
@@ -290,11 +325,12 @@ impl<'a> Scanner<'a> {
         let mut kind = Kind::Other;
         let (mut data_bytes, mut is_empty, mut signature_is_ours, mut data_is_ours) = (0, false, false, false);
         let (mut has_data, mut has_file, texts_before) = (false, false, self.turn.texts);
-        self.object(|scanner, key| {
+        self.pruned(|scanner, key| {
             match key {
+                b"citations" if scanner.next_byte() == Some(b'[') => return scanner.array(Self::enveloped),
                 b"type" => kind = scanner.string_or_value()?.map_or(Kind::Other, |token| Kind::of(&token.decoded())),
                 b"text" => is_empty = scanner.string_or_value()?.is_some_and(|token| token.inner.is_empty()),
-                b"signature" => signature_is_ours = scanner.string_or_value()?.is_some_and(|token| token.inner.starts_with(ENVELOPE)),
+                b"signature" => signature_is_ours = scanner.envelope()?,
                 b"data" => {
                     let token = scanner.string_or_value()?;
                     has_data = true;
@@ -313,7 +349,7 @@ impl<'a> Scanner<'a> {
                 }
                 _ => scanner.value()?,
             }
-            Ok(())
+            Ok(false)
         })?;
         match kind {
             Kind::Base64 => self.seen.base64_bytes += data_bytes,

@@ -100,6 +100,41 @@ fn our_own_blocks_are_cut_with_the_comma_that_must_go() {
 }
 
 #[test]
+fn citations_and_reasoning_of_ours_are_cut_and_the_rest_stays() {
+    let mine = r#"{"type":"web_search_result_location","url":"u","encrypted_index":"aimux1.zai.302d31"}"#;
+    let theirs = r#"{"type":"web_search_result_location","url":"u","encrypted_index":"Eo8B"}"#;
+    let text = |citations: &str| turns(&format!(r#"{{"type":"text","text":"x"{citations}}}"#));
+    for (before, after) in [
+        (format!(r#","citations":[{mine} , {theirs}]"#), format!(r#","citations":[{theirs}]"#)),
+        (format!(r#" , "citations":[{mine},{mine}]"#), String::new()),
+        (format!(r#","citations":[{mine}],"cache_control":{{}}"#), r#","cache_control":{}"#.to_owned()),
+        (format!(r#","citations":[{theirs}]"#), format!(r#","citations":[{theirs}]"#)),
+        (r#","citations":[]"#.to_owned(), r#","citations":[]"#.to_owned()),
+        (r#","citations":{"enabled":true}"#.to_owned(), r#","citations":{"enabled":true}"#.to_owned()),
+    ] {
+        assert_eq!(after_cuts(&text(&before)), text(&after));
+    }
+    let message = |members: &str| format!(r#"{{"model":"m","messages":[{{{members}"role":"assistant","content":"x"}}]}}"#);
+    let page = |state: &str| format!(r#"{{"type":"url_citation","url_citation":{{"url":"u"{state},"start_index":0}}}}"#);
+    let state = r#","encrypted_index":"aimux1.anthropic.45""#;
+    let sealed = r#"{"type":"reasoning.encrypted","data":"aimux1.anthropic.45","index":0}"#;
+    let open = r#"{"type":"reasoning.text","text":"t","signature":"s"}"#;
+    for (before, after) in [
+        (format!(r#""annotations":[{},{}],"#, page(state), page("")), format!(r#""annotations":[{},{}],"#, page(""), page(""))),
+        (format!(r#""reasoning_details":[{sealed},{open}],"#), format!(r#""reasoning_details":[{open}],"#)),
+        (format!(r#""reasoning_details":[{sealed}] , "#), String::new()),
+        (r#""annotations":[{"url_citation":{"encrypted_index":"aimux1.a.45"}}],"#.to_owned(), String::new()),
+    ] {
+        assert_eq!(after_cuts(&message(&before)), message(&after));
+    }
+    // The arguments of a call and what a tool gave are not ours, whatever they look like.
+    let input = format!(r#"{{"type":"tool_use","id":"t","name":"n","input":{{"citations":[{mine}],"annotations":[{}]}}}}"#, page(state));
+    assert_eq!(after_cuts(&turns(&input)), turns(&input));
+    let user = message(&format!(r#""annotations":[{}],"#, page(state))).replace("assistant", "user");
+    assert_eq!(after_cuts(&user), user);
+}
+
+#[test]
 fn an_assistant_turn_that_is_all_ours_goes_as_a_whole() {
     let empty = r#"{"type":"text","text":""}"#;
     let kept = r#"{"model":"m","messages":[{"role":"user","content":"q"},{"role":"user","content":"r"}]}"#;
@@ -145,6 +180,11 @@ fn json() -> impl Strategy<Value = String> {
         Just("text"),
         Just("signature"),
         Just("data"),
+        Just("citations"),
+        Just("annotations"),
+        Just("url_citation"),
+        Just("encrypted_index"),
+        Just("reasoning_details"),
         Just("mod\\u0065l"),
         Just("x")
     ];
@@ -196,6 +236,7 @@ proptest! {
     fn peek_agrees_with_serde_json(text in json()) {
         agrees(&text);
         agrees(&format!(r#"{{"messages":[{{"role":"assistant","content":[{text},{{"type":"text","text":""}}]}}],"model":"m","x":{text}}}"#));
+        agrees(&format!(r#"{{"messages":[{{"annotations":[{text}],"reasoning_details":[{text},{{"data":"aimux1.a.00"}}],"role":"assistant","content":[{{"citations":[{text},{{"data":"aimux1.a.00"}}]}}]}}],"model":"m"}}"#));
     }
 
     #[test]

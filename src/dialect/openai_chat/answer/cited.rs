@@ -3,7 +3,7 @@
 //! Start with [`Answer::cite`].
 
 use super::Answer;
-use crate::chat::{Citation, Delta, Event, Loss};
+use crate::chat::{Citation, Delta, Event, Loss, Unread};
 use crate::dialect::openai_chat::annotation::Found;
 use crate::dialect::openai_chat::chunk;
 use crate::wire::json::items;
@@ -44,7 +44,7 @@ impl Cited {
     /// Where thinking or calls were taken out of the content, or wait to be, its indexes are not the text's.
     fn within_block(&self, mut found: Found) -> Citation {
         found.span = found.span.filter(|_| self.content == self.text);
-        found.within(self.block_from)
+        found.within(&(self.block_from..usize::MAX))
     }
 }
 
@@ -65,7 +65,7 @@ impl Answer {
                 continue;
             }
             self.start_anyway(out);
-            match Found::read(raw, Some(self.family)) {
+            match Found::read(raw, Some(self.family), &mut Unread::default()) {
                 Some(found) if self.cited.seen.len() < CITATIONS_MAX => {
                     self.cited.seen.push(raw.get().into());
                     self.cited.waiting.push(found);
