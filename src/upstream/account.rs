@@ -17,8 +17,8 @@ use crate::route::{Key, Target};
 /// What is known so far.
 #[derive(Debug)]
 pub(super) struct Account {
-    /// What does not change: who asks, and for what.
-    entry: Entry,
+    /// What does not change: who asks, and for what. It is large, and the relay that holds it is moved about.
+    entry: Box<Entry>,
     /// What the tokens of the target cost.
     price: Option<Price>,
     input_estimate: u64,
@@ -53,7 +53,7 @@ impl Account {
             ..Entry::default()
         };
         Self {
-            entry,
+            entry: Box::new(entry),
             price: None,
             input_estimate: job.input_estimate,
             begun: job.received,
@@ -148,7 +148,7 @@ impl Settlement {
             content_ms: self.first_content.map(millis),
             total_ms: millis(since),
             losses: (self.losses + self.lost.len()) as u64,
-            ..std::mem::take(&mut account.entry)
+            ..*std::mem::take(&mut account.entry)
         })
     }
 }
