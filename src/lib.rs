@@ -17,5 +17,6 @@ pub mod provider;
 pub mod route;
 pub mod secret;
 pub mod server;
+pub mod telemetry;
 pub mod upstream;
 pub mod wire;

@@ -213,6 +213,17 @@ fn no_committed_text_names_a_machine() {
 }
 
 #[test]
+fn the_page_of_metrics_is_the_table() {
+    let path = source::root().join("docs/metrics.md");
+    let page = aimux::telemetry::metrics::reference();
+    if std::env::var_os("AIMUX_TEST_BLESS").is_some() {
+        std::fs::write(&path, &page).unwrap();
+    }
+    let stored = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(stored == page, "docs/metrics.md is stale: run the test once with AIMUX_TEST_BLESS=1");
+}
+
+#[test]
 fn the_page_of_error_codes_is_the_table() {
     let path = source::root().join("docs/error-codes.md");
     let page = aimux::error::reference();

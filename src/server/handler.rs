@@ -13,7 +13,7 @@ use hyper::body::{Body, Incoming};
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::reply::{self, EarlyBody, Relayed, ReplyBody};
-use super::{Shared, Snapshot, auth, count_tokens, models};
+use super::{Shared, Snapshot, auth, count_tokens, metrics, models};
 use crate::config::Limits;
 use crate::dialect::Dialect;
 use crate::dialect::names::fresh_id;
@@ -35,6 +35,7 @@ enum Route {
     Chat(Dialect),
     CountTokens,
     Models(Option<String>),
+    Metrics,
     Hello,
     Live,
     Ready,
@@ -60,6 +61,7 @@ impl Route {
             "/v1/chat/completions" => Self::Chat(Dialect::OpenAiChat),
             "/v1/messages/count_tokens" => Self::CountTokens,
             "/v1/models" => Self::Models(None),
+            "/metrics" => Self::Metrics,
             "/" | "/api/hello" => Self::Hello,
             "/livez" => Self::Live,
             "/readyz" | "/health" => Self::Ready,
@@ -71,7 +73,7 @@ impl Route {
         match self {
             Self::Live | Self::Ready => Access::Probe,
             Self::Hello => Access::Open,
-            Self::Chat(_) | Self::CountTokens | Self::Models(_) => Access::Token,
+            Self::Chat(_) | Self::CountTokens | Self::Models(_) | Self::Metrics => Access::Token,
         }
     }
 
@@ -108,10 +110,12 @@ pub(super) async fn handle(shared: Arc<Shared>, request: Request<Incoming>) -> R
     let dialect = error_dialect(&request);
     let allow = Route::of(request.uri().path()).map(|route| HeaderValue::from_static(route.method()));
     // Boxed here, not further in: the connection keeps room for this future from its start to its end, streams included.
+    let upstreams = Arc::clone(&shared.upstreams);
     let work = Box::pin(respond(shared, request, request_id.clone()));
     let mut response = match guarded(work).await {
         Ok(response) => response,
         Err(error) => {
+            upstreams.counts.refused(error.code);
             tracing::info!(target: "aimux::access", %request_id, code = %error.code, status = error.code.row().status, "refused");
             let mut response = reply::error(dialect, &error, &request_id);
             if let (Code::MethodNotAllowed, Some(allow)) = (error.code, allow) {
@@ -176,7 +180,7 @@ async fn respond(shared: Arc<Shared>, request: Request<Incoming>, request_id: St
     if !is_allowed {
         return Err(Error::new(Code::MethodNotAllowed, format!("use {} here", route.method())));
     }
-    if access == Access::Token && *shared.draining.borrow() {
+    if access == Access::Token && route != Route::Metrics && *shared.draining.borrow() {
         return Err(Error::new(Code::Draining, "aimux is stopping and takes no new request"));
     }
     match route {
@@ -185,6 +189,7 @@ async fn respond(shared: Arc<Shared>, request: Request<Incoming>, request_id: St
         Route::Ready if *shared.draining.borrow() => Ok(reply::json(503, "{\"status\":\"draining\"}")),
         Route::Ready if current.table.providers.is_empty() => Ok(reply::json(503, "{\"status\":\"no provider\"}")),
         Route::Ready => Ok(reply::json(200, "{\"status\":\"ok\"}")),
+        Route::Metrics => Ok(metrics::answer(&shared, &current).await),
         Route::Models(None) => Ok(reply::json(200, models::list(&current.table))),
         Route::Models(Some(id)) => models::one(&current.table, &id).map(|body| reply::json(200, body)),
         Route::CountTokens => {
@@ -416,7 +421,7 @@ mod tests {
 
     #[test]
     fn only_probes_and_greetings_are_open() {
-        for path in ["/v1/messages", "/v1/chat/completions", "/v1/messages/count_tokens", "/v1/models", "/v1/models/x"] {
+        for path in ["/v1/messages", "/v1/chat/completions", "/v1/messages/count_tokens", "/v1/models", "/v1/models/x", "/metrics"] {
             assert_eq!(Route::of(path).map(|route| route.access()), Some(Access::Token), "{path}");
         }
     }

@@ -6,6 +6,7 @@ mod auth;
 pub mod control;
 mod count_tokens;
 mod handler;
+mod metrics;
 mod models;
 mod port_owner;
 pub mod redirect;
@@ -105,6 +106,7 @@ impl Server {
         let (drain, draining) = watch::channel(false);
         let upstreams = Arc::new(Upstreams::new(client));
         upstreams.remember(&ready.ledger);
+        upstreams.counts.name(metrics::names(&ready.table));
         let shared = Arc::new(Shared {
             upstreams,
             connections: Arc::new(Semaphore::new(limits.connections)),
@@ -206,6 +208,7 @@ async fn drained(shared: &Shared) -> bool {
 async fn serve_connection(stream: tokio::net::TcpStream, shared: Arc<Shared>) {
     let mut draining = shared.draining.clone();
     let limits = Arc::clone(&shared.current().limits);
+    let upstreams = Arc::clone(&shared.upstreams);
     let service = service_fn(move |request| {
         let shared = Arc::clone(&shared);
         async move { Ok::<_, Infallible>(handler::handle(shared, request).await) }
@@ -223,6 +226,7 @@ async fn serve_connection(stream: tokio::net::TcpStream, shared: Arc<Shared>) {
                     // hyper has answered with the bare status.
                     Err(error) if error.is_parse_too_large() => {
                         tracing::info!(target: "aimux::access", code = %Code::HeadersTooLarge, status = 431, "refused");
+                        upstreams.counts.refused(Code::HeadersTooLarge);
                     }
                     Err(error) => tracing::debug!(%error, "a client's connection ended"),
                     Ok(()) => {}

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use serde::{Deserialize, Serialize};
 use tokio::sync::Semaphore;
 
-use super::{Shared, Snapshot, buffered_places, token};
+use super::{Shared, Snapshot, buffered_places, metrics, token};
 use crate::audit::{Action, Change, Entry, Log};
 use crate::config::{self, Environment, LoadError, Options};
 use crate::error::{Code, Error};
@@ -153,6 +153,7 @@ impl Reloader {
         resize(streams, old.requests_in_flight, limits.requests_in_flight);
         resize(buffered, buffered_places(old), buffered_places(limits));
         upstreams.client.set_connect_timeout(Duration::from_secs(limits.connect_s));
+        upstreams.counts.name(metrics::names(&new.table));
         match upstreams.ledger().as_deref() {
             Some(ledger) if same_file(&former.ledger, &new.ledger) => ledger.keep(new.ledger.keep_days),
             _ => upstreams.remember(&new.ledger),

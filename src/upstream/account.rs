@@ -3,6 +3,7 @@
 //!
 //! It lacks the writing, which is the ledger's. Start with `Settlement::entry`.
 
+use std::borrow::Cow;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::job::Job;
@@ -12,20 +13,32 @@ use crate::dialect::Dialect;
 use crate::error::Code;
 use crate::ledger::{Attempt, Earlier, Ending, Entry, kept};
 use crate::provider::models::Price;
+use crate::route::facts::Role;
 use crate::route::{Key, Target};
+use crate::telemetry::{Asked, Counts, Exchange, Ticket};
 
-/// What is known so far.
+/// What is known so far. A stream keeps it to its end, so it holds no more than that takes.
 #[derive(Debug)]
 pub(super) struct Account {
-    /// What does not change: who asks, and for what. It is large, and the relay that holds it is moved about.
-    entry: Box<Entry>,
-    /// What the tokens of the target cost.
+    program: Option<Cow<'static, str>>,
+    role: Role,
+    session: Option<String>,
+    agent: Option<String>,
+    project: Option<String>,
+    stream: bool,
+    /// The name of the key of the last attempt.
+    key: String,
+    earlier: Vec<Earlier>,
+    /// The last attempt, once it has failed.
+    failed: Option<Attempt>,
+    /// What the target's tokens cost; `None`: unknown.
     price: Option<Price>,
     input_estimate: u64,
     begun: Instant,
     /// An attempt is under way, or its answer is.
     is_live: bool,
     said: Said,
+    _in_flight: Ticket,
     /// The provider has said all that it says of usage.
     pub(super) is_counted: bool,
 }
@@ -41,35 +54,33 @@ struct Said {
 impl Account {
     pub(super) fn of(job: &Job) -> Self {
         let facts = &job.record.facts;
-        let text = |fact: &Option<String>| fact.clone().unwrap_or_default();
-        let entry = Entry {
-            dialect: job.client.name(),
-            program: facts.client.as_deref().unwrap_or_default().to_owned(),
-            role: facts.role.name(),
-            session: text(&facts.session),
-            agent: text(&facts.agent),
-            project: text(&facts.project),
-            stream: job.peek.stream,
-            ..Entry::default()
-        };
         Self {
-            entry: Box::new(entry),
+            program: facts.client.clone(),
+            role: facts.role,
+            session: facts.session.clone(),
+            agent: facts.agent.clone(),
+            project: facts.project.clone(),
+            stream: job.peek.stream,
+            key: String::new(),
+            earlier: Vec::new(),
+            failed: None,
             price: None,
             input_estimate: job.input_estimate,
             begun: job.received,
             is_live: false,
             said: Said { client: job.client, bytes: 0, lines: 0 },
+            _in_flight: job.upstreams.in_flight.enter(job.received),
             is_counted: false,
         }
     }
 
     /// An attempt begins. `former`: provider and model of the one before.
     fn begin(&mut self, target: &Target, key: Option<&Key>, former: [&str; 2]) {
-        if let Some(went) = self.entry.last.take() {
+        if let Some(went) = self.failed.take() {
             let [provider, model] = former.map(str::to_owned);
-            self.entry.earlier.push(Earlier { provider, model, key: std::mem::take(&mut self.entry.key), went });
+            self.earlier.push(Earlier { provider, model, key: std::mem::take(&mut self.key), went });
         }
-        key.map_or("", |key| &key.name).clone_into(&mut self.entry.key);
+        key.map_or("", |key| &key.name).clone_into(&mut self.key);
         self.price = Some(target.info.price).filter(|price| price.input.is_some() || price.output.is_some());
         (self.begun, self.is_live) = (Instant::now(), true);
     }
@@ -77,7 +88,7 @@ impl Account {
     /// The attempt under way failed.
     fn failed(&mut self, received: Instant, status: Option<u16>, code: Code, is_reused: Option<bool>) {
         self.is_live = false;
-        self.entry.last = Some(self.attempt(received, Instant::now(), status, Some(code), is_reused));
+        self.failed = Some(self.attempt(received, Instant::now(), status, Some(code), is_reused));
     }
 
     /// The client was sent so much of a stream.
@@ -122,10 +133,11 @@ impl Settlement {
     pub(super) fn entry(&mut self, now: Instant) -> Box<Entry> {
         let account = &mut self.account;
         let has_content = self.ending == Ending::Complete || self.first_content.is_some();
-        if account.is_live {
-            let status = has_content.then_some(200);
-            account.entry.last = Some(account.attempt(self.received, now, status, self.code, self.is_reused));
-        }
+        let last = if account.is_live {
+            Some(account.attempt(self.received, now, has_content.then_some(200), self.code, self.is_reused))
+        } else {
+            account.failed.take()
+        };
         let is_sent = account.is_live && (has_content || self.ending == Ending::ClientGone);
         let (usage, is_estimated) = if is_sent { account.usage(self.usage) } else { (self.usage, false) };
         // What was refused is not paid for.
@@ -148,7 +160,16 @@ impl Settlement {
             content_ms: self.first_content.map(millis),
             total_ms: millis(since),
             losses: (self.losses + self.lost.len()) as u64,
-            ..*std::mem::take(&mut account.entry)
+            dialect: self.client,
+            program: account.program.take().map(Cow::into_owned).unwrap_or_default(),
+            role: account.role.name(),
+            session: account.session.take().unwrap_or_default(),
+            agent: account.agent.take().unwrap_or_default(),
+            project: account.project.take().unwrap_or_default(),
+            stream: account.stream,
+            key: std::mem::take(&mut account.key),
+            earlier: std::mem::take(&mut account.earlier),
+            last,
         })
     }
 }
@@ -170,6 +191,27 @@ impl Said {
             Dialect::OpenAiChat => self.lines / 2,
         }
     }
+}
+
+/// Counts an exchange that has ended.
+pub(super) fn count(counts: &Counts, entry: &Entry) {
+    let target = [entry.provider.as_str(), entry.model.as_str()];
+    counts.settle(&Exchange {
+        target: entry.last.map(|_| target),
+        route: &entry.route,
+        status: entry.status,
+        ending: entry.ending.name(),
+        code: entry.code,
+        usage: &entry.usage,
+        is_answered: entry.last.is_some_and(|last| last.status == Some(200)),
+        is_estimated: entry.is_estimated,
+        cost: entry.cost,
+        content_ms: entry.content_ms,
+        total_ms: entry.total_ms,
+        losses: entry.losses,
+    });
+    let earlier = entry.earlier.iter().map(|one| Asked { target: [&one.provider, &one.model], status: one.went.status });
+    counts.asked(earlier.chain(entry.last.map(|last| Asked { target, status: last.status })));
 }
 
 fn millis(time: Duration) -> u64 {

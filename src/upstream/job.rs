@@ -17,6 +17,7 @@ use crate::config::Limits;
 use crate::dialect::{Dialect, ReplyMap};
 use crate::ledger::{self, Ledger};
 use crate::route::{Health, Plan, Record, Table};
+use crate::telemetry::{Counts, InFlight};
 use crate::wire::peek::Peek;
 
 /// What all requests share: connections and the memory of targets.
@@ -28,13 +29,24 @@ pub struct Upstreams {
     ledger: ArcSwapOption<Ledger>,
     /// Calls those who stand in line: a place may be free.
     freed: Notify,
+    /// What is counted of requests that have ended.
+    pub counts: Counts,
+    /// When the requests in flight began.
+    pub in_flight: Arc<InFlight>,
 }
 
 impl Upstreams {
     /// With an empty memory.
     #[must_use]
     pub fn new(client: Client) -> Self {
-        Self { client, health: Mutex::default(), ledger: ArcSwapOption::empty(), freed: Notify::new() }
+        Self {
+            client,
+            health: Mutex::default(),
+            ledger: ArcSwapOption::empty(),
+            freed: Notify::new(),
+            counts: Counts::default(),
+            in_flight: Arc::default(),
+        }
     }
 
     /// Remembers requests as the settings say, from now on; those under way too.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::account::Account;
+use super::account::{Account, count};
 use super::job::Upstreams;
 use crate::chat::{Loss, Usage};
 use crate::error::Code;
@@ -77,6 +77,7 @@ impl Drop for Settlement {
             "request"
         );
         let entry = self.entry(now);
+        count(&self.upstreams.counts, &entry);
         if let Some(ledger) = &*self.upstreams.ledger() {
             ledger.put(entry);
         }

@@ -1,0 +1,18 @@
+//! Figures of a running server, for Prometheus: one table of metrics, counted without locks, written as text when asked for.
+//!
+//! It lacks traces and any figure of a single request: those are the ledger's. Labels say what the config names, and
+//! `other` for all else, so that no client makes more of them. Start with `metrics.rs`, the table; then `count.rs`.
+
+mod count;
+mod histogram;
+mod in_flight;
+pub mod metrics;
+mod page;
+mod process;
+#[cfg(test)]
+mod tests;
+
+pub use count::{Asked, Counts, Exchange, Names};
+pub use in_flight::{InFlight, Ticket};
+pub use page::{Gauges, Rest};
+pub use process::Process;
