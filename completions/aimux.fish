@@ -29,6 +29,7 @@ complete -c aimux -n "__fish_aimux_needs_command" -s h -l help -d 'Print help'
 complete -c aimux -n "__fish_aimux_needs_command" -s V -l version -d 'Print version'
 complete -c aimux -n "__fish_aimux_needs_command" -f -a "serve" -d 'Serve clients on one local address'
 complete -c aimux -n "__fish_aimux_needs_command" -f -a "run" -d 'Run a client program with its environment set for aimux'
+complete -c aimux -n "__fish_aimux_needs_command" -f -a "route" -d 'Tell where a request would go, why, and at what price'
 complete -c aimux -n "__fish_aimux_needs_command" -f -a "keys" -d 'Keep providers\' keys in age files'
 complete -c aimux -n "__fish_aimux_needs_command" -f -a "config" -d 'Check, show and keep the config'
 complete -c aimux -n "__fish_aimux_needs_command" -f -a "status" -d 'Tell whether the config\'s server runs, and where'
@@ -47,6 +48,18 @@ complete -c aimux -n "__fish_aimux_using_subcommand serve" -l on-demand -d 'Leav
 complete -c aimux -n "__fish_aimux_using_subcommand serve" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c aimux -n "__fish_aimux_using_subcommand run" -l config -d 'The config file [env: AIMUX_CONFIG] [default: config.yaml in aimux\'s config folder]' -r -F
 complete -c aimux -n "__fish_aimux_using_subcommand run" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c aimux -n "__fish_aimux_using_subcommand route" -l request -d 'The request of a client; `-` is standard input' -r -F
+complete -c aimux -n "__fish_aimux_using_subcommand route" -s m -l model -d 'The model asked for [default: the request\'s own; for a prompt the first provider\'s main model]' -r
+complete -c aimux -n "__fish_aimux_using_subcommand route" -l client -d 'The program that asks, `claude-code` say' -r
+complete -c aimux -n "__fish_aimux_using_subcommand route" -l header -d 'A header of the request' -r
+complete -c aimux -n "__fish_aimux_using_subcommand route" -l dialect -d 'The dialect of the request [default: the capture\'s, else anthropic]' -r -f -a "anthropic\t'Anthropic Messages'
+openai-chat\t'OpenAI Chat Completions'"
+complete -c aimux -n "__fish_aimux_using_subcommand route" -l config -d 'The config file [env: AIMUX_CONFIG] [default: config.yaml in aimux\'s config folder]' -r -F
+complete -c aimux -n "__fish_aimux_using_subcommand route" -l explain -d 'Tell where the request would go, and why'
+complete -c aimux -n "__fish_aimux_using_subcommand route" -l dry-run -d 'The same, with tokens and price'
+complete -c aimux -n "__fish_aimux_using_subcommand route" -l direct -d 'Decide here even if a server runs'
+complete -c aimux -n "__fish_aimux_using_subcommand route" -l json -d 'Print JSON; money in millionths of a dollar'
+complete -c aimux -n "__fish_aimux_using_subcommand route" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c aimux -n "__fish_aimux_using_subcommand keys; and not __fish_seen_subcommand_from init add login list rotate recipients test show exec export import scan remove audit" -l config -d 'The config file [env: AIMUX_CONFIG] [default: config.yaml in aimux\'s config folder]' -r -F
 complete -c aimux -n "__fish_aimux_using_subcommand keys; and not __fish_seen_subcommand_from init add login list rotate recipients test show exec export import scan remove audit" -s h -l help -d 'Print help'
 complete -c aimux -n "__fish_aimux_using_subcommand keys; and not __fish_seen_subcommand_from init add login list rotate recipients test show exec export import scan remove audit" -f -a "init" -d 'Make the identity that opens the keys'

@@ -34,6 +34,8 @@ pub(crate) struct KnownServer {
     pub(crate) token: Secret,
     /// What its config says, keys left out.
     pub(crate) table: Table,
+    /// How deep the JSON of a request may be.
+    pub(crate) json_depth: usize,
     /// Its control socket.
     pub(crate) socket: PathBuf,
     /// What it says of itself; `None`: it does not run.
@@ -61,13 +63,13 @@ pub(crate) fn socket(path: Option<PathBuf>, environment: &Environment) -> PathBu
 /// The server of the config, without a key opened: nobody is asked for a passphrase.
 pub(crate) fn find(path: Option<PathBuf>, environment: &Environment) -> Result<KnownServer, CliError> {
     let options = Options { path, listen: None };
-    let Ready { server, table, .. } = config::outline(&options, environment, &store(environment))?;
+    let Ready { server, table, limits, .. } = config::outline(&options, environment, &store(environment))?;
     let socket = control::socket_path(&environment.runtime_folder(), &config::usual(&options, environment));
     let token = match server.token {
         Some(token) => token,
         None => token::load_or_make(&environment.state_folder())?,
     };
-    Ok(KnownServer { status: control::status(&socket), token, table, socket, listen: server.listen })
+    Ok(KnownServer { status: control::status(&socket), token, table, json_depth: limits.json_depth, socket, listen: server.listen })
 }
 
 impl KnownServer {

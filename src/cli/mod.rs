@@ -12,6 +12,7 @@ mod keys;
 mod known;
 mod log;
 mod output;
+mod route;
 mod run;
 mod sarif;
 mod serve;
@@ -43,6 +44,8 @@ enum Command {
     Serve(serve::ServeArgs),
     /// Run a client program with its environment set for aimux
     Run(run::RunArgs),
+    /// Tell where a request would go, why, and at what price
+    Route(route::RouteArgs),
     /// Keep providers' keys in age files
     Keys(keys::KeysArgs),
     /// Check, show and keep the config
@@ -80,6 +83,7 @@ pub fn main() -> ExitCode {
     let outcome = match cli.command {
         Command::Serve(args) => serve::run(args, cli.config, &environment),
         Command::Run(args) => run::run(args, cli.config, &environment),
+        Command::Route(args) => route::run(&args, cli.config, &environment),
         Command::Keys(args) => keys::run(&args, cli.config, &environment),
         Command::Config(args) => config::run(&args, cli.config, &environment),
         Command::Env(args) => env::run(&args, cli.config, &environment),

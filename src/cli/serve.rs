@@ -205,7 +205,9 @@ async fn serve(
         Status { version, pid, address, on_demand, connections: client.counters() }
     };
     let reloader = source.map(|(source, stamp)| (server.reloader(source), stamp));
-    let control = tokio::spawn(control.serve(status, Arc::clone(&stop), reloader.as_ref().map(|(reloader, _)| Arc::clone(reloader))));
+    let voice = server.voice();
+    let control =
+        tokio::spawn(control.serve(status, voice, Arc::clone(&stop), reloader.as_ref().map(|(reloader, _)| Arc::clone(reloader))));
     if let Some((reloader, stamp)) = reloader {
         tokio::spawn(reload_on_hangup(Hangup::catch()?, Arc::clone(&reloader), Arc::clone(&stop)));
         tokio::spawn(reloader.watch(stamp));

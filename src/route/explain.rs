@@ -2,10 +2,11 @@
 //!
 //! It tells nothing of a prompt, and no key. Start with [`Told::of`].
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::ability::Need;
 use super::decide::{Considered, Fate, Record, Tried};
@@ -16,7 +17,7 @@ use super::rule::{Condition, Fact, Value};
 use super::table::Table;
 
 /// A decision in words. Its members are those of the JSON: none is ever renamed.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Told {
     /// What the request is: each fact with its name.
     pub facts: Vec<FactTold>,
@@ -25,26 +26,26 @@ pub struct Told {
     /// The policies, and whether each is for the request.
     pub policies: Vec<RuleTold>,
     /// What decided: `rule`, `entry`, `direct` or `nothing`.
-    pub by: &'static str,
+    pub by: Cow<'static, str>,
     /// The name of the rule or entry, else `direct`.
     pub route: String,
     /// How one of the targets was chosen.
-    pub strategy: &'static str,
+    pub strategy: Cow<'static, str>,
     /// The targets, in the config's order.
     pub targets: Vec<TargetTold>,
 }
 
 /// A fact.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct FactTold {
     /// Its name in the config.
-    pub name: &'static str,
+    pub name: Cow<'static, str>,
     /// Its value.
     pub value: serde_json::Value,
 }
 
 /// A rule that was tried.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct RuleTold {
     /// Its name.
     pub name: String,
@@ -55,7 +56,7 @@ pub struct RuleTold {
 }
 
 /// A target that was looked at.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct TargetTold {
     /// `provider/model`.
     pub target: String,
@@ -75,9 +76,9 @@ impl Told {
             facts: facts(&record.facts),
             rules: rules(record, table),
             policies: policies(record, table),
-            by: record.chosen.word(),
+            by: record.chosen.word().into(),
             route: record.chosen.name(table).to_owned(),
-            strategy: record.strategy.name(),
+            strategy: record.strategy.name().into(),
             targets: record.targets.iter().map(|considered| target(considered, &record.facts, table)).collect(),
         }
     }
@@ -95,16 +96,17 @@ impl Told {
         }
         for (index, policy) in self.policies.iter().enumerate() {
             let head = if index == 0 { "policies" } else { "" };
-            let verdict = if policy.fits { "asked".to_owned() } else { format!("not for this: {}", policy.why) };
+            let verdict = if policy.fits { "holds for this request".to_owned() } else { format!("no: {}", policy.why) };
             let _ = writeln!(out, "{head:<8} {}: {verdict}", policy.name);
         }
-        let by = match self.by {
+        let by = match self.by.as_ref() {
             "rule" => format!("rule {}", self.route),
             "entry" => format!("models.\"{}\"", self.route),
             "direct" => "the name itself".to_owned(),
             _ => "nothing: no target serves the model".to_owned(),
         };
-        let _ = writeln!(out, "decided  by {by}, strategy {}", self.strategy);
+        let strategy = if self.targets.is_empty() { String::new() } else { format!(", strategy {}", self.strategy) };
+        let _ = writeln!(out, "decided  by {by}{strategy}");
         for (index, target) in self.targets.iter().enumerate() {
             let head = if index == 0 { "targets" } else { "" };
             let place = target.place.map_or_else(|| "-".to_owned(), |place| place.to_string());
@@ -134,7 +136,7 @@ fn facts(facts: &Facts) -> Vec<FactTold> {
     Fact::ALL
         .iter()
         .map(|fact| FactTold {
-            name: fact.name(),
+            name: fact.name().into(),
             value: match fact.of(facts) {
                 Value::Word(word) => word.into(),
                 Value::Flag(flag) => flag.into(),
@@ -147,7 +149,7 @@ fn facts(facts: &Facts) -> Vec<FactTold> {
 /// A fact as people read it; `None` where there is nothing to say.
 fn shown(fact: &FactTold) -> Option<String> {
     match &fact.value {
-        serde_json::Value::Bool(true) => Some(fact.name.to_owned()),
+        serde_json::Value::Bool(true) => Some(fact.name.to_string()),
         serde_json::Value::Number(number) if number.as_u64() != Some(0) => Some(format!("{} {number}", fact.name)),
         serde_json::Value::String(text) => Some(format!("{} {text}", fact.name)),
         _ => None,
@@ -168,7 +170,10 @@ fn told(name: &str, when: &[Condition], tried: Tried, facts: &Facts) -> RuleTold
     let failed = tried.failed.and_then(|index| when.get(index));
     let why = failed.map(|condition| {
         let fact = condition.fact;
-        format!("{} is {}, not {}", fact.name(), fact.of(facts), condition.test)
+        match fact.of(facts) {
+            Value::Word(None) => format!("its {} is not known", fact.name()),
+            value => format!("{} is {value}, not {}", fact.name(), condition.test),
+        }
     });
     RuleTold { name: name.to_owned(), fits: tried.failed.is_none(), why: why.unwrap_or_default() }
 }

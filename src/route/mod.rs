@@ -25,6 +25,7 @@ pub mod step;
 pub mod table;
 #[cfg(test)]
 mod tests;
+pub mod trial;
 mod window;
 
 pub use attempts::Attempts;

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use http::{Method, Request, Response, StatusCode};
+use http::{HeaderMap, Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::{Bytes, Incoming};
 use hyper::server::conn::http1;
@@ -23,8 +23,11 @@ use tokio::net::UnixListener;
 use tokio::sync::Notify;
 
 use super::reload::{Refused, Reloaded, Reloader, Trigger};
+use super::{Shared, explain};
 use crate::config::LoadError;
+use crate::dialect::Dialect;
 use crate::error::{Code, Error};
+use crate::route::trial::Trial;
 use crate::secret::Secret;
 use crate::upstream::client::Counters;
 
@@ -149,19 +152,19 @@ impl Control {
         Ok(Self { listener, path: path.to_owned(), _lock: lock })
     }
 
-    /// Answers until dropped. `stop` is notified when a caller asks for the server's end; without `reloader`, there is
-    /// nothing to reload.
-    pub async fn serve(self, status: impl Fn() -> Status, stop: Arc<Notify>, reloader: Option<Arc<Reloader>>) {
+    /// Answers until dropped, for the server behind `voice`. `stop` is notified when a caller asks for its end; without
+    /// `reloader`, there is nothing to reload.
+    pub async fn serve(self, status: impl Fn() -> Status, voice: Voice, stop: Arc<Notify>, reloader: Option<Arc<Reloader>>) {
         loop {
             let Ok((stream, _)) = self.listener.accept().await else {
                 tokio::time::sleep(Duration::from_millis(100)).await;
                 continue;
             };
             let (status, stop) = (Bytes::from(serde_json::to_vec(&status()).unwrap_or_default()), Arc::clone(&stop));
-            let reloader = reloader.clone();
+            let (voice, reloader) = (voice.clone(), reloader.clone());
             let service = service_fn(move |request: Request<Incoming>| {
-                let (status, stop, reloader) = (status.clone(), Arc::clone(&stop), reloader.clone());
-                async move { Ok::<_, Infallible>(route(request, status, &stop, reloader.as_ref()).await) }
+                let (status, voice, stop, reloader) = (status.clone(), voice.clone(), Arc::clone(&stop), reloader.clone());
+                async move { Ok::<_, Infallible>(route(request, status, &voice, &stop, reloader.as_ref()).await) }
             });
             tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(stream), service));
         }
@@ -176,7 +179,17 @@ impl Drop for Control {
     }
 }
 
-async fn route(request: Request<Incoming>, status: Bytes, stop: &Notify, reloader: Option<&Arc<Reloader>>) -> Response<Full<Bytes>> {
+/// What the running server can be asked about its own decisions.
+#[derive(Clone)]
+pub struct Voice(pub(super) Arc<Shared>);
+
+async fn route(
+    request: Request<Incoming>,
+    status: Bytes,
+    voice: &Voice,
+    stop: &Notify,
+    reloader: Option<&Arc<Reloader>>,
+) -> Response<Full<Bytes>> {
     match (request.method(), request.uri().path(), reloader) {
         (&Method::GET, "/api/status", _) => Response::new(Full::new(status)),
         (&Method::POST, "/api/reload", Some(reloader)) => {
@@ -192,6 +205,10 @@ async fn route(request: Request<Incoming>, status: Bytes, stop: &Notify, reloade
                 Err(error) => json(StatusCode::UNPROCESSABLE_ENTITY, &Refused::from(&LoadError::Other(error))),
             },
             None => json(StatusCode::BAD_REQUEST, &serde_json::json!({})),
+        },
+        (&Method::POST, "/api/explain", _) => match explained(request, voice).await {
+            Ok(trial) => Response::new(Full::new(trial.into())),
+            Err(error) => json(StatusCode::UNPROCESSABLE_ENTITY, &Refused::from(&LoadError::Other(error))),
         },
         (&Method::POST, "/api/stop", _) => {
             stop.notify_one();
@@ -210,6 +227,14 @@ async fn read_secret(request: Request<Incoming>) -> Option<Secret> {
     let body = Limited::new(request.into_body(), SECRET_MAX).collect().await.ok()?.to_bytes();
     let text = std::str::from_utf8(&body).ok().filter(|text| !text.is_empty())?;
     Some(Secret::new(text.to_owned()))
+}
+
+async fn explained(request: Request<Incoming>, voice: &Voice) -> Result<Vec<u8>, Error> {
+    let dialect = explain::dialect(request.uri().query())?;
+    let (head, body) = request.into_parts();
+    let body = Limited::new(body, voice.0.current().limits.body_bytes).collect().await;
+    let body = body.map_err(|error| Error::new(Code::BodyTooLarge, error.to_string()))?.to_bytes();
+    explain::explain(&voice.0, dialect, &head.headers, &body)
 }
 
 /// How long is waited for requests on the former config: an hour at most, without a word not at all.
@@ -254,7 +279,8 @@ pub fn reload(path: &Path, drain: Duration) -> Result<Option<Reloaded>, LoadErro
     };
     let nonsense = || LoadError::Other(Error::new(Code::StateFolder, "the running server does not say whether it has reloaded"));
     let request = format!("POST /api/reload?drain_s={}", drain.as_secs());
-    let Answer { status, body } = exchange(path, &request, None, RELOAD_WAIT.saturating_add(drain), ANSWER_MAX).map_err(failed)?;
+    let Answer { status, body } =
+        exchange(path, &request, &HeaderMap::new(), b"", RELOAD_WAIT.saturating_add(drain), ANSWER_MAX).map_err(failed)?;
     match status {
         200 => serde_json::from_slice(&body).map(Some).map_err(|_| nonsense()),
         404 => Err(LoadError::Other(
@@ -299,7 +325,8 @@ pub fn unlock(path: &Path, passphrase: &Secret) -> Result<bool, Error> {
     let failed = |error: std::io::Error| {
         Error::new(Code::StateFolder, format!("the running server cannot be given the passphrase: {error}")).caused_by(error)
     };
-    let Answer { status, body } = exchange(path, "POST /api/unlock", Some(passphrase), RELOAD_WAIT, ANSWER_MAX).map_err(failed)?;
+    let Answer { status, body } =
+        exchange(path, "POST /api/unlock", &HeaderMap::new(), passphrase.expose().as_bytes(), RELOAD_WAIT, ANSWER_MAX).map_err(failed)?;
     if status == 200 {
         return Ok(true);
     }
@@ -310,6 +337,31 @@ pub fn unlock(path: &Path, passphrase: &Secret) -> Result<bool, Error> {
     })
 }
 
+/// Asks the server behind a socket what it would do with a request of `dialect` under these headers. Blocks for some seconds
+/// at most.
+///
+/// # Errors
+/// When nobody answers there, or the request is none.
+pub fn explain(path: &Path, dialect: Dialect, headers: &HeaderMap, body: &[u8]) -> Result<Trial, Error> {
+    let failed = |error: std::io::Error| {
+        Error::new(Code::StateFolder, format!("the running server cannot be asked: {error}"))
+            .caused_by(error)
+            .hint("add --direct to decide without it")
+    };
+    let request = format!("POST /api/explain?dialect={}", dialect.name());
+    let Answer { status, body } = exchange(path, &request, headers, body, EXPLAIN_WAIT, ANSWER_MAX).map_err(failed)?;
+    let other_version = || Error::new(Code::StateFolder, "the running server is another version").hint("restart it, or add --direct");
+    if status == 200 {
+        return serde_json::from_slice(&body).map_err(|error| other_version().caused_by(error));
+    }
+    Err(match serde_json::from_slice::<Refused>(&body).map(LoadError::from) {
+        Ok(LoadError::Other(error)) => error,
+        _ => other_version(),
+    })
+}
+
+/// How long an explanation may take: it is a matter of milliseconds.
+const EXPLAIN_WAIT: Duration = Duration::from_secs(5);
 /// The longest that a reload waits for requests on the former config.
 const DRAIN_MAX_S: u64 = 3600;
 /// The longest passphrase, in bytes.
@@ -327,17 +379,20 @@ struct Answer {
 
 /// One short HTTP exchange with our own server.
 fn call(path: &Path, request: &str) -> std::io::Result<Vec<u8>> {
-    exchange(path, request, None, Duration::from_secs(2), 64 << 10).map(|answer| answer.body)
+    exchange(path, request, &HeaderMap::new(), b"", Duration::from_secs(2), 64 << 10).map(|answer| answer.body)
 }
 
-fn exchange(path: &Path, request: &str, body: Option<&Secret>, wait: Duration, length_max: u64) -> std::io::Result<Answer> {
+fn exchange(path: &Path, request: &str, headers: &HeaderMap, body: &[u8], wait: Duration, length_max: u64) -> std::io::Result<Answer> {
     let mut stream = UnixStream::connect(path)?;
     stream.set_read_timeout(Some(wait))?;
     stream.set_write_timeout(Some(Duration::from_secs(2)))?;
-    let body = body.map_or("", Secret::expose);
-    let length = body.len();
-    stream.write_all(format!("{request} HTTP/1.1\r\nhost: aimux\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n").as_bytes())?;
-    stream.write_all(body.as_bytes())?;
+    let mut head = format!("{request} HTTP/1.1\r\nhost: aimux\r\nconnection: close\r\ncontent-length: {}\r\n", body.len()).into_bytes();
+    for (name, value) in headers {
+        head.extend([name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"].concat());
+    }
+    head.extend_from_slice(b"\r\n");
+    stream.write_all(&head)?;
+    stream.write_all(body)?;
     let mut answer = Vec::new();
     stream.take(length_max).read_to_end(&mut answer)?;
     let status = answer.get(9..12).and_then(|digits| std::str::from_utf8(digits).ok()?.parse().ok()).unwrap_or(0);

@@ -13,16 +13,17 @@ use hyper::body::{Body, Incoming};
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::reply::{self, EarlyBody, Relayed, ReplyBody};
-use super::{Shared, Snapshot, auth, count_tokens, metrics, models};
+use super::{Shared, Snapshot, auth, count_tokens, explain, metrics, models};
 use crate::config::Limits;
 use crate::dialect::Dialect;
 use crate::dialect::names::fresh_id;
 use crate::error::{Code, Error};
 use crate::route::explain::Told;
+use crate::route::trial::bad_body;
 use crate::route::{Decision, Facts, Plan, Reason, decide};
 use crate::upstream::drive::drive;
 use crate::upstream::{Answer, Job, Preamble};
-use crate::wire::peek::{PeekError, peek};
+use crate::wire::peek::peek;
 
 /// After so long without content the client's stream is started without an upstream's.
 const EARLY_START: Duration = Duration::from_secs(15);
@@ -34,6 +35,7 @@ const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 enum Route {
     Chat(Dialect),
     CountTokens,
+    Explain,
     Models(Option<String>),
     Metrics,
     Hello,
@@ -60,6 +62,7 @@ impl Route {
             "/v1/messages" => Self::Chat(Dialect::AnthropicMessages),
             "/v1/chat/completions" => Self::Chat(Dialect::OpenAiChat),
             "/v1/messages/count_tokens" => Self::CountTokens,
+            "/api/explain" => Self::Explain,
             "/v1/models" => Self::Models(None),
             "/metrics" => Self::Metrics,
             "/" | "/api/hello" => Self::Hello,
@@ -73,13 +76,13 @@ impl Route {
         match self {
             Self::Live | Self::Ready => Access::Probe,
             Self::Hello => Access::Open,
-            Self::Chat(_) | Self::CountTokens | Self::Models(_) | Self::Metrics => Access::Token,
+            Self::Chat(_) | Self::CountTokens | Self::Explain | Self::Models(_) | Self::Metrics => Access::Token,
         }
     }
 
     fn method(&self) -> &'static str {
         match self {
-            Self::Chat(_) | Self::CountTokens => "POST",
+            Self::Chat(_) | Self::CountTokens | Self::Explain => "POST",
             _ => "GET, HEAD",
         }
     }
@@ -192,6 +195,12 @@ async fn respond(shared: Arc<Shared>, request: Request<Incoming>, request_id: St
         Route::Metrics => Ok(metrics::answer(&shared, &current).await),
         Route::Models(None) => Ok(reply::json(200, models::list(&current.table))),
         Route::Models(Some(id)) => models::one(&current.table, &id).map(|body| reply::json(200, body)),
+        Route::Explain => {
+            let dialect = explain::dialect(request.uri().query())?;
+            let (head, body) = request.into_parts();
+            let (body, _held) = read_body(&shared, &current.limits, body).await?;
+            explain::explain(&shared, dialect, &head.headers, &body).map(|trial| reply::json(200, trial))
+        }
         Route::CountTokens => {
             let client = Dialect::AnthropicMessages;
             let (job, held) = receive(&shared, &current, request, request_id, client, Purpose::Count, received).await?;
@@ -295,11 +304,6 @@ fn decided(shared: &Shared, current: &Snapshot, facts: Facts, purpose: Purpose, 
         }
         decided => decided.map_err(|refused| refused.error(&current.table)),
     }
-}
-
-fn bad_body(error: PeekError) -> Error {
-    let code = if matches!(error, PeekError::TooDeep(_)) { Code::TooDeep } else { Code::BadRequest };
-    Error::new(code, error.to_string())
 }
 
 /// Reads a body within its limits. The permit stands for the bytes that it takes of the memory for bodies.

@@ -5,6 +5,7 @@
 mod auth;
 pub mod control;
 mod count_tokens;
+mod explain;
 mod handler;
 mod metrics;
 mod models;
@@ -137,6 +138,12 @@ impl Server {
     #[must_use]
     pub fn upstreams(&self) -> Arc<Upstreams> {
         Arc::clone(&self.shared.upstreams)
+    }
+
+    /// What the server can be asked about its own decisions.
+    #[must_use]
+    pub fn voice(&self) -> control::Voice {
+        control::Voice(Arc::clone(&self.shared))
     }
 
     /// Takes a new config into the running server; `source` is what the first one came from.

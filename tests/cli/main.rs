@@ -25,6 +25,7 @@ mod operator;
 mod provider;
 mod real_clients;
 mod rotate;
+mod route;
 mod usage;
 mod validate;
 

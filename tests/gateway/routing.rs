@@ -2,10 +2,10 @@
 
 use serde_json::{Value, json};
 
-use crate::gateway::{Gateway, TOKEN, config};
+use crate::gateway::{Gateway, TOKEN, aimux, config};
 use crate::http::{self, Whole};
 use crate::replies::{Speaks, text};
-use crate::upstream::Upstream;
+use crate::upstream::{Answer, Upstream};
 
 const RULES: &str = "routes:
   - { name: background, when: { role: background }, use: [up1/small] }
@@ -155,4 +155,42 @@ policies:
     let count = http::send(gateway.port, "POST", "/v1/messages/count_tokens", &headers, body.as_bytes()).whole();
     assert_eq!((count.status, count.header("x-aimux-estimate")), (200, Some("true")));
     assert_eq!((cn.seen().len(), eu.seen().len()), before, "nothing was sent");
+}
+
+#[test]
+fn an_explanation_is_the_running_servers_own_and_calls_nobody() {
+    let first = Upstream::start(|_, _| Answer::json(401, r#"{"type":"error","error":{"type":"authentication_error","message":"no"}}"#));
+    let second = upstream(Speaks::Anthropic);
+    let gateway = Gateway::start(&config(&[(Speaks::Anthropic, &first), (Speaks::Anthropic, &second)], "main: [up0/a, up1/b]", RULES));
+    assert_eq!(gateway.messages(&question(&json!({}))).header("x-aimux-provider"), Some("up1"));
+    let before = (first.seen().len(), second.seen().len());
+
+    let body = question(&json!({})).to_string();
+    let told = gateway.call("POST", "/api/explain", body.as_bytes());
+    assert_eq!(told.status, 200, "{}", told.text());
+    let decision = &told.json()["decision"];
+    assert_eq!((&decision["route"], &decision["by"]), (&json!("main"), &json!("entry")));
+    assert!(decision["targets"][0]["state"].as_str().unwrap().starts_with("its keys rest for"), "{decision}");
+    assert_eq!(
+        told.json()["estimate"]["targets"][1],
+        json!({"target": "up1/b", "input_micro_usd": null, "output_tokens_max": 9, "most_micro_usd": null})
+    );
+
+    let explained = |args: &[&str]| {
+        let config = gateway.home().join("aimux.yaml");
+        let args = [&["--config", config.to_str().unwrap(), "route", "--explain", "hello", "-m", "main"], args].concat();
+        let output = aimux(&gateway.home()).args(args).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let ours = explained(&[]);
+    assert!(ours.contains("up0/a: its keys rest for") && ours.contains(&format!("the running server (pid {})", gateway.pid())), "{ours}");
+    assert!(explained(&["--direct"]).contains("up0/a: ready"));
+    assert!(explained(&["--header", "x-aimux-role: background"]).contains("decided  by rule background"), "headers count");
+    assert_eq!((first.seen().len(), second.seen().len()), before, "nobody was called");
+
+    assert_eq!(gateway.call("POST", "/api/explain?dialect=gemini", body.as_bytes()).status, 400);
+    assert_eq!(gateway.call("POST", "/api/explain", b"[]").header("x-aimux-error"), Some("AIMUX-E0201"));
+    assert_eq!(gateway.call("GET", "/api/explain", b"").status, 405);
+    assert_eq!(http::send(gateway.port, "POST", "/api/explain", &[], body.as_bytes()).whole().status, 401, "a token is asked for");
 }

@@ -1,0 +1,298 @@
+//! `aimux route`: where a request would go, why, and what it would cost. Nobody is called.
+//!
+//! A running server is asked by its control socket, because it knows what rests; else the config alone decides. It lacks the
+//! sending itself. Start with [`run`].
+
+use std::borrow::Cow;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::str::FromStr;
+use std::time::Instant;
+
+use clap::{ArgGroup, Args, ValueEnum};
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::known::{self, KnownServer};
+use super::{CliError, output};
+use crate::config::Environment;
+use crate::dialect::Dialect;
+use crate::error::{Code, Error};
+use crate::provider::preset;
+use crate::route::Health;
+use crate::route::trial::{Asked, Trial};
+use crate::server::control;
+use crate::wire::peek::{PeekError, peek};
+
+/// Arguments of `aimux route`.
+#[derive(Debug, Args)]
+#[command(
+    group(ArgGroup::new("what").required(true).multiple(true).args(["explain", "dry_run"])),
+    group(ArgGroup::new("whose").required(true).args(["prompt", "request"])),
+    after_help = "Nothing is sent to a provider. FILE is a request's body, or a capture of it: a JSON object with `target`, `headers` (pairs) and \
+    `body`. Prices are those of the table for input that no cache holds. The exit code is that of the error where the request would be refused: \
+    65 where no target serves the model, or none can do what it needs, 77 where a policy denies it."
+)]
+pub(crate) struct RouteArgs {
+    /// A prompt: asked about is a request with nothing else in it
+    prompt: Option<String>,
+    /// Tell where the request would go, and why
+    #[arg(long)]
+    explain: bool,
+    /// The same, with tokens and price
+    #[arg(long)]
+    dry_run: bool,
+    /// The request of a client; `-` is standard input
+    #[arg(long, value_name = "FILE")]
+    request: Option<PathBuf>,
+    /// The model asked for [default: the request's own; for a prompt the first provider's main model]
+    #[arg(short, long)]
+    model: Option<String>,
+    /// The program that asks, `claude-code` say
+    #[arg(long, value_name = "PROGRAM")]
+    client: Option<String>,
+    /// A header of the request
+    #[arg(long = "header", value_name = "NAME: VALUE", value_parser = header_line)]
+    headers: Vec<(HeaderName, HeaderValue)>,
+    /// The dialect of the request [default: the capture's, else anthropic]
+    #[arg(long, value_enum)]
+    dialect: Option<Speech>,
+    /// Decide here even if a server runs
+    #[arg(long)]
+    direct: bool,
+    /// Print JSON; money in millionths of a dollar
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Speech {
+    /// Anthropic Messages
+    Anthropic,
+    /// OpenAI Chat Completions
+    OpenaiChat,
+}
+
+impl Speech {
+    fn dialect(self) -> Dialect {
+        match self {
+            Self::Anthropic => Dialect::AnthropicMessages,
+            Self::OpenaiChat => Dialect::OpenAiChat,
+        }
+    }
+}
+
+fn header_line(line: &str) -> Result<(HeaderName, HeaderValue), &'static str> {
+    let (name, value) = line.split_once(':').ok_or("expected `name: value`")?;
+    let name = HeaderName::from_str(name.trim()).map_err(|_| "not a header's name")?;
+    Ok((name, HeaderValue::from_str(value.trim()).map_err(|_| "not a header's value")?))
+}
+
+/// The most bytes that are read of a request: what `limits.body_mb` is by default.
+const REQUEST_MAX: u64 = 32 << 20;
+
+/// A request as it was captured.
+#[derive(Deserialize)]
+struct Capture<'a> {
+    #[serde(borrow)]
+    target: Cow<'a, str>,
+    #[serde(default)]
+    headers: Vec<(String, String)>,
+    #[serde(borrow)]
+    body: &'a RawValue,
+}
+
+/// A request that is asked about.
+#[derive(Debug)]
+struct Request {
+    dialect: Dialect,
+    headers: HeaderMap,
+    body: Vec<u8>,
+    /// The dialect that it really is in, where aimux does not serve it yet.
+    foreign: Option<&'static str>,
+}
+
+/// Prints what would be done.
+pub(crate) fn run(args: &RouteArgs, path: Option<PathBuf>, environment: &Environment) -> Result<ExitCode, CliError> {
+    let server = known::find(path, environment)?;
+    let request = request(args, &server)?;
+    let (trial, note) = match server.status.as_ref().filter(|_| !args.direct) {
+        Some(status) => {
+            (ask(&server, &request)?, format!("decided by the running server (pid {}), with all that it has learnt", status.pid))
+        }
+        None => {
+            let asked = Asked { dialect: request.dialect, headers: &request.headers, body: &request.body };
+            let trial = Trial::of(&server.table, &mut Health::default(), &asked, server.json_depth, Instant::now())?;
+            (trial, "decided by the config alone: what rests or is busy, only a running server knows".to_owned())
+        }
+    };
+    if args.json {
+        let text = serde_json::to_string_pretty(&trial)
+            .map_err(|error| Error::new(Code::Bug, "the decision could not be written").caused_by(error))?;
+        output::print(&(text + "\n"));
+    } else {
+        let mut text = trial.text(args.dry_run);
+        if let Some(name) = request.foreign {
+            text += &format!("note     {name} is not served yet: told is what the facts that can be read lead to\n");
+        }
+        output::print(&output::printable(&format!("{text}note     {note}\n")));
+    }
+    Ok(trial.refused.map_or(ExitCode::SUCCESS, |refused| ExitCode::from(refused.exit)))
+}
+
+fn ask(server: &KnownServer, request: &Request) -> Result<Trial, CliError> {
+    Ok(control::explain(&server.socket, request.dialect, &request.headers, &request.body)?)
+}
+
+/// The request that the arguments are about.
+fn request(args: &RouteArgs, server: &KnownServer) -> Result<Request, Error> {
+    let mut request = match (&args.prompt, &args.request) {
+        (Some(prompt), _) => {
+            let body = serde_json::json!({ "model": main_model(server), "messages": [{ "role": "user", "content": prompt }] });
+            let dialect = Dialect::AnthropicMessages;
+            Request { dialect, headers: HeaderMap::new(), body: body.to_string().into_bytes(), foreign: None }
+        }
+        (None, Some(path)) => read(path)?,
+        (None, None) => return Err(Error::new(Code::Usage, "a prompt or --request is missing")),
+    };
+    if let Some(speech) = args.dialect {
+        (request.dialect, request.foreign) = (speech.dialect(), None);
+    }
+    if let Some(model) = &args.model {
+        request.body = with_model(request.body, model)?;
+    }
+    if let Some(client) = &args.client {
+        let agent = HeaderValue::try_from(format!("{client}/0")).map_err(|_| Error::new(Code::Usage, "--client is no program's name"))?;
+        request.headers.insert(header::USER_AGENT, agent);
+    }
+    request.headers.extend(args.headers.iter().cloned());
+    Ok(request)
+}
+
+/// What a prompt without a model is put to: the entry `default` of the config, else the first provider's main model.
+fn main_model(server: &KnownServer) -> String {
+    if server.table.models.iter().any(|entry| entry.name.text() == "default") {
+        return "default".to_owned();
+    }
+    let main = |name: &str| preset(name).map(|preset| preset.main).filter(|main| !main.is_empty());
+    let mut places = server.table.providers.iter().filter_map(|provider| {
+        let model = provider.models.first().map(String::as_str).or_else(|| main(provider.catalog)).or_else(|| main(&provider.name))?;
+        Some(format!("{}/{model}", provider.name))
+    });
+    places.next().unwrap_or_else(|| "default".to_owned())
+}
+
+fn read(path: &Path) -> Result<Request, Error> {
+    let unreadable = |error: std::io::Error| Error::new(Code::Usage, format!("{}: {error}", path.display())).caused_by(error);
+    let mut bytes = Vec::new();
+    let length = if path.as_os_str() == "-" {
+        std::io::stdin().lock().take(REQUEST_MAX + 1).read_to_end(&mut bytes)
+    } else {
+        std::fs::File::open(path).map_err(unreadable)?.take(REQUEST_MAX + 1).read_to_end(&mut bytes)
+    };
+    if length.map_err(unreadable)? as u64 > REQUEST_MAX {
+        return Err(Error::new(Code::BodyTooLarge, format!("{} is longer than {REQUEST_MAX} bytes", path.display())));
+    }
+    let Ok(capture) = serde_json::from_slice::<Capture<'_>>(&bytes) else {
+        return Ok(Request { dialect: Dialect::AnthropicMessages, headers: HeaderMap::new(), body: bytes, foreign: None });
+    };
+    captured(&capture)
+}
+
+/// The request of a capture. What a proxy would not pass on is left out, the credentials above all.
+fn captured(capture: &Capture<'_>) -> Result<Request, Error> {
+    let mut headers = HeaderMap::new();
+    for (name, value) in &capture.headers {
+        if let (Ok(name), Ok(value)) = (HeaderName::from_str(name), HeaderValue::from_str(value))
+            && !LEFT_OUT.contains(&name)
+        {
+            headers.append(name, value);
+        }
+    }
+    let body = capture.body.get().as_bytes().to_vec();
+    let path = capture.target.split('?').next().unwrap_or_default();
+    let (dialect, foreign) = if path.ends_with("/messages") || path.ends_with("/messages/count_tokens") {
+        (Dialect::AnthropicMessages, None)
+    } else if path.ends_with("/chat/completions") {
+        (Dialect::OpenAiChat, None)
+    } else if path.ends_with("/responses") {
+        (Dialect::OpenAiChat, Some("OpenAI Responses"))
+    } else if let Some((_, name)) = path.split_once("/models/") {
+        let name = name.split(':').next().unwrap_or_default();
+        return Ok(Request { dialect: Dialect::OpenAiChat, headers, body: with_model(body, name)?, foreign: Some("Gemini") });
+    } else {
+        return Err(Error::new(Code::NoSuchRoute, format!("the capture's target is \"{path}\", which no client asks")));
+    };
+    Ok(Request { dialect, headers, body, foreign })
+}
+
+/// Headers of a capture that are about its own connection, or secret.
+const LEFT_OUT: [HeaderName; 11] = [
+    header::HOST,
+    header::CONNECTION,
+    header::CONTENT_LENGTH,
+    header::CONTENT_ENCODING,
+    header::TRANSFER_ENCODING,
+    header::AUTHORIZATION,
+    header::COOKIE,
+    header::ORIGIN,
+    HeaderName::from_static("x-api-key"),
+    HeaderName::from_static("x-goog-api-key"),
+    header::EXPECT,
+];
+
+/// The body with another model in it, or with one at all.
+fn with_model(mut body: Vec<u8>, model: &str) -> Result<Vec<u8>, Error> {
+    let token = serde_json::Value::from(model).to_string();
+    match peek(&body, 512) {
+        Ok(seen) => drop(body.splice(seen.model_at, token.into_bytes())),
+        Err(PeekError::Member(_)) => {
+            let open = body.iter().position(|byte| *byte == b'{').map_or(0, |at| at + 1);
+            let is_empty = body.iter().skip(open).find(|byte| !byte.is_ascii_whitespace()) == Some(&b'}');
+            let comma = if is_empty { "" } else { "," };
+            drop(body.splice(open..open, format!("\"model\":{token}{comma}").into_bytes()));
+        }
+        Err(error) => return Err(Error::new(Code::BadRequest, error.to_string())),
+    }
+    Ok(body)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn model_of(body: &[u8]) -> String {
+        peek(body, 64).unwrap().model
+    }
+
+    #[test]
+    fn a_model_is_put_into_any_body() {
+        for body in [r#"{"model":"a","x":[1]}"#, r#"{"x":[1]}"#, "{}", " { } ", r#"{"x":"\"model\":\"a\""}"#] {
+            let changed = with_model(body.as_bytes().to_vec(), "b\"\n").unwrap();
+            assert_eq!(model_of(&changed), "b\"\n", "{body}");
+        }
+        assert_eq!(with_model(b"[]".to_vec(), "b").unwrap_err().code, Code::BadRequest);
+        assert_eq!(with_model(b"{".to_vec(), "b").unwrap_err().code, Code::BadRequest);
+    }
+
+    #[test]
+    fn a_capture_tells_its_dialect_by_its_path_and_keeps_no_credential() {
+        for (target, body, dialect, foreign, model) in [
+            ("/v1/messages?beta=true", r#"{"model":"a"}"#, Dialect::AnthropicMessages, None, "a"),
+            ("/v1/chat/completions", r#"{"model":"a"}"#, Dialect::OpenAiChat, None, "a"),
+            ("/v1/responses", r#"{"model":"a","input":[]}"#, Dialect::OpenAiChat, Some("OpenAI Responses"), "a"),
+            ("/v1beta/models/g-2:streamGenerateContent?alt=sse", r#"{"contents":[]}"#, Dialect::OpenAiChat, Some("Gemini"), "g-2"),
+        ] {
+            let text = format!(
+                r#"{{"target":"{target}","headers":[["Authorization","Bearer x"],["X-Api-Key","x"],["user-agent","codex/1"]],"body":{body}}}"#
+            );
+            let request = captured(&serde_json::from_str(&text).unwrap()).unwrap();
+            assert_eq!((request.dialect, request.foreign, model_of(&request.body).as_str()), (dialect, foreign, model), "{target}");
+            assert_eq!(request.headers.len(), 1, "{:?}", request.headers);
+        }
+        let strange = Capture { target: "/x".into(), headers: Vec::new(), body: RawValue::NULL };
+        assert!(captured(&strange).is_err());
+    }
+}
