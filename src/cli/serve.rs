@@ -23,7 +23,7 @@ use crate::secret::Secret;
 use crate::server::control::{self, Control, Status};
 use crate::server::reload::{Reloader, Source, Trigger};
 use crate::server::stamp::Stamp;
-use crate::server::{Server, token};
+use crate::server::{Server, memory, token};
 use crate::upstream::Upstreams;
 use crate::upstream::client::{ROOTS_VARIABLES, root_faults};
 use crate::{config, demo};
@@ -196,13 +196,18 @@ async fn serve(
 ) -> Result<(Ended, Arc<Upstreams>), CliError> {
     let stop = Arc::new(Notify::new());
     let mut signals = Signals::catch()?;
-    let server = Server::bind(ready, token.clone()).await?;
+    let mut server = Server::bind(ready, token.clone()).await?;
     let address = server.address().map_err(|error| Error::new(Code::CannotBind, "the address is unknown").caused_by(error))?;
     let control = Control::open(socket)?;
+    if let Some((source, _)) = &source {
+        // The lock is ours: nobody else writes it.
+        server.remember(memory::path(&source.environment.state_folder(), socket));
+    }
     let (client, on_demand, upstreams) = (server.client(), args.on_demand, server.upstreams());
+    let tasks = server.tasks();
     let status = move || {
         let (version, pid) = (env!("CARGO_PKG_VERSION").to_owned(), std::process::id());
-        Status { version, pid, address, on_demand, connections: client.counters() }
+        Status { version, pid, address, on_demand, connections: client.counters(), tasks: tasks() }
     };
     let reloader = source.map(|(source, stamp)| (server.reloader(source), stamp));
     let voice = server.voice();

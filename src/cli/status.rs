@@ -34,6 +34,7 @@ struct Shown<'a> {
     pid: Option<u32>,
     url: Option<String>,
     socket: String,
+    tasks: Option<&'a control::Tasks>,
 }
 
 /// Says whether the server runs.
@@ -46,6 +47,7 @@ pub(crate) fn run(args: &StatusArgs, path: Option<PathBuf>, environment: &Enviro
         pid: status.as_ref().map(|status| status.pid),
         url: status.as_ref().map(|status| format!("http://{}", status.address)),
         socket: socket.display().to_string(),
+        tasks: status.as_ref().map(|status| &status.tasks),
     };
     if args.json {
         let text = serde_json::to_string_pretty(&shown)

@@ -40,6 +40,16 @@ impl Circuit {
         is_probe
     }
 
+    /// Failures in a row, openings, and how long it is open still, for a file.
+    pub(super) fn saved(&self, now: Instant) -> (u32, u32, Option<Duration>) {
+        (self.failures, self.opened, self.open_until.map(|until| until.saturating_duration_since(now)))
+    }
+
+    /// Puts back what [`Circuit::saved`] gave. A probe that was under way is not.
+    pub(super) fn restored(failures: u32, opened: u32, open: Option<Duration>, now: Instant) -> Self {
+        Self { failures, opened, open_until: open.map(|left| now + left), probing_since: None, changed: Some(now) }
+    }
+
     /// A request failed there.
     pub(super) fn failed(&mut self, now: Instant, limits: &Breaker, is_probe: bool) {
         self.changed = Some(now);

@@ -17,16 +17,18 @@ use super::window::Reserved;
 /// The memory that all requests share. A driver keeps it behind a lock that is held for one step.
 #[derive(Debug, Default)]
 pub struct Health {
-    providers: HashMap<String, ProviderHealth>,
+    pub(super) providers: HashMap<String, ProviderHealth>,
     pub(super) budget: Budget,
     /// The last number that was given to a request which waits in line.
     tickets: u64,
     /// How many places in lines are taken.
     in_line: usize,
+    /// Counts what would be remembered across a restart.
+    changes: u64,
 }
 
 /// Providers remembered; more than this only after reloads with other names.
-const PROVIDERS_MAX: usize = 256;
+pub(super) const PROVIDERS_MAX: usize = 256;
 /// How long a key without a Retry-After rests at first after a 429.
 const LIMITED_FIRST: Duration = Duration::from_secs(1);
 /// The longest such guess.
@@ -136,8 +138,15 @@ impl Health {
         self.in_line
     }
 
+    /// A number that differs when there is something new to remember across a restart.
+    #[must_use]
+    pub fn changes(&self) -> u64 {
+        self.changes
+    }
+
     /// A request is sent. Gives whether it probes a half-open breaker, and what it reserves of the provider's tokens.
     pub(super) fn started(&mut self, provider: &Provider, key: usize, model: &str, tokens: u64, now: Instant) -> (bool, Option<Reserved>) {
+        self.changes += 1;
         let health = self.provider(provider);
         let mut reserved = health.meter.take(&provider.limits, tokens, now);
         if let Some(key) = health.keys.get_mut(key) {
@@ -210,6 +219,7 @@ impl Health {
 
     /// The target failed in a way that is its own fault.
     pub(super) fn failed(&mut self, provider: &str, model: &str, now: Instant, breaker: Option<&Breaker>, is_probe: bool) {
+        self.changes += 1;
         let (Some(health), Some(limits)) = (self.providers.get_mut(provider), breaker) else { return };
         health.circuit(model).failed(now, limits, is_probe);
     }
@@ -228,6 +238,7 @@ impl Health {
     }
 
     fn rest(&mut self, provider: &str, key: usize, rest: KeyRest) {
+        self.changes += 1;
         if let Some(key) = self.key(provider, key)
             && key.rest.as_ref().is_none_or(|old| old.until <= rest.until)
         {

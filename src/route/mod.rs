@@ -20,6 +20,9 @@ pub mod policy;
 pub mod quota;
 pub mod room;
 pub mod rule;
+#[cfg(test)]
+mod simulation;
+pub mod snapshot;
 mod standing;
 pub mod step;
 pub mod table;

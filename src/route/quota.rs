@@ -79,6 +79,15 @@ impl Meter {
         requests.max(wait(&mut self.tokens, &quota.tokens, asks.tokens, now))
     }
 
+    /// For how many requests there is room, once [`Meter::wait`] has said that there is some. Where tokens are counted it is
+    /// one, since what the next one takes is its own affair.
+    pub(super) fn places(&self, quota: &Quota) -> u64 {
+        let counted = self.requests.iter().zip(&quota.requests);
+        let left = counted.filter_map(|(window, limit)| Some((*limit)?.saturating_sub(window.spent()))).min();
+        let most = if quota.counts_tokens() { 1 } else { u64::MAX };
+        left.map_or(most, |left| left.min(most))
+    }
+
     /// A request begins. Gives what it reserves, if its tokens are counted.
     pub(super) fn take(&mut self, quota: &Quota, tokens: u64, now: Instant) -> Option<Reserved> {
         spend(&mut self.requests, &quota.requests, 1, now);

@@ -11,9 +11,9 @@ use super::room::Room;
 use super::table::Provider;
 
 /// Failing models remembered per provider; a client may name any.
-const CIRCUITS_MAX: usize = 512;
+pub(super) const CIRCUITS_MAX: usize = 512;
 /// Keys remembered per provider; more than this only after reloads with other names.
-const KEYS_MAX: usize = 256;
+pub(super) const KEYS_MAX: usize = 256;
 /// How long to wait for a place at a provider that is full, before looking again.
 pub(super) const FULL_WAIT: Duration = Duration::from_millis(50);
 /// The longest that a key is left out because its headers said that nothing is left.
@@ -30,12 +30,12 @@ pub(super) struct ProviderHealth {
     pub(super) meter: Meter,
     pub(super) circuits: HashMap<String, Circuit>,
     /// Who waits for a place, the longest first.
-    line: VecDeque<Waiting>,
+    pub(super) line: VecDeque<Waiting>,
 }
 
 /// A request that waits for a place.
 #[derive(Debug)]
-struct Waiting {
+pub(super) struct Waiting {
     ticket: u64,
     tokens: u64,
 }
@@ -52,7 +52,7 @@ pub(super) struct KeyHealth {
     /// Until when its headers said that nothing is left.
     pub(super) used_up: Option<Instant>,
     /// The share that they said was left, and when.
-    share: Option<(f32, Instant)>,
+    pub(super) share: Option<(f32, Instant)>,
 }
 
 /// Why a key is left out, and how long.
@@ -137,12 +137,14 @@ impl ProviderHealth {
         let count = provider.keys.len().max(1);
         for (index, key) in self.keys.iter_mut().take(count).enumerate().filter(|(_, key)| key.is_free(guest.model, now, guest.overlook)) {
             let room = most.map_or(u64::MAX, |most| u64::from(most.saturating_sub(key.in_flight)));
-            places = places.saturating_add(room);
             let wait = if room == 0 { Some(FULL_WAIT) } else { key.meter.wait(&provider.key_limits, asks, now) };
-            match wait {
-                Some(wait) => soonest = Some(soonest.map_or(wait, |best| best.min(wait))),
-                None if best.is_none_or(|(_, load)| key.load(now) < load) => best = Some((index, key.load(now))),
-                None => {}
+            if let Some(wait) = wait {
+                soonest = Some(soonest.map_or(wait, |best| best.min(wait)));
+                continue;
+            }
+            places = places.saturating_add(room.min(key.meter.places(&provider.key_limits)));
+            if best.is_none_or(|(_, load)| key.load(now) < load) {
+                best = Some((index, key.load(now)));
             }
         }
         match best {

@@ -755,6 +755,58 @@ fn fifty_429s_at_once_are_one() {
 }
 
 #[test]
+fn what_is_known_survives_a_restart() {
+    let mut world = World::new();
+    let week = Quota { requests: [None, None, Some(3)], tokens: [None, Some(1000), None], ..Quota::default() };
+    let plan = plan_of(vec![provider("failing", 1), provider("limited", 2), Provider { limits: week, ..provider("plan", 1) }]);
+    for _ in 0..5 {
+        world.request(&plan, |target, _| if target == 0 { E500 } else { Good });
+    }
+    let limited = Plan { targets: vec![plan.targets[1].clone()], ..plan.clone() };
+    world.request(&limited, |_, key| if key == 0 { limited_for(250) } else { Good });
+    let last = Plan { targets: vec![plan.targets[2].clone()], ..plan.clone() };
+    for _ in 0..3 {
+        assert_eq!(world.request(&last, |_, _| Good).end, Step::Commit);
+    }
+    // Ten seconds later, by the clock on the wall, another process with a clock of its own begins.
+    let text = serde_json::to_vec(&world.health.snapshot(world.now, 1_000_000)).unwrap();
+    let mut next = World { now: world.now + 12_345 * S, ..World::new() };
+    next.health.restore(serde_json::from_slice(&text).unwrap(), next.now, 1_010_000).unwrap();
+    let rests = |health: &Health, now| {
+        let mut rests: Vec<_> = health.resting(now).into_iter().map(|rest| (rest.provider, rest.key, rest.rest.as_secs())).collect();
+        rests.sort();
+        rests
+    };
+    let expected = rests(&world.health, world.now + 10 * S);
+    assert_eq!(expected.len(), 2, "{expected:?}");
+    assert_eq!(rests(&next.health, next.now), expected);
+    assert_eq!(targets(&next.request(&plan, |_, _| Good)), [1], "the first is open still");
+    assert!(matches!(next.request(&last, |_, _| Good).end, Step::Fail(Verdict::Full(_))), "the week is used up");
+    next.now += 21 * S;
+    assert_eq!(targets(&next.request(&plan, |_, _| Good)), [0], "its rest was half over");
+}
+
+fn limited_for(seconds: u64) -> Answer {
+    limited(seconds * 1000)
+}
+
+#[test]
+fn a_snapshot_that_is_old_foreign_or_from_the_future_is_not_used() {
+    use super::snapshot::{Snapshot, Unusable};
+    let mut world = World::new();
+    world.request(&plan(1, 1), |_, _| limited(60_000));
+    let taken = |saved_ms| Snapshot { saved_ms, ..world.health.snapshot(world.now, 0) };
+    let restore = |snapshot, unix_ms| Health::default().restore(snapshot, Instant::now(), unix_ms);
+    let week = 7 * 24 * 3600 * 1000;
+    assert_eq!(restore(taken(0), week), Ok(()));
+    assert_eq!(restore(taken(0), 2 * week), Err(Unusable::Old));
+    assert_eq!(restore(taken(61_000), 0), Err(Unusable::Future));
+    assert_eq!(restore(taken(60_000), 0), Ok(()), "a clock may be corrected a little");
+    assert_eq!(restore(Snapshot { version: 2, ..taken(0) }, 0), Err(Unusable::Version(2)));
+    assert_eq!(World::new().health.snapshot(Instant::now(), 0), Snapshot { version: 1, ..Snapshot::default() });
+}
+
+#[test]
 fn memory_is_bounded_whatever_models_are_asked_for() {
     let mut world = World::new();
     let mut plan = plan(1, 1);
@@ -766,10 +818,14 @@ fn memory_is_bounded_whatever_models_are_asked_for() {
 }
 
 /// A generator for the random worlds below: xorshift64*.
-struct Random(u64);
+pub(super) struct Random(u64);
 
 impl Random {
-    fn below(&mut self, most: u64) -> u64 {
+    pub(super) fn new(seed: u64) -> Self {
+        Self(seed.wrapping_mul(0x9e37_79b9) | 1)
+    }
+
+    pub(super) fn below(&mut self, most: u64) -> u64 {
         self.0 ^= self.0 >> 12;
         self.0 ^= self.0 << 25;
         self.0 ^= self.0 >> 27;
@@ -794,7 +850,7 @@ fn whatever_the_upstreams_do_the_machine_keeps_its_promises() {
 }
 
 fn random_world(seed: u64) {
-    let mut random = Random(seed.wrapping_mul(0x9e37_79b9) | 1);
+    let mut random = Random::new(seed);
     let mut world = World::new();
     world.seed = seed;
     world.retry.attempts_per_target = 1 + u32::try_from(random.below(4)).unwrap();

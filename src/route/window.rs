@@ -50,9 +50,28 @@ impl Window {
         Some(self.span.saturating_sub(now.saturating_duration_since(frees.last)))
     }
 
+    /// The sums, each with its age and what it came to, for a file.
+    pub(super) fn sums(&self, now: Instant) -> impl Iterator<Item = (Duration, u64)> {
+        self.sums.iter().map(move |sum| (now.saturating_duration_since(sum.last), sum.amount))
+    }
+
+    /// Puts back what [`Window::sums`] gave, oldest first.
+    pub(super) fn restore(&mut self, at: Instant, amount: u64) {
+        if self.sums.len() <= SUMS as usize && self.sums.back().is_none_or(|sum| sum.last <= at) {
+            let amount = amount.min(u64::MAX - self.spent);
+            self.spent += amount;
+            self.sums.push_back(Sum { first: at, last: at, amount });
+        }
+    }
+
     #[cfg(test)]
     pub(super) fn is_empty(&self) -> bool {
         self.sums.is_empty()
+    }
+
+    /// What was spent within the span before [`Window::wait`] was asked last.
+    pub(super) fn spent(&self) -> u64 {
+        self.spent
     }
 
     fn forget_old(&mut self, now: Instant) {

@@ -46,6 +46,27 @@ pub struct Status {
     /// The connections to upstreams.
     #[serde(default)]
     pub connections: Counters,
+    /// Its tasks.
+    #[serde(default)]
+    pub tasks: Tasks,
+}
+
+/// How a server's tasks fare.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, PartialEq, Eq)]
+#[serde(default)]
+pub struct Tasks {
+    /// Tasks of the runtime: one per client connection, and some of the server's own.
+    pub alive: usize,
+    /// Requests under way.
+    pub requests: usize,
+    /// Places in lines for a provider that is full.
+    pub in_line: usize,
+    /// How long the oldest request has been under way.
+    pub oldest_ms: u64,
+    /// Requests that have outlived their deadline by half a minute.
+    pub stuck: usize,
+    /// The longest that the runtime stood still.
+    pub stalled_ms: u64,
 }
 
 /// The socket of the server of a config, which need not be there: a server without one is found by where it would be.

@@ -7,6 +7,8 @@ pub mod control;
 mod count_tokens;
 mod explain;
 mod handler;
+mod keeper;
+pub mod memory;
 mod metrics;
 mod models;
 mod port_owner;
@@ -92,6 +94,8 @@ pub struct Server {
     listener: TcpListener,
     shared: Arc<Shared>,
     drain: watch::Sender<bool>,
+    /// Where what is known of providers is kept; `None`: nowhere.
+    memory: Option<PathBuf>,
 }
 
 impl Server {
@@ -117,7 +121,7 @@ impl Server {
             draining,
             current: ArcSwap::from_pointee(Snapshot::new(ready, token)),
         });
-        Ok(Self { listener, shared, drain })
+        Ok(Self { listener, shared, drain, memory: None })
     }
 
     /// The address, its port chosen when none was asked for.
@@ -152,9 +156,22 @@ impl Server {
         reload::Reloader::new(Arc::clone(&self.shared), source)
     }
 
+    /// Begins with what the file says of providers and keys, and keeps it up to date. Blocks for the file.
+    pub fn remember(&mut self, file: PathBuf) {
+        memory::load(&file, &mut self.shared.upstreams.health());
+        self.memory = Some(file);
+    }
+
+    /// How the server's tasks fare.
+    pub fn tasks(&self) -> impl Fn() -> control::Tasks + use<> {
+        let shared = Arc::clone(&self.shared);
+        move || keeper::tasks(&shared)
+    }
+
     /// Serves until `stop` resolves, then drains. Gives whether every request ended in time.
     pub async fn run(self, stop: impl Future<Output = ()>) -> bool {
-        let Self { listener, shared, drain } = self;
+        let Self { listener, shared, drain, memory } = self;
+        let keeper = keeper::keep(Arc::clone(&shared), memory.clone());
         let connections = Arc::clone(&shared.connections);
         let accept = async {
             loop {
@@ -180,12 +197,17 @@ impl Server {
         tokio::select! {
             () = accept => {}
             () = stop => {}
+            () = keeper => {}
         }
         drop(listener);
         tracing::info!("draining");
         // A receiver that is gone has nothing to drain.
         let _ = drain.send(true);
-        drained(&shared).await
+        let is_whole = drained(&shared).await;
+        if let Some(file) = memory {
+            keeper::save(&shared, file).await;
+        }
+        is_whole
     }
 }
 

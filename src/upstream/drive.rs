@@ -166,6 +166,7 @@ impl Job {
 
     fn settlement(&mut self, attempts: Attempts) -> Settlement {
         Settlement {
+            number: self.upstreams.live().began(self.received, &self.request_id),
             upstreams: Arc::clone(&self.upstreams),
             _places: std::mem::take(&mut self.places),
             _table: Arc::clone(&self.table),

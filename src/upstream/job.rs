@@ -12,6 +12,7 @@ use tokio::sync::{Notify, OwnedSemaphorePermit};
 use arc_swap::ArcSwapOption;
 
 use super::client::Client;
+use super::live::Live;
 use super::preamble::Preamble;
 use crate::config::Limits;
 use crate::dialect::{Dialect, ReplyMap};
@@ -33,6 +34,7 @@ pub struct Upstreams {
     pub counts: Counts,
     /// When the requests in flight began.
     pub in_flight: Arc<InFlight>,
+    live: Mutex<Live>,
 }
 
 impl Upstreams {
@@ -46,6 +48,7 @@ impl Upstreams {
             freed: Notify::new(),
             counts: Counts::default(),
             in_flight: Arc::default(),
+            live: Mutex::default(),
         }
     }
 
@@ -70,6 +73,11 @@ impl Upstreams {
     pub(super) async fn place_or(&self, wait: Duration) {
         // One that is freed just before is found when the wait is over, which is short.
         let _ = tokio::time::timeout(wait, self.freed.notified()).await;
+    }
+
+    /// The requests under way.
+    pub fn live(&self) -> MutexGuard<'_, Live> {
+        self.live.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A place may be free: whoever stands in line looks.

@@ -11,6 +11,7 @@ pub mod drive;
 mod echo;
 mod headers;
 mod job;
+pub mod live;
 pub mod preamble;
 mod probe;
 mod refusal;

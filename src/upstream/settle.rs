@@ -12,6 +12,8 @@ use crate::route::{Attempts, Table};
 
 /// Settles when dropped.
 pub(super) struct Settlement {
+    /// Its number among the requests under way.
+    pub(super) number: u64,
     pub(super) upstreams: Arc<Upstreams>,
     pub(super) _places: [Option<tokio::sync::OwnedSemaphorePermit>; 2],
     /// What the exchange reads of the config: whoever waits for the end of a former one waits for this.
@@ -54,6 +56,7 @@ impl Drop for Settlement {
         }
         self.attempts.finish(now, &mut self.upstreams.health(), is_well);
         self.upstreams.call_line();
+        self.upstreams.live().ended(self.number);
         tracing::info!(
             target: "aimux::access",
             request_id = %self.request_id,

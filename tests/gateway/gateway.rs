@@ -91,31 +91,25 @@ impl Gateway {
     }
 
     fn spawn(home: tempfile::TempDir, args: &[&str], variables: &[(&str, &Path)]) -> Self {
-        let log = std::fs::File::create(home.path().join("stderr")).unwrap();
-        let mut child = aimux(home.path())
-            .args(args)
-            .envs(variables.iter().copied())
-            .stdout(Stdio::piped())
-            .stderr(log)
-            .stdin(Stdio::null())
-            .spawn()
-            .unwrap();
-        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let mut greeting = Vec::new();
-        for line in lines.by_ref().map_while(Result::ok) {
-            let address = line.split_once("ready on http://").map(|(_, address)| address.trim().to_owned());
-            greeting.push(line);
-            if let Some(address) = address {
-                let port = address.rsplit(':').next().unwrap().parse().unwrap();
-                // The pipe must be read on: a full one would block the server.
-                let (send, receive) = std::sync::mpsc::channel();
-                std::thread::spawn(move || lines.map_while(Result::ok).for_each(|line| send.send(line).unwrap_or_default()));
-                greeting.extend(std::iter::from_fn(|| receive.recv_timeout(Duration::from_millis(150)).ok()));
-                return Self { child, port, home, greeting };
-            }
-        }
-        let status = child.wait().unwrap();
-        panic!("the server ended ({status}):\n{}", std::fs::read_to_string(home.path().join("stderr")).unwrap_or_default());
+        let (child, port, greeting) = launch(home.path(), args, variables);
+        Self { child, port, home, greeting }
+    }
+
+    /// Ends it, changes something in its home, and starts it again there with the same config.
+    pub(crate) fn restart(&mut self, between: impl FnOnce(&Path)) {
+        self.terminate();
+        self.wait(Duration::from_secs(20));
+        between(self.home.path());
+        let path = self.home.path().join("aimux.yaml");
+        (self.child, self.port, self.greeting) = launch(self.home.path(), &["serve", "--config", path.to_str().unwrap()], &[]);
+    }
+
+    /// What `aimux status` says of its tasks.
+    pub(crate) fn tasks(&self) -> Value {
+        let path = self.home.path().join("aimux.yaml");
+        let output = aimux(self.home.path()).args(["status", "--json", "--config", path.to_str().unwrap()]).output().unwrap();
+        let status: Value = serde_json::from_slice(&output.stdout).unwrap();
+        status["tasks"].clone()
     }
 
     /// `http://127.0.0.1:PORT`.
@@ -182,6 +176,29 @@ impl Gateway {
             std::thread::sleep(Duration::from_millis(10));
         }
     }
+}
+
+/// Starts the program and waits until it is ready.
+fn launch(home: &Path, args: &[&str], variables: &[(&str, &Path)]) -> (Child, u16, Vec<String>) {
+    let log = std::fs::File::create(home.join("stderr")).unwrap();
+    let mut child =
+        aimux(home).args(args).envs(variables.iter().copied()).stdout(Stdio::piped()).stderr(log).stdin(Stdio::null()).spawn().unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let mut greeting = Vec::new();
+    for line in lines.by_ref().map_while(Result::ok) {
+        let address = line.split_once("ready on http://").map(|(_, address)| address.trim().to_owned());
+        greeting.push(line);
+        if let Some(address) = address {
+            let port = address.rsplit(':').next().unwrap().parse().unwrap();
+            // The pipe must be read on: a full one would block the server.
+            let (send, receive) = std::sync::mpsc::channel();
+            std::thread::spawn(move || lines.map_while(Result::ok).for_each(|line| send.send(line).unwrap_or_default()));
+            greeting.extend(std::iter::from_fn(|| receive.recv_timeout(Duration::from_millis(150)).ok()));
+            return (child, port, greeting);
+        }
+    }
+    let status = child.wait().unwrap();
+    panic!("the server ended ({status}):\n{}", std::fs::read_to_string(home.join("stderr")).unwrap_or_default());
 }
 
 impl Drop for Gateway {

@@ -26,7 +26,7 @@ const NEVER: Duration = Duration::from_secs(60);
 
 const LIMITS: &str = "limits: { connect_s: 2, first_byte_s: 2, first_byte_whole_s: 2, first_content_s: 3, stream_idle_s: 2, \
                       keep_alive_s: 1, pace_bytes_per_s: 40, pace_over_s: 2, frame_mb: 1 }\n\
-                      retry: { key_rest_s: 1 }\nbreaker: { rest_s: 1, rest_max_s: 2 }";
+                      retry: { key_rest_s: 1 }";
 
 /// What an upstream does wrong.
 struct Fault {
@@ -217,7 +217,7 @@ impl Scene {
 
     /// Each fault has a provider of each dialect; the model `one-N-dialect` goes there first and to the healthy one then,
     /// `all-N-dialect` to two of the faulty ones.
-    fn config(&self) -> String {
+    fn config(&self, breaker: &str) -> String {
         let mut providers = String::new();
         let mut models = String::new();
         let mut provider = |name: &str, speaks: Speaks, url: &str| {
@@ -246,7 +246,7 @@ impl Scene {
             }
         }
         let server = "server: { listen: \"127.0.0.1:0\", token: { env: AIMUX_CLIENT_TOKEN } }";
-        format!("version: 1\n{server}\nproviders:\n{providers}models:\n{models}{LIMITS}\n")
+        format!("version: 1\n{server}\nproviders:\n{providers}models:\n{models}{LIMITS}\nbreaker: {breaker}\n")
     }
 }
 
@@ -322,7 +322,7 @@ fn fate(what: &str, client: Speaks, is_stream: bool, reply: &Whole, took: Durati
 #[test]
 fn none_of_fifty_requests_is_lost_to_any_fault_and_what_heals_is_used_again() {
     let scene = Scene::new();
-    let gateway = Gateway::start(&scene.config());
+    let gateway = Gateway::start(&scene.config("{ rest_s: 1, rest_max_s: 2 }"));
     for_each_fault(3, |index, fault| {
         let fates = at_once(|number| {
             let (upstream, client, is_stream) = way(number);
@@ -351,7 +351,7 @@ fn none_of_fifty_requests_is_lost_to_any_fault_and_what_heals_is_used_again() {
 #[test]
 fn a_total_failure_costs_at_most_two_point_four_attempts_a_request_whatever_the_fault() {
     let scene = Scene::new();
-    let gateway = Gateway::start(&scene.config());
+    let gateway = Gateway::start(&scene.config("{}"));
     for_each_fault(3, |index, fault| {
         at_once(|number| {
             let (upstream, client, is_stream) = way(number);
@@ -370,6 +370,81 @@ fn a_total_failure_costs_at_most_two_point_four_attempts_a_request_whatever_the_
         assert!(attempts * 10 <= REQUESTS * 24, "{}: {attempts} attempts for {REQUESTS} requests", fault.name);
         assert!(attempts > 0, "{}: nobody was asked", fault.name);
     });
+}
+
+/// The file of what is known of providers.
+fn memory(home: &std::path::Path) -> std::path::PathBuf {
+    let folder = home.join(".local/state/aimux");
+    let files = std::fs::read_dir(&folder).unwrap().map(|file| file.unwrap().path());
+    files.into_iter().find(|path| path.file_name().unwrap().to_str().unwrap().starts_with("health-")).expect("a file is kept")
+}
+
+#[test]
+fn breakers_rests_and_windows_survive_a_restart_and_a_damaged_file_is_left_out() {
+    let failing = Upstream::start(|_, _| Speaks::Chat.refusal(500, "zebra"));
+    let healthy = Upstream::start(|seen, _| Speaks::Chat.answer(seen, &[text("fine")]));
+    let pair = [(Speaks::Chat, &failing), (Speaks::Chat, &healthy)];
+    let mut gateway =
+        Gateway::start(&crate::gateway::config(&pair, "\"*\": [up0/one, up1/two]", "breaker: { rest_s: 600, rest_max_s: 600 }"));
+    let ask = |gateway: &Gateway| assert_eq!(ask(gateway, Speaks::Chat, "x", false).0.status, 200);
+    (0..6).for_each(|_| ask(&gateway));
+    assert_eq!(failing.seen().len(), 5, "open");
+    gateway.restart(|_| {});
+    ask(&gateway);
+    assert_eq!(failing.seen().len(), 5, "open still");
+    for (round, (damage, word)) in
+        [("{\"version\": 1, \"saved", "damaged"), ("{\"version\":7,\"saved_ms\":0,\"providers\":[]}", "form")].into_iter().enumerate()
+    {
+        gateway.restart(|home| std::fs::write(memory(home), damage).unwrap());
+        assert!(gateway.log().contains(word), "{}", gateway.log());
+        ask(&gateway);
+        assert_eq!(failing.seen().len(), 6 + round, "nothing is known");
+    }
+    let mode = std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(memory(&gateway.home())).unwrap().permissions());
+    assert_eq!(mode & 0o077, 0);
+}
+
+#[test]
+fn a_thousand_clients_that_leave_in_mid_stream_leave_nothing_behind() {
+    let upstream = Upstream::start(|seen, _| match seen.is_stream() {
+        true => healthy(Speaks::Anthropic, seen).pause(5, NEVER),
+        false => healthy(Speaks::Anthropic, seen),
+    });
+    let text = crate::gateway::config(&[(Speaks::Anthropic, &upstream)], "\"*\": [up0/m]", "");
+    let gateway = Gateway::start(&text.replace("key: {", "limits: { concurrent: 50 }, key: {"));
+    let ask_whole = || assert_eq!(ask(&gateway, Speaks::Chat, "x", false).0.status, 200);
+    ask_whole();
+    let (descriptors, tasks) = (gateway.descriptors(), gateway.tasks());
+    let body = json!({"model": "x", "max_tokens": 9, "stream": true, "messages": [{"role": "user", "content": "hi"}]}).to_string();
+    for _ in 0..20 {
+        let mut replies: Vec<_> = (0..50).map(|_| gateway.send("POST", "/v1/messages", body.as_bytes())).collect();
+        replies.iter_mut().for_each(|reply| assert!(reply.piece().is_some()));
+        drop(replies);
+        // Only who gives every place back lets the next fifty in.
+        until("all have ended", Duration::from_secs(10), || gateway.tasks()["requests"] == 0);
+    }
+    until("descriptors and tasks are as before", Duration::from_secs(10), || {
+        let now = gateway.tasks();
+        gateway.descriptors() <= descriptors && now["alive"].as_u64() <= tasks["alive"].as_u64() && now["in_line"] == 0
+    });
+    assert!(upstream.seen().len() >= 1000);
+    ask_whole();
+}
+
+#[test]
+fn requests_and_lines_are_told_by_the_status() {
+    let upstream = Upstream::start(|seen, _| healthy(Speaks::Anthropic, seen).late(Duration::from_secs(3)));
+    let text = crate::gateway::config(&[(Speaks::Anthropic, &upstream)], "\"*\": [up0/m]", "limits: { queue_wait_s: 30 }");
+    let gateway = Gateway::start(&text.replace("key: {", "limits: { concurrent: 1 }, key: {"));
+    std::thread::scope(|scope| {
+        let asked = [0, 1].map(|_| scope.spawn(|| ask(&gateway, Speaks::Anthropic, "x", false)));
+        until("one is asked and one stands in line", Duration::from_secs(10), || {
+            let tasks = gateway.tasks();
+            tasks["requests"] == 2 && tasks["in_line"] == 1 && tasks["stuck"] == 0 && tasks["oldest_ms"].as_u64() > Some(0)
+        });
+        asked.into_iter().for_each(|thread| assert_eq!(thread.join().unwrap().0.status, 200));
+    });
+    assert_eq!(gateway.tasks()["requests"], 0);
 }
 
 /// The attempts of each request whose line in the log has the words.
