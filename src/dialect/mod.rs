@@ -147,7 +147,7 @@ pub struct ReplyMap {
     pub input_estimate: u64,
     /// Shortened tool names, each with the client's own.
     pub names: Vec<(String, String)>,
-    /// All declared tool names, in the client's words.
+    /// All declared tool names, in the client's words; of a relayed request, those that a stream's names are told by.
     pub tools: Vec<String>,
     /// A forced tool that stands for an output schema: its call is turned into text.
     pub schema_tool: Option<String>,

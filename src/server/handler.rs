@@ -32,7 +32,7 @@ const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// What a path asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Route {
+pub(super) enum Route {
     Chat(Dialect),
     CountTokens,
     Explain,
@@ -56,7 +56,7 @@ enum Access {
 
 impl Route {
     /// The route of a path; the query and a slash at the end do not count.
-    fn of(path: &str) -> Option<Self> {
+    pub(super) fn of(path: &str) -> Option<Self> {
         let path = if path.len() > 1 { path.trim_end_matches('/') } else { path };
         Some(match path {
             "/v1/messages" => Self::Chat(Dialect::AnthropicMessages),

@@ -11,6 +11,7 @@ mod keeper;
 pub mod memory;
 mod metrics;
 mod models;
+mod overlong;
 mod port_owner;
 pub mod redirect;
 pub mod reload;
@@ -28,6 +29,7 @@ use arc_swap::ArcSwap;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use overlong::Overlong;
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
 
@@ -246,13 +248,13 @@ async fn serve_connection(stream: tokio::net::TcpStream, shared: Arc<Shared>) {
         .timer(TokioTimer::new())
         .header_read_timeout(Duration::from_secs(limits.header_read_s))
         .max_buf_size(limits.header_bytes.saturating_add(HEADER_SLACK).max(8192))
-        .serve_connection(TokioIo::new(stream), service);
+        .serve_connection(TokioIo::new(Overlong::new(stream, limits.header_bytes)), service);
     let mut connection = std::pin::pin!(connection);
     loop {
         tokio::select! {
             ended = connection.as_mut() => {
                 match ended {
-                    // hyper has answered with the bare status.
+                    // hyper has answered by itself; see `overlong`.
                     Err(error) if error.is_parse_too_large() => {
                         tracing::info!(target: "aimux::access", code = %Code::HeadersTooLarge, status = 431, "refused");
                         upstreams.counts.refused(Code::HeadersTooLarge);

@@ -199,6 +199,29 @@ pub(super) fn error(client: Dialect, error: &Error, request_id: &str) -> Respons
     refusal(client, &Refusal::new(error.code, failure), request_id)
 }
 
+/// A whole answer as the bytes that end a connection.
+pub(super) fn raw(response: Response<ReplyBody>, request_id: &str) -> Vec<u8> {
+    let (head, mut body) = response.into_parts();
+    let mut content = Vec::new();
+    // A whole body is there at once.
+    let mut cx = Context::from_waker(std::task::Waker::noop());
+    while let Poll::Ready(Some(Ok(frame))) = Pin::new(&mut body).poll_frame(&mut cx) {
+        content.extend_from_slice(frame.data_ref().map(AsRef::as_ref).unwrap_or_default());
+    }
+    let mut out =
+        format!("HTTP/1.1 {}\r\nconnection: close\r\ncontent-length: {}\r\nx-request-id: {request_id}\r\n", head.status, content.len())
+            .into_bytes();
+    for (name, value) in &head.headers {
+        out.extend_from_slice(name.as_str().as_bytes());
+        out.extend_from_slice(b": ");
+        out.extend_from_slice(value.as_bytes());
+        out.extend_from_slice(b"\r\n");
+    }
+    out.extend_from_slice(b"\r\n");
+    out.append(&mut content);
+    out
+}
+
 /// A refusal, in the client's dialect. 529 is known to Anthropic clients only; the others get 503.
 pub(super) fn refusal(client: Dialect, refusal: &Refusal, request_id: &str) -> Response<ReplyBody> {
     let failure = &refusal.failure;

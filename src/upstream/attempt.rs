@@ -1,5 +1,6 @@
 //! One attempt at one target: rendered, sent, and read until its content begins or it has failed.
 
+use std::ops::Range;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -257,7 +258,9 @@ impl Job {
     fn map_for(&self, target: &Target) -> ReplyMap {
         let has_text_tools = target.endpoint().quirks.text_calls && self.peek.tools > 0;
         let text_tools = if has_text_tools { (self.client.codec().text_tools)(&self.body) } else { Vec::new() };
-        ReplyMap { is_alias: self.peek.model != target.model, text_tools, ..self.reply_map() }
+        let name = |at: &Range<usize>| serde_json::from_slice(self.body.get(at.clone())?).ok();
+        let tools = self.peek.names_at.iter().filter_map(name).collect();
+        ReplyMap { is_alias: self.peek.model != target.model, tools, text_tools, ..self.reply_map() }
     }
 
     fn reply_stream(&self, target: &Target, map: Option<&ReplyMap>) -> Box<dyn ReplyStream> {

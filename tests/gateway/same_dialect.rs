@@ -193,3 +193,17 @@ fn two_entries_reach_two_providers() {
         assert_eq!((reply.header("x-aimux-provider"), reply.header("x-aimux-model")), (Some(provider), Some(served)), "{model}");
     }
 }
+
+#[test]
+fn the_name_of_a_declared_tool_leaves_at_once() {
+    let call = [tool("c1", "look", json!({"a": 1}))];
+    let sent = call.clone();
+    let upstream = Upstream::start(move |seen, _| Speaks::Chat.answer(seen, &sent).pause(2, Duration::from_secs(2)));
+    let gateway = Gateway::before(Speaks::Chat, &upstream);
+    let tools = json!([{"type": "function", "function": {"name": "look", "parameters": {"type": "object"}}}]);
+    let reply =
+        gateway.chat(&json!({"model": "gpt-x", "stream": true, "stream_options": {"include_usage": true}, "tools": tools, "messages": []}));
+    assert!(reply.text().ends_with("data: [DONE]\n\n"), "{}", reply.text());
+    let early = reply.times.iter().filter(|(when, _)| *when < Duration::from_secs(1)).map(|(_, length)| *length).max().unwrap_or(0);
+    assert!(String::from_utf8_lossy(&reply.body[..early]).contains("\"look\""), "the name was held back: {:?}", reply.times);
+}

@@ -103,14 +103,19 @@ fn refused(limits: &str, body: &[u8], status: u16, code: &str) {
     assert_code(&gateway(limits, |healthy| healthy).call("POST", "/v1/messages", body), status, code);
 }
 
-/// Headers somewhat over the limit get an answer with its code; those far over it the bare status, and the connection's end.
+/// Headers over the limit, somewhat or far, get an answer with its code in the client's dialect; the latter end the connection.
 fn long_headers() {
     let gateway = gateway("header_kb: 8", |healthy| healthy);
-    for (length, code) in [(8 << 10, Some("AIMUX-E0209")), (64 << 10, None)] {
-        let reply = http::send(gateway.port, "GET", "/v1/models", &[("x-long", &"x".repeat(length))], b"").whole();
-        assert_eq!((reply.status, reply.header("x-aimux-error")), (431, code), "{length}");
+    for length in [8 << 10, 64 << 10] {
+        for (path, kind) in [("/v1/messages", json!("error")), ("/v1/chat/completions?x=1", Value::Null), ("/v1/models", Value::Null)] {
+            let reply = http::send(gateway.port, "POST", path, &[("x-long", &"x".repeat(length))], b"").whole();
+            assert_code(&reply, 431, "AIMUX-E0209");
+            let body = reply.json();
+            assert_eq!((&body["type"], reply.is_complete), (&kind, true), "{length} {body}");
+            assert!(body["error"]["message"].as_str().unwrap().contains("8192") && reply.header("x-request-id").is_some(), "{body}");
+        }
     }
-    until("both are in the log", LONG, || gateway.log().matches("AIMUX-E0209").count() == 2);
+    until("all are in the log", LONG, || gateway.log().matches("AIMUX-E0209").count() == 6);
 }
 
 /// A connection on which this much of a request was sent.

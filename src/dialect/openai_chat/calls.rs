@@ -79,11 +79,16 @@ impl Calls {
 
     /// Whether the call at `at` can be announced: its id is known, or not coming any more; its name is known and whole.
     pub(super) fn is_ready(&self, at: usize) -> bool {
-        self.list.get(at).is_some_and(|call| {
-            let may_grow = self.tools.iter().any(|tool| tool.len() > call.name.len() && tool.starts_with(&call.name));
-            let is_whole = self.tools.contains(&call.name) && !may_grow;
-            !call.name.is_empty() && (!call.arguments.is_empty() || (is_whole && !call.id.is_empty()))
-        })
+        self.list
+            .get(at)
+            .is_some_and(|call| !call.name.is_empty() && (!call.arguments.is_empty() || (self.has_whole_name(at) && !call.id.is_empty())))
+    }
+
+    /// Whether the call at `at` has the name of a declared tool that no other's goes on with.
+    pub(super) fn has_whole_name(&self, at: usize) -> bool {
+        let Some(Call { name, .. }) = self.list.get(at) else { return false };
+        let may_grow = self.tools.iter().any(|tool| tool.len() > name.len() && tool.starts_with(name.as_str()));
+        self.tools.contains(name) && !may_grow
     }
 
     /// Takes a piece; gives the place of its call. `touched` holds the calls that had a piece in the same chunk.

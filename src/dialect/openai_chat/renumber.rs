@@ -5,7 +5,7 @@
 //! that needs none of this stays as it is. Which call a piece belongs to is [`Calls`]' decision.
 //!
 //! A name in fragments breaks them too: one SDK joins the fragments, another keeps the last. The relay holds the frame that
-//! begins a name until the next one shows whether it goes on ([`Naming`]).
+//! begins a name until the next one shows whether it goes on ([`Naming`]), unless it is the name of a declared tool.
 
 use serde_json::value::RawValue;
 
@@ -65,6 +65,11 @@ struct Told {
 }
 
 impl Renumber {
+    /// For calls of these tools; empty where they are not known.
+    pub(super) fn of(tools: Vec<String>) -> Self {
+        Self { calls: Calls::of(tools), ..Self::default() }
+    }
+
     /// Takes the `tool_calls` of one delta; adds the edits that it needs. `held` is the call whose beginning the client has
     /// not seen yet.
     pub(super) fn mend<'a>(&mut self, raw: &'a RawValue, held: Option<usize>, edits: &mut Edits<'a>) -> Naming<'a> {
@@ -135,7 +140,7 @@ impl Renumber {
             edits.push((token.get(), "null".to_owned()));
         }
         match said {
-            Said::First if !has_arguments => Some(Naming::Begins { call: at, token: token.get() }),
+            Said::First if !has_arguments && !self.calls.has_whole_name(at) => Some(Naming::Begins { call: at, token: token.get() }),
             Said::Further if is_held => Some(Naming::GoesOn { name: self.calls.list.get(at)?.name.clone(), has_arguments }),
             _ => None,
         }

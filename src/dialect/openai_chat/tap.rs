@@ -2,7 +2,7 @@
 //!
 //! Complete healthy frames leave as the bytes they came as. What is mended: a missing `[DONE]` after a finish, an end
 //! without either, comments, pieces of calls that no SDK can put together (the frame that
-//! begins a tool's name waits for the next one), calls in the text where the provider leaves them there ([`text`]), finish
+//! begins a tool's name waits for the next one, unless the name is whole), calls in the text where the provider leaves them there ([`text`]), finish
 //! words that no client knows, errors in odd shapes, a JSON answer in place of a stream, and whatever follows the end.
 
 use bytes::Bytes;
@@ -69,7 +69,7 @@ impl Tap {
             model: serde_json::to_string(&map.model).unwrap_or_default(),
             map: map.clone(),
             is_ours: false,
-            calls: Renumber::default(),
+            calls: Renumber::of(map.tools.clone()),
             naming: None,
             text: (!map.text_tools.is_empty()).then(|| TextRelay::new(TextCalls::new(&map.text_tools))),
             released: Vec::new(),

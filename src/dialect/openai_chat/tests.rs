@@ -742,6 +742,13 @@ fn the_frames_of_healthy_calls_leave_as_they_came() {
         let (a, b) = stream.as_bytes().split_at(at);
         assert_eq!(text(&tapped(&[a, b]).0), stream, "cut at {at}");
     }
+    // The name of a declared tool leaves at once, unless another's goes on with it.
+    for (tools, leaves) in [(vec!["look", "lo"], true), (vec!["lo", "look", "look_up"], false), (vec!["other"], false)] {
+        let map = ReplyMap { tools: tools.into_iter().map(str::to_owned).collect(), ..ReplyMap::default() };
+        let mut tap = (CODEC.tap)(&map, &Quirks::CHAT, 1 << 20);
+        let named = Bytes::from(format!("{name}\n\n"));
+        assert_eq!(tap.push(named.clone()), if leaves { named } else { Bytes::new() });
+    }
     // Silence sets a name free: it is whole, and the client may show it.
     let mut tap = (CODEC.tap)(&ReplyMap::default(), &Quirks::CHAT, 1 << 20);
     assert!(tap.push(Bytes::from(format!("{name}\n\n"))).is_empty() && tap.progress().content);

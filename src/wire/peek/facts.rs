@@ -73,8 +73,21 @@ impl Scanner<'_> {
                 scanner.seen.web_search |= is_search;
                 Ok(())
             }
+            b"function" if scanner.next_byte() == Some(b'{') => scanner.object(Self::function),
             _ => scanner.value(),
         })
+    }
+
+    /// A member of a tool's `function`.
+    fn function(&mut self, key: &[u8]) -> Result<(), PeekError> {
+        if key != b"name" {
+            return self.value();
+        }
+        let from = self.at;
+        if self.string_or_value()?.is_some() {
+            self.seen.names_at.push(from..self.at);
+        }
+        Ok(())
     }
 
     /// Whether an object has the member, and it is another word. Anything but an object has not.
@@ -125,6 +138,13 @@ mod tests {
     fn look(rest: &str) -> Peek {
         let body = format!(r#"{{"model":"m",{rest}}}"#);
         peek(body.as_bytes(), 64).unwrap_or_else(|error| panic!("{body}: {error}"))
+    }
+
+    #[test]
+    fn the_names_of_functions_are_found() {
+        let body = r#"{"model":"m","tools":[{"type":"function","function":{"parameters":{"name":"x"},"name" : "a\"b"}},{"name":"flat"},{"function":{"name":5}},{"function":{"name":"c"}}]}"#;
+        let names: Vec<&str> = peek(body.as_bytes(), 64).unwrap().names_at.into_iter().map(|at| &body[at]).collect();
+        assert_eq!(names, [r#""a\"b""#, r#""c""#]);
     }
 
     #[test]

@@ -39,6 +39,8 @@ pub struct Peek {
     pub turns: usize,
     /// Tools, the provider's own among them.
     pub tools: usize,
+    /// Where the string tokens of functions' names stand (`tools[].function.name`).
+    pub names_at: Vec<Range<usize>>,
     /// Whether one of the tools is a search of the web by the provider.
     pub web_search: bool,
     /// Whether the model is asked to think.
