@@ -105,6 +105,7 @@ codes! {
     UpstreamNonsense: "E0506", 502, 69, NextTarget, "the provider's answer makes no sense", "The answer is not what the dialect says.", "Check base_url and dialect of the provider.";
     UpstreamAuth: "E0507", 401, 77, NextTarget, "the provider refused the key", "The provider does not accept the key that aimux holds for it.", "Replace it with `aimux keys rotate NAME`.";
     UpstreamTls: "E0508", 502, 69, NextTarget, "no trusted connection to the provider", "TLS failed: the certificate is not trusted, is for another name or has expired, or the port speaks no TLS.", "Check base_url; for a CA of your own set SSL_CERT_FILE.";
+    TokenExpired: "E0509", 401, 77, NextTarget, "the key cannot be refreshed", "The key expires, and its provider's login does not give the next one, or what it gave cannot be kept.", "Log in again with `aimux keys rotate NAME --login`; the message says more.";
     KeyStore: "E0601", 0, 74, Never, "the key store failed", "A key file could not be read, opened or written.", "Read the message; `aimux keys list` shows the files.";
     StateFolder: "E0602", 0, 74, Never, "the state folder failed", "A file in the config or state folder could not be written.", "Check the folder's owner, permissions and free space.";
     AuditLog: "E0603", 0, 74, Never, "the audit log failed", "The audit log could not be written, or is not as it was written. What it must tell of was not done.", "Check the state folder's permissions and free space; `aimux keys audit verify` names the line.";

@@ -50,6 +50,8 @@ pub enum Action {
     KeyRotated,
     /// A rotation was undone.
     KeyRotationUndone,
+    /// A key that expires was exchanged for the next one by its provider's login.
+    KeyRefreshed,
     /// A key was printed or written in clear.
     KeyExported,
     /// A key was taken from elsewhere.
@@ -79,6 +81,7 @@ impl Action {
             Self::KeyRotating => "key.rotating",
             Self::KeyRotated => "key.rotated",
             Self::KeyRotationUndone => "key.rotation_undone",
+            Self::KeyRefreshed => "key.refreshed",
             Self::KeyExported => "key.exported",
             Self::KeyImported => "key.imported",
             Self::KeyLent => "key.lent",

@@ -215,6 +215,7 @@ async fn serve(
         tokio::spawn(control.serve(status, voice, Arc::clone(&stop), reloader.as_ref().map(|(reloader, _)| Arc::clone(reloader))));
     if let Some((reloader, stamp)) = reloader {
         tokio::spawn(reload_on_hangup(Hangup::catch()?, Arc::clone(&reloader), Arc::clone(&stop)));
+        tokio::spawn(Arc::clone(&reloader).renew_ahead());
         tokio::spawn(reloader.watch(stamp));
     }
     output::announce(&format!("{}{address}\n", super::known::READY));

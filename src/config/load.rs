@@ -13,8 +13,9 @@ use super::tree::{self, Node};
 use super::{LoadError, Options, Ready, Server, allowances, made, overrides};
 use crate::error::{Code, Error};
 use crate::keys::Store;
+use crate::keys::oauth::Gives;
 use crate::route::Table;
-use crate::route::table::{Key, Provider};
+use crate::route::table::{Key, Provider, Token};
 use crate::secret::Secret;
 
 /// The most bytes of a config file.
@@ -297,19 +298,35 @@ pub(crate) fn closed(provider: super::providers::Provider) -> Provider {
     }
 }
 
+/// A key that was opened.
+pub(super) struct Opened {
+    name: String,
+    pub(super) secret: Secret,
+    /// Of one that can be refreshed: when it was fetched, and when it expires.
+    token: Option<(u64, Option<u64>)>,
+}
+
 impl Opener<'_> {
     fn open(&mut self, provider: super::providers::Provider) -> Result<Provider, Error> {
-        let mut keys = Vec::new();
-        let wanted = if self.passphrase.is_some() { provider.keys.as_slice() } else { &[] };
-        for source in wanted {
-            keys.push(self.key(source, &provider.name.text)?);
+        let wanted = if self.passphrase.is_some() { provider.keys.clone() } else { Vec::new() };
+        let mut opened = closed(provider);
+        for source in &wanted {
+            let key = self.key(source, &opened.name)?;
+            let oauth = opened.oauth.as_ref().filter(|oauth| oauth.gives == Gives::Tokens);
+            let token = key.token.and_then(|(created, expires)| Some(Token { oauth: Arc::clone(oauth?), created, expires }));
+            opened.keys.push(Key { name: key.name, secret: key.secret, token });
         }
-        Ok(Provider { keys, ..closed(provider) })
+        Ok(opened)
     }
 
-    pub(super) fn key(&mut self, source: &KeySource, provider: &str) -> Result<Key, Error> {
+    pub(super) fn key(&mut self, source: &KeySource, provider: &str) -> Result<Opened, Error> {
+        let mut token = None;
         let (name, secret) = match source {
-            KeySource::File(name) => (name.clone(), self.file(name)?),
+            KeySource::File(name) => {
+                let key = self.file(name)?;
+                token = key.refresh.map(|_| (key.created, key.expires));
+                (name.clone(), key.secret)
+            }
             KeySource::Command(command) => (command.label(), command.run()?),
             KeySource::Variable(name) => {
                 let value = self.environment.get(name).ok_or_else(|| {
@@ -322,15 +339,15 @@ impl Opener<'_> {
             let message = format!("the key \"{name}\" of provider \"{provider}\" is empty or has characters that no key has");
             return Err(Error::new(Code::KeyUnavailable, message).hint(format!("replace it: `aimux keys add {name}`")));
         }
-        Ok(Key { name, secret })
+        Ok(Opened { name, secret, token })
     }
 
-    fn file(&mut self, name: &str) -> Result<Secret, Error> {
+    fn file(&mut self, name: &str) -> Result<crate::keys::Key, Error> {
         if let (None, Some(passphrase)) = (&self.identity, &mut self.passphrase) {
             self.identity = Some(self.store.opener(passphrase)?);
         }
         match &self.identity {
-            Some(identity) => Ok(identity.read(name)?.secret),
+            Some(identity) => identity.read(name),
             None => Err(Error::new(Code::KeyUnavailable, format!("key \"{name}\" could not be opened"))),
         }
     }

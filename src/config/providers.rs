@@ -13,7 +13,7 @@ use super::tree::{Key, Node, Value};
 use super::url;
 use crate::dialect::{Dialect, Quirks};
 use crate::keys::Store;
-use crate::keys::oauth::OAuth;
+use crate::keys::oauth::{Gives, OAuth};
 use crate::provider::models::Known;
 use crate::provider::{Auth, Check, Preset, preset, table::PRESETS};
 use crate::route::quota::Quota;
@@ -80,8 +80,12 @@ fn provider(reader: &mut Reader<'_>, key: &Key, node: &Node, store: &Store) -> P
     let with_usual_key = preset.filter(|preset| !preset.is_local && !addresses.own_loopback);
     let keys = keys(reader, &section, key, with_usual_key, store);
     let oauth = oauth::read(reader, &section, preset, &keys);
-    // A local server needs no key, but some are given one.
+    let gives_tokens = oauth.as_ref().is_some_and(|oauth| oauth.gives == Gives::Tokens);
+    // A local server needs no key, but some are given one. A token of OAuth's is borne, whatever the dialect (RFC 6750).
     let auth = |mut endpoint: Endpoint| {
+        if gives_tokens {
+            endpoint.auth = Auth::Bearer;
+        }
         if !keys.is_empty() && endpoint.auth == Auth::None {
             endpoint.auth = usual_auth(endpoint.dialect);
         }

@@ -218,23 +218,28 @@ impl Folder {
 
     /// Waits, for a limited time, until no other process writes here, and clears away what a killed one left.
     pub(crate) fn lock(&self) -> Result<Lock, Error> {
+        let lock = self.turn(LOCK)?;
+        self.sweep()?;
+        Ok(lock)
+    }
+
+    /// Waits, for a limited time, until nobody else holds the lock of that name. It says nothing about writes.
+    pub(crate) fn turn(&self, name: &str) -> Result<Lock, Error> {
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let file = rustix::fs::openat(&self.handle, LOCK, flags, Mode::RUSR | Mode::WUSR)
-            .map_err(|error| failed("open", &self.path_of(LOCK), error.into()))?;
+        let file = rustix::fs::openat(&self.handle, name, flags, Mode::RUSR | Mode::WUSR)
+            .map_err(|error| failed("open", &self.path_of(name), error.into()))?;
         let file = File::from(file);
         let started = Instant::now();
         loop {
             match file.try_lock() {
-                Ok(()) => break,
+                Ok(()) => return Ok(Lock { _file: file }),
                 Err(TryLockError::WouldBlock) if started.elapsed() < LOCK_WAIT => std::thread::sleep(Duration::from_millis(20)),
                 Err(TryLockError::WouldBlock) => {
                     return Err(Error::new(Code::KeyStore, "another aimux is writing keys").hint("wait for it to end, then try again"));
                 }
-                Err(TryLockError::Error(error)) => return Err(failed("lock", &self.path_of(LOCK), error)),
+                Err(TryLockError::Error(error)) => return Err(failed("lock", &self.path_of(name), error)),
             }
         }
-        self.sweep()?;
-        Ok(Lock { _file: file })
     }
 
     /// Whether another process writes here now.

@@ -37,4 +37,4 @@ pub use facts::Facts;
 pub use health::Health;
 pub use plan::{Listed, Plan, PlanError, Target, listing, plan};
 pub use step::{Happened, Step, Verdict};
-pub use table::{Key, Provider, Table};
+pub use table::{Key, Provider, Table, Token};

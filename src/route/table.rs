@@ -76,7 +76,7 @@ pub struct TargetRef {
 }
 
 /// A configured provider.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Provider {
     /// Its name in the config.
     pub name: String,
@@ -117,7 +117,7 @@ impl Provider {
 }
 
 /// One dialect of a configured provider.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Endpoint {
     /// The dialect.
     pub dialect: Dialect,
@@ -138,6 +138,19 @@ pub struct Key {
     pub name: String,
     /// The key.
     pub secret: Secret,
+    /// What is known of one that expires and can be refreshed; `None`: it lasts.
+    pub token: Option<Token>,
+}
+
+/// A key that expires.
+#[derive(Debug, Clone)]
+pub struct Token {
+    /// Where the next one is fetched.
+    pub oauth: Arc<OAuth>,
+    /// When it was fetched, in seconds since 1970.
+    pub created: u64,
+    /// When it expires, in seconds since 1970; `None`: nobody knows.
+    pub expires: Option<u64>,
 }
 
 /// How often and how long is tried.

@@ -34,7 +34,7 @@ pub(super) fn provider(name: &str, keys: usize) -> Provider {
                 check: e.check,
             })
             .collect(),
-        keys: (0..keys).map(|n| Key { name: format!("{name}-{n}"), secret: Secret::new(format!("secret-{n}")) }).collect(),
+        keys: (0..keys).map(|n| Key { name: format!("{name}-{n}"), secret: Secret::new(format!("secret-{n}")), token: None }).collect(),
         catalog: preset.catalog,
         models: Vec::new(),
         facts: Vec::new(),

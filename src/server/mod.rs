@@ -155,6 +155,8 @@ impl Server {
     /// Takes a new config into the running server; `source` is what the first one came from.
     #[must_use]
     pub fn reloader(&self, source: reload::Source) -> Arc<reload::Reloader> {
+        let audit = crate::audit::Log::new(&source.environment.state_folder(), "serve");
+        self.shared.upstreams.renewals().keep_in(source.store.clone(), audit);
         reload::Reloader::new(Arc::clone(&self.shared), source)
     }
 

@@ -22,6 +22,9 @@ use crate::secret::Secret;
 /// How often is looked whether a former config is still in use, while somebody waits for that.
 const LOOK: Duration = Duration::from_millis(10);
 
+/// How often is looked whether a key expires soon.
+const RENEWAL_LOOK: Duration = Duration::from_secs(1);
+
 /// Where a config and its keys come from, again and again.
 #[derive(Debug, Clone)]
 pub struct Source {
@@ -163,6 +166,19 @@ impl Reloader {
         }
         self.former.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::downgrade(&former.table));
         self.shared.current.store(Arc::new(new));
+        upstreams.renewals().forget();
+    }
+
+    /// Refreshes the keys that expire before they do, whether or not requests come; never ends.
+    pub async fn renew_ahead(self: Arc<Self>) {
+        let mut looks = tokio::time::interval(RENEWAL_LOOK);
+        looks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            looks.tick().await;
+            let table = Arc::clone(&self.shared.current().table);
+            let keys = table.providers.iter().flat_map(|provider| &provider.keys);
+            keys.for_each(|key| self.shared.upstreams.renewals().ahead(key));
+        }
     }
 
     /// Waits until nobody reads a former table, for `limit` at most. Whether nobody does.

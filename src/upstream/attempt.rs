@@ -1,6 +1,7 @@
 //! One attempt at one target: rendered, sent, and read until its content begins or it has failed.
 
 use std::ops::Range;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -18,7 +19,8 @@ use crate::dialect::{Progress, ReplyMap, ReplyStream};
 use crate::error::Code;
 use crate::route::Target;
 use crate::route::room::Room;
-use crate::route::table::Key;
+use crate::route::table::{Key, Provider, Token};
+use crate::secret::Secret;
 use crate::wire::splice::Spliced;
 
 /// The most bytes of an error body that are read.
@@ -62,6 +64,49 @@ pub(super) struct Begun {
 }
 
 impl Job {
+    /// One attempt at one target, with a key that is good now, and the provider as it was asked: with that key.
+    pub(super) async fn attempt_with(&self, target: &Target, index: usize, told: &mut Told) -> (Attempted, Arc<Provider>) {
+        let key = target.provider.keys.get(index);
+        match key.and_then(|key| Some((key, key.token.as_ref()?))) {
+            None => (self.attempt(target, key, told).await, Arc::clone(&target.provider)),
+            // Seldom, and large: a request without such a key keeps no room for it.
+            Some((key, token)) => Box::pin(self.attempt_renewing(target, index, key, token, told)).await,
+        }
+    }
+
+    /// The same with a key that expires: refreshed before where it has, and once afterwards where the provider refuses it.
+    async fn attempt_renewing(
+        &self,
+        target: &Target,
+        index: usize,
+        key: &Key,
+        token: &Token,
+        told: &mut Told,
+    ) -> (Attempted, Arc<Provider>) {
+        let renewals = self.upstreams.renewals();
+        let mut live = match renewals.usable(key, token).await {
+            Ok(live) => live,
+            Err(unrenewed) => {
+                let refusal = unrenewed.refusal(&target.provider.name, &key.name);
+                return (Attempted::Refused(refusal), Arc::clone(&target.provider));
+            }
+        };
+        let mut is_again = false;
+        loop {
+            let fresh = with_secret(target, index, live.secret.clone());
+            let attempted = self.attempt(&fresh, fresh.provider.keys.get(index), told).await;
+            let is_spent = matches!(&attempted, Attempted::Refused(refusal) if refusal.failure.status == 401);
+            if !is_spent || is_again {
+                return (attempted, fresh.provider);
+            }
+            match renewals.after_refusal(key, token, &live).await {
+                Some(next) => (live, is_again) = (next, true),
+                // The provider's own words say more than that nothing could be done about them.
+                None => return (attempted, fresh.provider),
+            }
+        }
+    }
+
     /// One attempt at one target.
     pub(super) async fn attempt(&self, target: &Target, key: Option<&Key>, told: &mut Told) -> Attempted {
         let endpoint = target.endpoint();
@@ -344,6 +389,15 @@ impl Job {
 /// A limit of time was met.
 fn late(message: String) -> Attempted {
     Attempted::Broken(Refusal::new(Code::UpstreamTimeout, Failure::new(FailureKind::Timeout, message)))
+}
+
+/// The target with another secret in the place of one of its keys.
+fn with_secret(target: &Target, index: usize, secret: Secret) -> Target {
+    let mut provider = Provider::clone(&target.provider);
+    if let Some(key) = provider.keys.get_mut(index) {
+        key.secret = secret;
+    }
+    Target { provider: Arc::new(provider), ..target.clone() }
 }
 
 /// A reply of which nothing more comes.

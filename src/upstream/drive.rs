@@ -71,9 +71,10 @@ pub async fn drive(mut job: Job) -> Answer {
                 let key = target.provider.keys.get(key_index);
                 settlement.begin(target, key);
                 let mut told = Told::default();
-                let attempt = job.attempt(target, key, &mut told);
-                let attempted = match job.patience().until {
-                    Some(until) => tokio::time::timeout_at(until, attempt).await.unwrap_or_else(|_| Attempted::Broken(too_late())),
+                let attempt = job.attempt_with(target, key_index, &mut told);
+                let late = |_| (Attempted::Broken(too_late()), Arc::clone(&target.provider));
+                let (attempted, asked) = match job.patience().until {
+                    Some(until) => tokio::time::timeout_at(until, attempt).await.unwrap_or_else(late),
                     None => attempt.await,
                 };
                 let Told { mut losses, is_reused, room } = told;
@@ -95,7 +96,7 @@ pub async fn drive(mut job: Job) -> Answer {
                             settlement.account.is_counted = true;
                         }
                         settlement.lost.clone_from(&progress.losses);
-                        let echo = Echo::of(&target.provider, key_index);
+                        let echo = Echo::of(&asked, key_index);
                         let relay = Relay::new(begun.reply, begun.upstream, begun.held, job.patience(), echo, settlement);
                         return Answer::Stream { relay: Box::new(relay), headers };
                     }

@@ -14,6 +14,7 @@ use arc_swap::ArcSwapOption;
 use super::client::Client;
 use super::live::Live;
 use super::preamble::Preamble;
+use super::renewals::Renewals;
 use crate::config::Limits;
 use crate::dialect::{Dialect, ReplyMap};
 use crate::ledger::{self, Ledger};
@@ -35,6 +36,7 @@ pub struct Upstreams {
     /// When the requests in flight began.
     pub in_flight: Arc<InFlight>,
     live: Mutex<Live>,
+    renewals: Arc<Renewals>,
 }
 
 impl Upstreams {
@@ -49,6 +51,7 @@ impl Upstreams {
             counts: Counts::default(),
             in_flight: Arc::default(),
             live: Mutex::default(),
+            renewals: Arc::default(),
         }
     }
 
@@ -60,6 +63,11 @@ impl Upstreams {
     /// Where requests are remembered; `None`: nowhere.
     pub fn ledger(&self) -> arc_swap::Guard<Option<Arc<Ledger>>> {
         self.ledger.load()
+    }
+
+    /// The keys that expire, as they are now.
+    pub(crate) fn renewals(&self) -> &Arc<Renewals> {
+        &self.renewals
     }
 
     /// The memory of targets and keys, locked for one step.

@@ -16,6 +16,7 @@ pub mod preamble;
 mod probe;
 mod refusal;
 pub mod relay;
+mod renewals;
 mod settle;
 mod tokens;
 

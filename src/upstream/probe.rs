@@ -90,7 +90,7 @@ impl Prober {
             Ok(uri) => uri,
             Err(reason) => return Probed::Unreachable { reason },
         };
-        let key = Key { name: String::new(), secret: secret.clone() };
+        let key = Key { name: String::new(), secret: secret.clone(), token: None };
         let mut request = Request::new(());
         *request.headers_mut() = upward(None, provider, endpoint, Some(&key));
         *request.uri_mut() = uri.clone();

@@ -83,6 +83,7 @@ fn row(code: Code) -> Provocation {
         Code::UpstreamNonsense => Request(|stage, client| stage.ask(client, "a/rambles")),
         Code::UpstreamAuth => Request(|stage, client| stage.ask(client, "c/knows-no-key")),
         Code::UpstreamTls => Request(|stage, client| stage.ask(client, "tls/m")),
+        Code::TokenExpired => Request(|stage, client| stage.ask(client, "spent/m")),
         Code::LoginFailed => Command(|| run(&["keys", "login", "openrouter", "--no-browser", "--login-timeout", "1"])),
         Code::KeyStore => Command(|| with_file(".config/aimux/identity.txt", 0o600, &["keys", "init"])),
         Code::StateFolder => Command(|| with_file(".local/state/aimux", 0o600, &["env", "--shell", "bash"])),
@@ -182,6 +183,9 @@ struct Stage {
 impl Stage {
     fn new() -> Self {
         let upstream = Upstream::start(|seen, _| {
+            if seen.path == "/token" {
+                return Answer::json(400, r#"{"error":"invalid_grant"}"#);
+            }
             let speaks = if seen.path.contains("messages") { Speaks::Anthropic } else { Speaks::Chat };
             match seen.json()["model"].as_str().unwrap_or_default() {
                 "rejects" => speaks.refusal(400, "no such field"),
@@ -206,9 +210,13 @@ impl Stage {
         config += &provider("nobody", "http://127.0.0.1:1", "");
         config += &provider("tls", &plain, "");
         config += &format!("  messages: {{ dialect: anthropic, base_url: \"{url}\", key: {{ env: UPSTREAM_KEY }} }}\n");
+        config += &provider("spent", &url, &format!(", oauth: {{ client_id: c, auth_url: \"{url}/a\", token_url: \"{url}/token\" }}"))
+            .replace("{ env: UPSTREAM_KEY }", "spent");
         config += "policies: [{ name: never, deny: { model: denied } }]\n";
         config += "limits: { body_mb: 1, json_depth: 32, header_kb: 8, body_read_s: 1, first_byte_s: 4, first_byte_whole_s: 4 }\n";
-        Self { gateway: Gateway::start(&(config + "retry: { attempts_per_target: 1 }\nbreaker: off\n")) }
+        let home = tempfile::tempdir().unwrap();
+        crate::renewal::store(home.path(), "spent", "access-0", 10);
+        Self { gateway: Gateway::start_in(home, &(config + "retry: { attempts_per_target: 1 }\nbreaker: off\n"), &[]) }
     }
 
     fn told(&self, reply: Whole) -> Told {

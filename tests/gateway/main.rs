@@ -31,6 +31,7 @@ mod providers_messages;
 mod readme;
 mod real_clients;
 mod reload;
+mod renewal;
 mod replies;
 mod rotate;
 mod routing;

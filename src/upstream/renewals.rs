@@ -1,0 +1,291 @@
+//! Keys that expire: refreshed ahead of time, by one call for all requests that wait, and used only once they are on the disk.
+//!
+//! A key that is good is used as it is, without a lock or a wait. One that will expire soon is refreshed beside the requests;
+//! one that has expired, or that the provider refuses, is waited for. What cannot be refreshed rests, with the reason. The
+//! call itself blocks, on a thread that may (`tokens.rs`). Start with [`Renewals::usable`].
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use http::HeaderMap;
+
+use super::refusal::Refusal;
+use super::tokens::fetch;
+use crate::audit::{Action, Entry, Log};
+use crate::chat::{Failure, FailureKind, RetryAfter};
+use crate::error::{Code, Error};
+use crate::keys::oauth::{Grant, OAuth};
+use crate::keys::{Due, Renewal, Store};
+use crate::route::table::{Key, Token};
+use crate::secret::Secret;
+
+/// A key is refreshed so long before it expires, or in the last quarter of its life where that is shorter.
+const AHEAD_S: u64 = 300;
+/// How long nothing is tried after a failure that may pass.
+const PAUSE: Duration = Duration::from_secs(15);
+/// The youngest key that is refreshed because a provider refuses it: one that is fresh is refused for another reason.
+const REFUSED_AGE_S: u64 = 30;
+
+/// Where refreshed keys are kept, and what came of refreshing so far.
+#[derive(Debug, Default)]
+pub(crate) struct Renewals {
+    keeper: OnceLock<Keeper>,
+    /// By the name of the key's file.
+    slots: Mutex<HashMap<String, Arc<Slot>>>,
+}
+
+/// The key files, and the log of their changes.
+#[derive(Debug)]
+pub(crate) struct Keeper {
+    pub(crate) store: Store,
+    pub(crate) audit: Log,
+}
+
+/// One key's memory.
+#[derive(Debug, Default)]
+struct Slot {
+    /// Held by who refreshes.
+    flight: Arc<tokio::sync::Mutex<()>>,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// What the file has now, where that is newer than what the config was read with.
+    live: Option<Live>,
+    /// Why nothing is tried, and until when; `None`: until somebody logs in again.
+    failed: Option<(Unrenewed, Option<Instant>)>,
+    /// What was fetched and could not be written: the file's refresh token may be spent already.
+    unkept: Option<(Due, Grant)>,
+}
+
+/// A key as it may be used.
+#[derive(Debug, Clone)]
+pub(super) struct Live {
+    pub(super) secret: Secret,
+    created: u64,
+    expires: Option<u64>,
+}
+
+/// Why a key cannot be refreshed.
+#[derive(Debug, Clone)]
+pub(super) struct Unrenewed {
+    /// A lower-case sentence without a secret.
+    message: String,
+    /// Only a new login helps.
+    is_final: bool,
+}
+
+impl Live {
+    fn of(key: &Key, token: &Token) -> Self {
+        Self { secret: key.secret.clone(), created: token.created, expires: token.expires }
+    }
+
+    fn is_over(&self, now: u64) -> bool {
+        self.expires.is_some_and(|expires| expires <= now)
+    }
+
+    /// Whether the time to refresh it has come.
+    fn is_due(&self, now: u64) -> bool {
+        let ahead = |expires: u64| AHEAD_S.min(expires.saturating_sub(self.created) / 4);
+        self.expires.is_some_and(|expires| expires.saturating_sub(ahead(expires)) <= now)
+    }
+
+    /// Whether it is old enough for a refusal to mean that it is spent.
+    fn may_be_spent(&self) -> bool {
+        self.created.saturating_add(REFUSED_AGE_S) <= now()
+    }
+}
+
+impl Renewals {
+    /// Keeps refreshed keys there, from now on; once.
+    pub(crate) fn keep_in(&self, store: Store, audit: Log) {
+        // A second server in one process would be another one with the same files.
+        let _ = self.keeper.set(Keeper { store, audit });
+    }
+
+    /// Forgets what was refreshed: the config was read anew, and the files with it.
+    pub(crate) fn forget(&self) {
+        let slots: Vec<Arc<Slot>> = self.slots().values().map(Arc::clone).collect();
+        for slot in slots {
+            let mut state = slot.state();
+            (state.live, state.failed) = (None, None);
+        }
+    }
+
+    /// The key as it is to be sent: refreshed where it has expired.
+    pub(super) async fn usable(self: &Arc<Self>, key: &Key, token: &Token) -> Result<Live, Unrenewed> {
+        let (slot, now) = (self.slot(&key.name), now());
+        let live = slot.latest(key, token);
+        if live.is_over(now) {
+            return self.renewed(key, token, &live).await;
+        }
+        if live.is_due(now) && slot.state().may_try() {
+            self.begin(key, token, &live);
+        }
+        Ok(live)
+    }
+
+    /// Refreshes ahead of time, without waiting for it.
+    pub(crate) fn ahead(self: &Arc<Self>, key: &Key) {
+        let Some(token) = &key.token else { return };
+        let slot = self.slot(&key.name);
+        let live = slot.latest(key, token);
+        if live.is_due(now()) && slot.state().may_try() {
+            self.begin(key, token, &live);
+        }
+    }
+
+    /// The next key after `spent`, which is not to be used any more. Whoever asks at a time gets the same.
+    pub(super) async fn renewed(self: &Arc<Self>, key: &Key, token: &Token, spent: &Live) -> Result<Live, Unrenewed> {
+        let refreshed = self.begin(key, token, spent).await;
+        refreshed.unwrap_or_else(|_| Err(Unrenewed { message: "refreshing it ended unexpectedly".to_owned(), is_final: false }))
+    }
+
+    /// What to try after the provider has refused a key that had not expired; `None`: nothing would be another one.
+    pub(super) async fn after_refusal(self: &Arc<Self>, key: &Key, token: &Token, refused: &Live) -> Option<Live> {
+        let slot = self.slot(&key.name);
+        let latest = slot.latest(key, token);
+        if !latest.secret.matches(refused.secret.expose()) {
+            return Some(latest);
+        }
+        // Some providers end the former key with the answer that brings the next one, which is then on its way here.
+        let is_under_way = slot.flight.try_lock().is_err();
+        if is_under_way || refused.may_be_spent() { self.renewed(key, token, refused).await.ok() } else { None }
+    }
+
+    /// Begins to refresh, or to wait for who does. It goes on whoever stops waiting: a refresh token that was sent is spent.
+    fn begin(self: &Arc<Self>, key: &Key, token: &Token, spent: &Live) -> tokio::task::JoinHandle<Result<Live, Unrenewed>> {
+        let (this, slot) = (Arc::clone(self), self.slot(&key.name));
+        let (name, oauth, spent) = (key.name.clone(), Arc::clone(&token.oauth), spent.clone());
+        tokio::spawn(async move {
+            let turn = Arc::clone(&slot.flight).lock_owned().await;
+            if let Some(known) = slot.state().known(&spent) {
+                return known;
+            }
+            let refreshing = tokio::task::spawn_blocking(move || {
+                let refreshed = this.refresh(&slot, &name, &oauth, &spent.secret);
+                slot.state().settle(&name, &refreshed);
+                drop(turn);
+                refreshed
+            });
+            refreshing.await.unwrap_or_else(|_| Err(Unrenewed { message: "refreshing it ended unexpectedly".to_owned(), is_final: false }))
+        })
+    }
+
+    /// Blocks: locks, one call, a write.
+    fn refresh(&self, slot: &Slot, name: &str, oauth: &OAuth, spent: &Secret) -> Result<Live, Unrenewed> {
+        let passing = |error: Error| Unrenewed { message: error.message, is_final: error.code == Code::TokenExpired };
+        let Some(keeper) = self.keeper.get() else {
+            return Err(Unrenewed { message: "there is no place to keep what it would be".to_owned(), is_final: false });
+        };
+        let unkept = slot.state().unkept.take();
+        let (due, grant) = match unkept {
+            Some(unkept) => unkept,
+            None => {
+                let due = match keeper.store.renewal(name, spent, now(), &mut nobody).map_err(passing)? {
+                    Renewal::Done(key) => return Ok(Live { secret: key.secret, created: key.created, expires: key.expires }),
+                    Renewal::Due(due) => due,
+                };
+                let grant = fetch(&oauth.renewal(&due.refresh), now())
+                    .map_err(|refused| Unrenewed { message: refused.message, is_final: refused.is_final })?;
+                (*due, grant)
+            }
+        };
+        let created = now();
+        match due.keep(&grant, created, &mut nobody) {
+            Ok(()) => {
+                // Requests go on without the log, as they do everywhere; its own troubles are an alert there.
+                if let Err(error) = keeper.audit.append(&Entry::new(Action::KeyRefreshed, name)) {
+                    tracing::warn!(key = name, code = %error.code, reason = %error.message, "a refreshed key could not be recorded");
+                }
+                Ok(Live { secret: grant.secret, created, expires: grant.expires })
+            }
+            // The file has another login's key: it is read at the next look.
+            Err(error) if error.code == Code::KeyUnavailable => Err(passing(error)),
+            Err(error) => {
+                slot.state().unkept = Some((due, grant));
+                let message = format!("it was refreshed, and cannot be kept: {}", error.message);
+                Err(Unrenewed { message, is_final: false })
+            }
+        }
+    }
+
+    fn slot(&self, name: &str) -> Arc<Slot> {
+        let mut slots = self.slots();
+        match slots.get(name) {
+            Some(slot) => Arc::clone(slot),
+            None => Arc::clone(slots.entry(name.to_owned()).or_default()),
+        }
+    }
+
+    fn slots(&self) -> MutexGuard<'_, HashMap<String, Arc<Slot>>> {
+        self.slots.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Slot {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What the file has, as far as is known here.
+    fn latest(&self, key: &Key, token: &Token) -> Live {
+        self.state().live.clone().unwrap_or_else(|| Live::of(key, token))
+    }
+}
+
+impl State {
+    fn may_try(&self) -> bool {
+        self.failed.as_ref().is_none_or(|(_, until)| until.is_some_and(|until| until <= Instant::now()))
+    }
+
+    /// What who waited for the turn need not ask for any more.
+    fn known(&self, spent: &Live) -> Option<Result<Live, Unrenewed>> {
+        if let Some(live) = self.live.as_ref().filter(|live| !live.secret.matches(spent.secret.expose()) && !live.is_over(now())) {
+            return Some(Ok(live.clone()));
+        }
+        if self.may_try() { None } else { self.failed.as_ref().map(|(failed, _)| Err(failed.clone())) }
+    }
+
+    fn settle(&mut self, name: &str, refreshed: &Result<Live, Unrenewed>) {
+        match refreshed {
+            Ok(live) => {
+                tracing::info!(key = name, "the key was refreshed");
+                (self.live, self.failed) = (Some(live.clone()), None);
+            }
+            Err(failed) => {
+                tracing::warn!(key = name, code = %Code::TokenExpired, reason = %failed.message, is_final = failed.is_final, "the key cannot be refreshed");
+                self.failed = Some((failed.clone(), (!failed.is_final).then(|| Instant::now() + PAUSE)));
+            }
+        }
+    }
+}
+
+impl Unrenewed {
+    /// What a client is told. A failure that may pass rests the key shortly, a final one as a refused key does.
+    pub(super) fn refusal(&self, provider: &str, key: &str) -> Refusal {
+        let said = format!("the key \"{key}\" of provider \"{provider}\" has expired and cannot be refreshed: {}", self.message);
+        let failure = if self.is_final {
+            Failure {
+                status: 401,
+                ..Failure::new(FailureKind::Authentication, format!("{said}; log in again: `aimux keys rotate {key} --login`"))
+            }
+        } else {
+            let wait = PAUSE.as_secs();
+            let retry_after = RetryAfter { text: wait.to_string(), ms: Some(wait * 1000) };
+            Failure { retry_after: Some(retry_after), ..Failure::new(FailureKind::RateLimit, said) }
+        };
+        Refusal { code: Code::TokenExpired, failure, headers: HeaderMap::new(), body: None }
+    }
+}
+
+fn nobody() -> Result<Secret, Error> {
+    Err(Error::new(Code::IdentityLocked, "the identity is protected by a passphrase that the running server was not given"))
+}
+
+/// Seconds since 1970.
+fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |elapsed| elapsed.as_secs())
+}
