@@ -56,6 +56,9 @@ pub(crate) struct Plugins {
     /// Where a test has its plugins, instead of `PATH`.
     #[cfg(test)]
     pub(crate) folder: Option<std::path::PathBuf>,
+    /// How long a test lets them be silent.
+    #[cfg(test)]
+    pub(crate) silence: Option<Duration>,
 }
 
 impl std::fmt::Debug for Plugins {

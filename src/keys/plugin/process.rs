@@ -15,11 +15,7 @@ use super::stanza::{self, Stanza};
 use super::{Failure, Plugins, Trouble};
 
 /// How long a plugin may be silent when nobody is there who could touch a device or type a number.
-#[cfg(not(test))]
 const SILENCE_ALONE: Duration = Duration::from_secs(15);
-/// Short, so that the tests are fast.
-#[cfg(test)]
-const SILENCE_ALONE: Duration = Duration::from_secs(2);
 /// The same with a person at the terminal.
 const SILENCE_ATTENDED: Duration = Duration::from_secs(120);
 /// How long it may take to end once all is said.
@@ -65,6 +61,8 @@ impl Process {
             return Err(failed(Trouble::NotStarted("it has no pipes".to_owned())));
         };
         let silence = if is_attended { SILENCE_ATTENDED } else { SILENCE_ALONE };
+        #[cfg(test)]
+        let silence = plugins.silence.unwrap_or(silence * 4);
         let (words, lines) = (writer(input), reader(output));
         Ok(Self { plugin: plugin.to_owned(), child, words: Some(words), lines, silence, has_own_group: !is_attended })
     }
