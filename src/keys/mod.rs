@@ -11,6 +11,7 @@ mod folder;
 mod identity;
 mod name;
 pub mod oauth;
+mod opener;
 mod patterns;
 mod plugin;
 mod recipient;
@@ -21,18 +22,18 @@ mod retired;
 mod rotate;
 mod share;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use age::DecryptError;
 use age::armor::Format;
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
 pub use self::copy::PutBack;
 pub use self::name::{check as check_name, looks_like_secret};
+pub use self::opener::Opener;
 pub use self::patterns::{FoundKey, keys_in};
 pub use self::plugin::Person;
 pub use self::recipient::Kind;
@@ -49,9 +50,9 @@ pub(crate) use self::folder::faults;
 pub(crate) use self::folder::{Folder, Trust};
 use self::identity::{Identity, IdentityFile};
 use self::oauth::Grant;
+use self::opener::parse_key;
 use self::plugin::Plugins;
 use self::recipient::{Mixture, Recipient};
-use crate::date;
 use crate::error::{Code, Error};
 use crate::secret::Secret;
 
@@ -82,12 +83,6 @@ impl std::fmt::Debug for Opened {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Opened(…)")
     }
-}
-
-/// An opened identity: reads any number of keys without asking again.
-pub struct Opener<'a> {
-    store: &'a Store,
-    identities: Arc<Vec<Identity>>,
 }
 
 /// A key as its file holds it.
@@ -434,80 +429,6 @@ impl Store {
         }
         Ok(listed)
     }
-}
-
-impl Opener<'_> {
-    /// The same with the identity as it is now, where that needs no passphrase: it may have been exchanged meanwhile.
-    fn renewed(self) -> Result<Self, Error> {
-        match self.store.load_identity()? {
-            Some(IdentityFile::Open(identities)) => Ok(Self { identities: Arc::new(identities), ..self }),
-            _ => Ok(self),
-        }
-    }
-
-    /// Decrypts a key.
-    ///
-    /// # Errors
-    /// When the file is absent, unsafe, damaged, for another identity, or its first line is no key.
-    pub fn read(&self, name: &str) -> Result<Key, Error> {
-        let content = self.store.file(name)?;
-        let plaintext = self.decrypt(&content.bytes).map_err(|error| unread(name, error))?;
-        parse_key(name, &plaintext, content.changed)
-    }
-
-    /// Decrypts a file, with the identity as it is now where it was exchanged since it was opened.
-    fn decrypt(&self, file: &[u8]) -> Result<Zeroizing<Vec<u8>>, DecryptError> {
-        match identity::open(file, &self.identities, &self.store.plugins) {
-            Err(DecryptError::NoMatchingKeys) => match self.store.load_identity() {
-                Ok(Some(IdentityFile::Open(now))) => identity::open(file, &now, &self.store.plugins),
-                _ => Err(DecryptError::NoMatchingKeys),
-            },
-            other => other,
-        }
-    }
-
-    /// The public keys of the identity, as `age1…`; a plugin's where its file says it.
-    #[must_use]
-    pub fn public_keys(&self) -> Vec<String> {
-        self.identities.iter().filter_map(Identity::public).collect()
-    }
-}
-
-impl std::fmt::Debug for Opener<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Opener").field("store", self.store).finish_non_exhaustive()
-    }
-}
-
-/// Why a key's file gives no key.
-fn unread(name: &str, error: DecryptError) -> Error {
-    if let Some(failure) = plugin::failure_in(&error) {
-        return Error { message: format!("key \"{name}\" cannot be opened: {}", failure.message), ..failure };
-    }
-    match error {
-        DecryptError::NoMatchingKeys => Error::new(Code::KeyStore, format!("key \"{name}\" is encrypted for another identity"))
-            .hint(format!("replace it with `aimux keys add {name} --force`, or put the identity that opens it into place")),
-        error => Error::new(Code::KeyStore, format!("key \"{name}\" is damaged or no age file"))
-            .hint(format!("replace it with `aimux keys add {name} --force`"))
-            .caused_by(error),
-    }
-}
-
-/// A key from its file's plaintext: the secret on line one, then fields. `changed`: when the file did, for want of a field.
-fn parse_key(name: &str, plaintext: &[u8], changed: u64) -> Result<Key, Error> {
-    let text = std::str::from_utf8(plaintext).map_err(|_| Error::new(Code::KeyStore, format!("key \"{name}\" holds no text")))?;
-    let mut lines = text.lines();
-    let secret = lines.next().unwrap_or_default().trim();
-    if secret.is_empty() || !secret.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
-        return Err(Error::new(Code::KeyStore, format!("the first line of key \"{name}\" is empty or holds what no key does"))
-            .hint(format!("replace it with `aimux keys add {name} --force`")));
-    }
-    let fields: Vec<(&str, &str)> =
-        lines.filter_map(|line| line.split_once(':')).map(|(field, value)| (field.trim(), value.trim())).collect();
-    let field = |name: &str| fields.iter().find(|(field, value)| *field == name && !value.is_empty()).map(|(_, value)| *value);
-    let created = field("created").and_then(date::parse).unwrap_or(changed);
-    let refresh = field(oauth::REFRESH).map(|token| Secret::new(token.to_owned()));
-    Ok(Key { secret: Secret::new(secret.to_owned()), created, refresh, expires: field(oauth::EXPIRES).and_then(date::parse) })
 }
 
 fn file_name(name: &str) -> String {

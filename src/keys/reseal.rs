@@ -6,18 +6,20 @@
 //! back is deleting it. After it nobody needs the old one: files and recipients are written without it, and the journal is
 //! deleted last. A change of recipients is that second half alone. Start with [`Store::rotate_identity`].
 
+mod journal;
+
 use age::DecryptError;
 use age::armor::Format;
 use zeroize::Zeroizing;
 
+use self::journal::JOURNAL;
+pub(super) use self::journal::Journal;
 use super::folder::{Folder, Trust};
 use super::identity::{self, Identity, IdentityFile};
 use super::recipient::{Mixture, Recipient};
 use super::{Ask, Error, Keep, Opener, RECIPIENTS, RETIRED, Store, plugin, retired};
 use crate::error::Code;
 use crate::secret::Secret;
-
-const JOURNAL: &str = ".rotation";
 
 /// What [`Store::rotate_identity`] did.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,51 +65,6 @@ pub enum NewIdentity<'a> {
     Given(&'a [u8], Option<&'a Secret>),
     /// The content of one that this passphrase protects already.
     Protected(&'a [u8], &'a Secret),
-}
-
-/// What is under way, on the disk.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Journal {
-    /// The public key of the identity that is put into place; `None`: the recipients alone change.
-    pub(super) identity: Option<String>,
-    pub(super) add: Vec<String>,
-    pub(super) drop: Vec<String>,
-    /// The file of the former identity.
-    pub(super) former: Option<String>,
-}
-
-impl Journal {
-    fn text(&self) -> String {
-        let mut text = "# aimux is exchanging the keys' recipients; the next `aimux keys` command ends it\n".to_owned();
-        let rows = [("identity", self.identity.as_slice()), ("add", &self.add), ("drop", &self.drop), ("former", self.former.as_slice())];
-        for (field, values) in rows {
-            values.iter().for_each(|value| text.push_str(&format!("{field}: {value}\n")));
-        }
-        text
-    }
-
-    fn parse(text: &str) -> Self {
-        let mut journal = Self::default();
-        for (field, value) in text.lines().filter_map(|line| line.split_once(": ")) {
-            let value = value.trim().to_owned();
-            match field {
-                "identity" => journal.identity = Some(value),
-                "add" => journal.add.push(value),
-                "drop" => journal.drop.push(value),
-                "former" => journal.former = Some(value),
-                _ => {}
-            }
-        }
-        journal
-    }
-
-    fn read(folder: &Folder) -> Result<Option<Self>, Error> {
-        Ok(folder.read(JOURNAL)?.map(|content| Self::parse(&String::from_utf8_lossy(&content.bytes))))
-    }
-
-    pub(super) fn write(&self, folder: &Folder) -> Result<(), Error> {
-        folder.replace(JOURNAL, self.text().as_bytes())
-    }
 }
 
 impl<'a> NewIdentity<'a> {

@@ -6,12 +6,13 @@ use super::*;
 
 const KEY: &str = "sk-ant-api03-0123456789";
 
-struct Fixture {
-    root: tempfile::TempDir,
-    store: Store,
+/// An empty store in a folder of its own.
+pub(crate) struct Fixture {
+    pub(crate) root: tempfile::TempDir,
+    pub(crate) store: Store,
 }
 
-fn fixture() -> Fixture {
+pub(crate) fn fixture() -> Fixture {
     let root = tempfile::tempdir().unwrap();
     let store = Store::new(&root.path().join("aimux"), None);
     Fixture { root, store }
@@ -255,4 +256,119 @@ fn a_server_is_asked_for_a_protected_identity_once_and_again_for_another() {
     store.read("three", &mut ask).unwrap();
     assert_eq!(asked, 2);
     assert!(!format!("{store:?}").contains("AGE-SECRET-KEY"));
+}
+
+/// What may lie in the place of a file that only its owner should have made.
+fn spoil(path: &Path, kind: &str) {
+    let chmod = |mode| std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+    let elsewhere = path.with_extension("elsewhere");
+    match kind {
+        "readable by the group" => chmod(0o640),
+        "writable by all" => chmod(0o602),
+        "empty" => std::fs::write(path, b"").unwrap(),
+        "cut" => std::fs::write(path, &std::fs::read(path).unwrap()[..20]).unwrap(),
+        "zeros" => std::fs::write(path, [0; 300]).unwrap(),
+        "text" => std::fs::write(path, "hunter2\n").unwrap(),
+        "huge" => std::fs::write(path, vec![b'a'; 70_000]).unwrap(),
+        "a link" | "a link to nowhere" => {
+            std::fs::rename(path, &elsewhere).unwrap();
+            std::os::unix::fs::symlink(if kind == "a link" { elsewhere.as_path() } else { Path::new("/nonexistent") }, path).unwrap();
+        }
+        "a pipe" => {
+            std::fs::remove_file(path).unwrap();
+            rustix::fs::mknodat(rustix::fs::CWD, path, rustix::fs::FileType::Fifo, rustix::fs::Mode::RUSR, 0).unwrap();
+        }
+        "a folder" => {
+            std::fs::remove_file(path).unwrap();
+            std::fs::create_dir(path).unwrap();
+        }
+        _ => panic!("{kind}"),
+    }
+}
+
+#[test]
+fn what_is_unsafe_or_malformed_is_never_used_whichever_file_it_is() {
+    let kinds = [
+        "readable by the group",
+        "writable by all",
+        "empty",
+        "cut",
+        "zeros",
+        "text",
+        "huge",
+        "a link",
+        "a link to nowhere",
+        "a pipe",
+        "a folder",
+    ];
+    for kind in kinds {
+        let Fixture { store, .. } = fixture();
+        add(&store, "a", "sk-one").unwrap();
+        spoil(&store.folder.join("a.age"), kind);
+        let error = store.read("a", &mut never).unwrap_err();
+        assert!([Code::Permission, Code::KeyStore].contains(&error.code) && !error.message.contains("hunter2"), "key, {kind}: {error}");
+        let Fixture { store, .. } = fixture();
+        add(&store, "a", "sk-one").unwrap();
+        let before = std::fs::read(store.folder.join("a.age")).unwrap();
+        spoil(&store.identity, kind);
+        let error = store.read("a", &mut never).unwrap_err();
+        assert!(
+            [Code::Permission, Code::KeyStore].contains(&error.code) && !error.message.contains("hunter2"),
+            "identity, {kind}: {error}"
+        );
+        assert!(store.add("b", &secret("sk-two"), Existing::Refuse, 0, &mut never).is_err(), "identity, {kind}");
+        assert_eq!(std::fs::read(store.folder.join("a.age")).unwrap(), before);
+        // Whom a key is encrypted to is not taken from such a file; an empty one is the same as none.
+        let Fixture { store, .. } = fixture();
+        add(&store, "a", "sk-one").unwrap();
+        spoil(&store.folder.join(RECIPIENTS), kind);
+        let added = store.add("b", &secret("sk-two"), Existing::Refuse, 0, &mut never);
+        assert_eq!(added.is_ok(), kind == "empty", "recipients, {kind}: {added:?}");
+        assert!(store.contains("b") == added.is_ok() && read(&store, "a") == "sk-one");
+    }
+}
+
+/// Small, fast and the same everywhere: a failure can be played again.
+fn roll(state: &mut u64, sides: usize) -> usize {
+    *state ^= *state << 13;
+    *state ^= *state >> 7;
+    *state ^= *state << 17;
+    usize::try_from(*state % sides.max(1) as u64).unwrap()
+}
+
+#[test]
+fn mutated_files_never_panic_and_never_give_another_key() {
+    let Fixture { store, .. } = fixture();
+    add(&store, "a", "sk-one").unwrap();
+    let opener = store.opener(&mut never).unwrap();
+    let texts = [
+        std::fs::read(store.folder.join("a.age")).unwrap(),
+        include_bytes!("../../tests/fixtures/age/armored.age").to_vec(),
+        std::fs::read(&store.identity).unwrap(),
+        include_bytes!("../../tests/fixtures/age/protected.txt").to_vec(),
+        std::fs::read(store.folder.join(RECIPIENTS)).unwrap(),
+        include_bytes!("../../tests/fixtures/age/tagpq.txt").to_vec(),
+        b"# public key: age1se1x\nAGE-PLUGIN-SE-1QQQQ\nAGE-SECRET-KEY-PQ-1QQQQ\n".to_vec(),
+    ];
+    let mut state = 0x5eed_u64;
+    for round in 0..3000 {
+        let mut bytes = texts[roll(&mut state, texts.len())].clone();
+        for _ in 0..=roll(&mut state, 4) {
+            let at = roll(&mut state, bytes.len() + 1);
+            let end = (at + roll(&mut state, 30)).min(bytes.len());
+            match roll(&mut state, 4) {
+                0 => drop(bytes.drain(at..end)),
+                1 => {
+                    let copy = bytes[at..end].to_vec();
+                    bytes.splice(at..at, copy);
+                }
+                2 if at < bytes.len() => bytes[at] = u8::try_from(roll(&mut state, 256)).unwrap(),
+                _ => bytes.truncate(at),
+            }
+        }
+        let _ = (identity::parse(&bytes), identity::recipients(&bytes), wants_passphrase(&bytes), parse_key("a", &bytes, 0));
+        if let Ok(plaintext) = opener.decrypt(&bytes) {
+            assert!(plaintext.starts_with(b"sk-one\n"), "round {round}");
+        }
+    }
 }

@@ -274,6 +274,7 @@ fn add(store: &Store, log: &Log, name: &str, existing: Existing, now: u64, conso
 mod tests {
     use super::*;
     use crate::cli::console::usable;
+    use crate::keys::tests::{Fixture, fixture};
     use crate::secret::Secret;
 
     const KEY: &str = "sk-ant-api03-0123456789";
@@ -295,17 +296,6 @@ mod tests {
             self.asked.push(question.prompt.to_owned());
             usable(self.answers.pop().expect("a question too many"), question.wanted)
         }
-    }
-
-    struct Fixture {
-        root: tempfile::TempDir,
-        store: Store,
-    }
-
-    fn fixture() -> Fixture {
-        let root = tempfile::tempdir().unwrap();
-        let store = Store::new(&root.path().join("aimux"), None);
-        Fixture { root, store }
     }
 
     impl Fixture {
