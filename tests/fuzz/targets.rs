@@ -103,6 +103,9 @@ pub(crate) fn fuzz_answer(input: &[u8]) {
                 json(&(to.codec().encode_response)(&answer, &ReplyMap::default(), &mut Vec::new()));
             }
         }
+        if serde_json::from_slice::<IgnoredAny>(input).is_ok() {
+            json(&(from.codec().mend)(Bytes::copy_from_slice(input), &with_text_tools()));
+        }
     }
 }
 
@@ -132,16 +135,23 @@ fn stream(from: Dialect, input: &[u8]) {
             }
         }
     }
-    let mut tap = (from.codec().tap)(&ReplyMap { model: "asked".into(), is_alias: true, ..ReplyMap::default() }, &quirks(from), 1 << 20);
-    for part in input.chunks(50) {
-        tap.push(Bytes::copy_from_slice(part));
+    for map in [ReplyMap { model: "asked".into(), is_alias: true, ..ReplyMap::default() }, with_text_tools()] {
+        let mut tap = (from.codec().tap)(&map, &quirks(from), 1 << 20);
+        for part in input.chunks(50) {
+            tap.push(Bytes::copy_from_slice(part));
+            tap.keep_alive();
+        }
+        tap.end();
     }
-    tap.end();
+}
+
+fn with_text_tools() -> ReplyMap {
+    let tools = vec![TextTool { name: "read".to_owned(), typed: vec!["n".to_owned()] }];
+    ReplyMap { text_tools: tools, ..ReplyMap::default() }
 }
 
 fn decode(from: Dialect, input: &[u8]) -> Vec<Event> {
-    let tools = vec![TextTool { name: "read".to_owned(), typed: vec!["n".to_owned()] }];
-    let mut decoder = (from.codec().stream_decoder)(&ReplyMap { text_tools: tools, ..ReplyMap::default() }, &quirks(from));
+    let mut decoder = (from.codec().stream_decoder)(&with_text_tools(), &quirks(from));
     let mut splitter = Splitter::new(1 << 20);
     let mut events = Vec::new();
     splitter.push(input);
