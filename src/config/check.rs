@@ -12,16 +12,16 @@ use super::models;
 use super::policies;
 use super::providers::{self, Provider};
 use super::reader::{Reader, Section};
-use super::routes;
 use super::tree::{Node, Value};
 use super::url::is_host;
 use super::written::{self, Written};
 use super::{Limits, mask};
+use super::{routes, rule_findings};
 use crate::keys::Store;
 use crate::ledger;
 use crate::route::policy::Policy;
 use crate::route::rule::Rule;
-use crate::route::table::{Breaker, ModelEntry, Retry};
+use crate::route::table::{Breaker, ModelEntry, Retry, TargetRef};
 
 /// Where aimux listens without being told.
 const LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 24689);
@@ -75,6 +75,11 @@ pub(crate) fn check(mut root: Node, report: Report, environment: &Environment, s
     let models = section.get("models").map(|node| models::read(&mut reader, node, &providers)).unwrap_or_default();
     let rules = section.get("routes").map(|node| routes::read(&mut reader, node, &providers, &models)).unwrap_or_default();
     let policies = section.get("policies").map(|node| policies::read(&mut reader, node)).unwrap_or_default();
+    let used: Vec<TargetRef> =
+        rules.iter().flat_map(|rule| &rule.what.targets).chain(models.iter().flat_map(|entry| &entry.targets)).cloned().collect();
+    rule_findings::look(&mut reader, &rules, &policies, &used, &providers);
+    let rules = rules.into_iter().map(|rule| rule.what).collect();
+    let policies = policies.into_iter().map(|policy| policy.what).collect();
     let limits = limits(&mut reader, &section);
     let retry =
         Retry { queue_wait: Duration::from_secs(limits.queue_wait_s), queue_length: limits.queue_length, ..retry(&mut reader, &section) };

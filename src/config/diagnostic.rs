@@ -100,6 +100,11 @@ findings! {
     NoPrice: "E0143", Warning, "a model without a price", "The catalog knows the model, but not what it costs.", "Nothing has to be done; its cost is counted as unknown.";
     Conflict: "E0144", Warning, "limits that contradict each other", "One limit takes effect before another one can.", "Raise the one or lower the other.";
     IdleAllowance: "E0145", Warning, "an allowance without effect", "A comment `# aimux: allow CODE` names no warning.", "Remove it.";
+    RuleUnreached: "E0150", Warning, "a rule that is never reached", "Every request that fits it fits an earlier rule, and the first that fits decides.", "Put it before the other, or narrow the other.";
+    RuleTools: "E0151", Warning, "a rule for tools and a model without", "The rule takes requests that bring tools, and the model is known to take none: it is always left out.", "Use a model that takes tools, or say `tools: true` of it under `providers.NAME.models`.";
+    RuleImages: "E0152", Warning, "a rule for images or documents and a model without", "The rule takes requests with images or documents, and the model is known to see or read none.", "Use a model that does, or say so of it under `providers.NAME.models`.";
+    RuleContext: "E0153", Warning, "a window smaller than the rule promises", "The rule takes longer input than the model's window holds: the model is left out where it does not fit.", "Use a model with a larger window, or lower the rule's bound.";
+    PolicyBlind: "E0154", Warning, "a policy that cannot judge", "The policy goes by something that is not known of a provider or model. What is not known counts against it: it is denied.", "Say it: `region` and `data` on the provider, prices and windows under `providers.NAME.models`.";
 }
 
 /// A place in one of a report's sources, in bytes.
@@ -372,7 +377,7 @@ mod tests {
     fn codes_are_unique_rise_and_stay_in_their_range() {
         let ids: Vec<&str> = Finding::ALL.iter().map(|finding| finding.row().id).collect();
         assert!(ids.windows(2).all(|pair| pair[0] < pair[1]), "{ids:?}");
-        assert!(ids.iter().all(|id| ("E0110"..="E0149").contains(id)), "{ids:?}");
+        assert!(ids.iter().all(|id| ("E0110"..="E0179").contains(id)), "{ids:?}");
         let others: Vec<&str> = crate::error::Code::ALL.iter().map(|code| code.row().id).collect();
         assert!(ids.iter().all(|id| !others.contains(id)));
     }

@@ -35,6 +35,7 @@ mod providers;
 mod reader;
 mod reference;
 mod routes;
+mod rule_findings;
 mod samples;
 mod schema;
 mod sent;

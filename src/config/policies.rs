@@ -8,12 +8,13 @@ use super::diagnostic::{Diagnostic, Finding};
 use super::fields;
 use super::reader::{Reader, Section};
 use super::routes::{conditions, name, words_of};
+use super::rule_findings::Placed;
 use super::tree::Node;
 use crate::route::glob::Glob;
 use crate::route::policy::{Effect, Policy, Trait};
 
 /// Reads the policies. One that is not whole is left out, and has been reported as an error: no config goes on without it.
-pub(crate) fn read(reader: &mut Reader<'_>, node: &Node) -> Vec<Policy> {
+pub(crate) fn read(reader: &mut Reader<'_>, node: &Node) -> Vec<Placed<Policy>> {
     let mut policies = Vec::new();
     let mut names: HashMap<String, usize> = HashMap::new();
     if node.is_null() {
@@ -25,7 +26,10 @@ pub(crate) fn read(reader: &mut Reader<'_>, node: &Node) -> Vec<Policy> {
         let when = reader.inner(&section, "when").map(|when| conditions(reader, &when)).unwrap_or_default();
         let verdict = verdict(reader, &section);
         if let (Some(name), Some((effect, of))) = (name, verdict) {
-            policies.push(Policy { name, when, effect, of });
+            let path = section.path.clone();
+            let at = |field: &str| section.get(field).map(|node| node.span);
+            let (named, verdict) = (at("name").unwrap_or(section.span), at("deny").or_else(|| at("allow")).unwrap_or(section.span));
+            policies.push(Placed { what: Policy { name, when, effect, of }, path, name: named, targets: verdict });
         }
     }
     policies

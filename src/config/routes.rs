@@ -10,13 +10,14 @@ use super::models;
 use super::near::nearest;
 use super::providers::Provider;
 use super::reader::{Reader, Section, is_name};
+use super::rule_findings::Placed;
 use super::tree::{Node, Value};
 use crate::route::glob::Glob;
 use crate::route::rule::{Bounds, Condition, Fact, Rule, Test};
 use crate::route::table::ModelEntry;
 
 /// Reads the rules; one without targets is left out, and has been reported.
-pub(crate) fn read(reader: &mut Reader<'_>, node: &Node, providers: &[Provider], models: &[ModelEntry]) -> Vec<Rule> {
+pub(crate) fn read(reader: &mut Reader<'_>, node: &Node, providers: &[Provider], models: &[ModelEntry]) -> Vec<Placed<Rule>> {
     let mut rules = Vec::new();
     let mut names: HashMap<String, usize> = HashMap::new();
     if node.is_null() {
@@ -28,7 +29,9 @@ pub(crate) fn read(reader: &mut Reader<'_>, node: &Node, providers: &[Provider],
         let when = reader.inner(&section, "when").map(|when| conditions(reader, &when)).unwrap_or_default();
         let (targets, strategy) = models::of_rule(reader, &section, node, providers, models);
         if let Some(name) = name.filter(|_| !targets.is_empty()) {
-            rules.push(Rule { name, when, targets, strategy });
+            let path = section.path.clone();
+            let at = |field: &str| section.get(field).map_or(section.span, |node| node.span);
+            rules.push(Placed { what: Rule { name, when, targets, strategy }, path, name: at("name"), targets: at("use") });
         }
     }
     rules

@@ -44,6 +44,19 @@ pub(crate) fn sample(finding: Finding) -> &'static str {
         }
         Finding::NoPrice => "version: 1\nproviders:\n  groq: { key: { env: SET } }\nmodels: { \"claude-*\": groq/groq/compound }\n",
         Finding::Conflict => "version: 1\nproviders: { ollama: {} }\nretry: { deadline_s: 300 }\nlimits: { first_byte_whole_s: 900 }\n",
+        Finding::RuleUnreached => {
+            "version: 1\nproviders: { ollama: {} }\nroutes:\n  - { name: tools, when: { tools: \">0\" }, use: [ollama/qwen3] }\n  - { name: many, when: { tools: \">20\" }, use: [ollama/qwen3-coder] }\n"
+        }
+        Finding::RuleTools => {
+            "version: 1\nproviders:\n  ollama: { models: { gemma3: { tools: false } } }\nroutes:\n  - { name: tools, when: { tools: true }, use: [ollama/gemma3] }\n"
+        }
+        Finding::RuleImages => {
+            "version: 1\nproviders:\n  cerebras: { key: { env: SET } }\nroutes:\n  - { name: vision, when: { images: true }, use: [cerebras/gpt-oss-120b] }\n"
+        }
+        Finding::RuleContext => {
+            "version: 1\nproviders:\n  cerebras: { key: { env: SET } }\nroutes:\n  - { name: long, when: { input_tokens: \">150k\" }, use: [cerebras/gpt-oss-120b] }\n"
+        }
+        Finding::PolicyBlind => "version: 1\nproviders: { ollama: {} }\npolicies:\n  - { name: eu-only, allow: { region: eu } }\n",
         Finding::IdleAllowance => "# aimux: allow E0133\nversion: 1\nproviders: { ollama: {} }\n",
         // These come from a variable's name and from a file beside the config.
         Finding::Override | Finding::KeyClosed => "",

@@ -3,7 +3,7 @@
 //! A need that a target is known to lack leaves it out. Some lacks are not certain: the catalog lists what is promised, not all
 //! that works, and the size of the input is an estimate; such a lack only lets those go before that are known to do it. What
 //! is unknown is never held against a target. Thinking is no need: a model that does not think answers all the same, and the
-//! loss is told. Nor is the output asked for: agents ask for more than they take, and it is lowered to what the model gives.
+//! loss is told. Nor is the output asked for: agents ask for more than they take, and a translation lowers it to what the model gives.
 //! Start with [`left_out`].
 
 use super::facts::Facts;
@@ -40,7 +40,21 @@ impl Need {
         }
     }
 
-    fn is_wanted(self, facts: &Facts) -> bool {
+    /// Its word.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Tools => "tools",
+            Self::Images => "images",
+            Self::Documents => "documents",
+            Self::Structured => "structured",
+            Self::Context => "context",
+        }
+    }
+
+    /// Whether a request has it.
+    #[must_use]
+    pub fn is_wanted(self, facts: &Facts) -> bool {
         match self {
             // A search of the web is the provider's own tool: the encoders know who has it.
             Self::Tools => facts.tools > u64::from(facts.web_search),

@@ -9,6 +9,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::ability::Need;
+use super::analyse::Analysis;
 use super::decide::{Considered, Fate, Record, Tried};
 use super::facts::Facts;
 use super::health::State;
@@ -21,6 +22,8 @@ use super::table::Table;
 pub struct Told {
     /// What the request is: each fact with its name.
     pub facts: Vec<FactTold>,
+    /// What is made of it.
+    pub analysis: Analysis,
     /// The rules that were tried, in order.
     pub rules: Vec<RuleTold>,
     /// The policies, and whether each is for the request.
@@ -74,6 +77,7 @@ impl Told {
     pub fn of(record: &Record, table: &Table) -> Self {
         Self {
             facts: facts(&record.facts),
+            analysis: Analysis::of(record, table),
             rules: rules(record, table),
             policies: policies(record, table),
             by: record.chosen.word().into(),
@@ -89,6 +93,12 @@ impl Told {
         let mut out = String::new();
         let shown: Vec<String> = self.facts.iter().filter_map(shown).collect();
         let _ = writeln!(out, "request  {}", shown.join(", "));
+        let needs = if self.analysis.needs.is_empty() { "nothing in particular".to_owned() } else { self.analysis.needs.join(", ") };
+        let _ = writeln!(out, "needs    {needs}; its role because {}", self.analysis.role_by);
+        for (index, unsure) in self.analysis.unsure.iter().enumerate() {
+            let head = if index == 0 { "unsure" } else { "" };
+            let _ = writeln!(out, "{head:<7}  {unsure} (a judge would be asked; aimux asks none)");
+        }
         for (index, rule) in self.rules.iter().enumerate() {
             let head = if index == 0 { "rules" } else { "" };
             let verdict = if rule.fits { "fits".to_owned() } else { format!("no: {}", rule.why) };

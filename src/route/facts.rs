@@ -23,6 +23,8 @@ pub struct Facts {
     pub client: Option<Cow<'static, str>>,
     /// What it asks for in its own work.
     pub role: Role,
+    /// What tells the role.
+    pub role_by: Evidence,
     /// The model asked for, as it was written.
     pub model: String,
     /// Whether the answer is to be streamed.
@@ -55,6 +57,45 @@ pub struct Facts {
     pub agent: Option<String>,
     /// The project, by the client's `x-aimux-project`.
     pub project: Option<String>,
+}
+
+/// What tells a request's role.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Evidence {
+    /// The client says it, by `x-aimux-role`.
+    Header,
+    /// The agent's id in a header.
+    AgentId,
+    /// A search of the web is its only tool.
+    SearchAlone,
+    /// A schema and no tools, from Claude Code: its title.
+    Title,
+    /// One token of output and no tools, from Claude Code: its way to count.
+    Count,
+    /// No tools, from opencode: its title.
+    NoTools,
+    /// A program of which it is known how its other requests look.
+    Program,
+    /// Nothing: the program is not known.
+    #[default]
+    Nothing,
+}
+
+impl Evidence {
+    /// The same in words.
+    #[must_use]
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Header => "x-aimux-role says so",
+            Self::AgentId => "x-claude-code-agent-id is there",
+            Self::SearchAlone => "a search of the web is its only tool",
+            Self::Title => "a schema and no tools, as in Claude Code's titles",
+            Self::Count => "one token of output and no tools, as Claude Code counts",
+            Self::NoTools => "no tools, as in opencode's titles",
+            Self::Program => "the program's other requests look otherwise",
+            Self::Nothing => "nothing says otherwise",
+        }
+    }
 }
 
 /// What a request is for, in the client's own work.
@@ -123,9 +164,11 @@ impl Facts {
     pub fn of(dialect: Dialect, peek: &Peek, body: &[u8], headers: &HeaderMap) -> Self {
         let client = headers.get(header::USER_AGENT).and_then(|agent| agent.to_str().ok()).and_then(program);
         let agent = id(headers, &AGENT);
-        let role = headers.get(&ROLE).and_then(|role| Role::from_name(role.to_str().ok()?));
+        let told = headers.get(&ROLE).and_then(|role| Role::from_name(role.to_str().ok()?));
+        let (role, role_by) = told.map_or_else(|| self::role(client.as_deref(), agent.is_some(), peek), |role| (role, Evidence::Header));
         Self {
-            role: role.unwrap_or_else(|| self::role(client.as_deref(), agent.is_some(), peek)),
+            role,
+            role_by,
             dialect,
             client,
             model: peek.model.clone(),
@@ -166,20 +209,21 @@ fn program(agent: &str) -> Option<Cow<'static, str>> {
 
 /// What the request is for. A count of one output token is Claude Code's way to count tokens; its title has a schema and no
 /// tools, and so far nothing else has. opencode's only request without tools is its title.
-fn role(client: Option<&str>, has_agent: bool, peek: &Peek) -> Role {
+fn role(client: Option<&str>, has_agent: bool, peek: &Peek) -> (Role, Evidence) {
     if peek.web_search && peek.tools == 1 {
-        return Role::WebSearch;
+        return (Role::WebSearch, Evidence::SearchAlone);
     }
     if has_agent {
-        return Role::Subagent;
+        return (Role::Subagent, Evidence::AgentId);
     }
-    let is_background = match client {
-        _ if peek.tools > 0 => false,
-        Some(CLAUDE_CODE) => peek.structured || peek.output_tokens == Some(1),
-        Some(OPENCODE) => true,
-        _ => false,
-    };
-    if is_background { Role::Background } else { Role::Main }
+    let without_tools = peek.tools == 0;
+    match client {
+        Some(CLAUDE_CODE) if without_tools && peek.structured => (Role::Background, Evidence::Title),
+        Some(CLAUDE_CODE) if without_tools && peek.output_tokens == Some(1) => (Role::Background, Evidence::Count),
+        Some(OPENCODE) if without_tools => (Role::Background, Evidence::NoTools),
+        Some(CLAUDE_CODE | OPENCODE) => (Role::Main, Evidence::Program),
+        _ => (Role::Main, Evidence::Nothing),
+    }
 }
 
 /// A header's value, if it may be an id.

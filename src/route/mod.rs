@@ -4,6 +4,7 @@
 //! [`attempts::Attempts`] (what to do next), then [`health::Health`] (what is known of targets and keys).
 
 pub mod ability;
+pub mod analyse;
 pub mod attempts;
 mod breaker;
 mod budget;

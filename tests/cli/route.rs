@@ -50,6 +50,8 @@ fn a_prompt_is_explained_line_by_line() {
     assert_eq!(
         told(home.path(), &["--explain", "hello", "-m", "claude-sonnet-5", "--header", "x-aimux-project: acme-web"]),
         "request  role main, dialect anthropic, model claude-sonnet-5, project acme-web, input_tokens 21
+needs    context; its role because nothing says otherwise
+unsure   role: nothing that this program sends tells it (a judge would be asked; aimux asks none)
 rules    background: no: role is main, not background
          long: no: input_tokens is 21, not >150000
 policies no-cn-for-acme: holds for this request
