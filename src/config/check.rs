@@ -12,6 +12,7 @@ use super::models;
 use super::policies;
 use super::providers::{self, Provider};
 use super::reader::{Reader, Section};
+use super::route_tests::{self, RouteTest};
 use super::tree::{Node, Value};
 use super::url::is_host;
 use super::written::{self, Written};
@@ -53,6 +54,8 @@ pub(crate) struct Checked {
     pub(crate) breaker: Option<Breaker>,
     /// What is remembered of requests.
     pub(crate) ledger: ledger::Settings,
+    /// What is promised of requests.
+    pub(crate) tests: Vec<RouteTest>,
     /// Every value that is given.
     pub(crate) written: Vec<Written>,
 }
@@ -80,6 +83,7 @@ pub(crate) fn check(mut root: Node, report: Report, environment: &Environment, s
     rule_findings::look(&mut reader, &rules, &policies, &used, &providers);
     let rules = rules.into_iter().map(|rule| rule.what).collect();
     let policies = policies.into_iter().map(|policy| policy.what).collect();
+    let tests = section.get("tests").map(|node| route_tests::read(&mut reader, node)).unwrap_or_default();
     let limits = limits(&mut reader, &section);
     let retry =
         Retry { queue_wait: Duration::from_secs(limits.queue_wait_s), queue_length: limits.queue_length, ..retry(&mut reader, &section) };
@@ -88,7 +92,9 @@ pub(crate) fn check(mut root: Node, report: Report, environment: &Environment, s
     conflicts(&mut reader, &section, &limits, &retry);
     let mut report = reader.report;
     report.finish();
-    let checked = Checked { listen, token, hosts, watch, limits, providers, rules, policies, models, retry, breaker, ledger, written };
+    let mut checked =
+        Checked { listen, token, hosts, watch, limits, providers, rules, policies, models, retry, breaker, ledger, tests, written };
+    route_tests::run(&mut checked, &mut report);
     (checked, report)
 }
 

@@ -105,6 +105,7 @@ findings! {
     RuleImages: "E0152", Warning, "a rule for images or documents and a model without", "The rule takes requests with images or documents, and the model is known to see or read none.", "Use a model that does, or say so of it under `providers.NAME.models`.";
     RuleContext: "E0153", Warning, "a window smaller than the rule promises", "The rule takes longer input than the model's window holds: the model is left out where it does not fit.", "Use a model with a larger window, or lower the rule's bound.";
     PolicyBlind: "E0154", Warning, "a policy that cannot judge", "The policy goes by something that is not known of a provider or model. What is not known counts against it: it is denied.", "Say it: `region` and `data` on the provider, prices and windows under `providers.NAME.models`.";
+    TestFailed: "E0155", Error, "a request goes elsewhere than a test says", "A request of `tests` is decided otherwise than expected; the lines below show the whole decision.", "Mend the rule that decides, or the test.";
 }
 
 /// A place in one of a report's sources, in bytes.
@@ -137,6 +138,8 @@ pub(crate) struct Diagnostic {
     pub(crate) help: Option<String>,
     /// What may stand in the span's place without changing what is meant.
     pub(crate) fix: Option<String>,
+    /// Lines that explain it at length; for people only.
+    pub(crate) notes: Vec<String>,
 }
 
 impl Diagnostic {
@@ -151,6 +154,7 @@ impl Diagnostic {
             label: label.into(),
             help: None,
             fix: None,
+            notes: Vec::new(),
         }
     }
 
@@ -276,6 +280,9 @@ impl Report {
         let _ = writeln!(out, "{line} | {text}");
         let _ = writeln!(out, "{:gutter$} | {:from$}{} {}", "", "", "^".repeat(marks), mask::shown(&found.label));
         let _ = writeln!(out, "{:gutter$} = help: {}", "", found.advice());
+        for note in &found.notes {
+            let _ = writeln!(out, "{:gutter$} |   {}", "", mask::shown(note));
+        }
         out
     }
 

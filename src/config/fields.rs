@@ -140,6 +140,12 @@ pub(crate) static ROOT: &[Field] = &[
         "",
         "Where a request must not go, asked of each target before anything is sent: each must let it pass.",
     ),
+    field(
+        "tests",
+        Kind::Items(TEST),
+        "",
+        "Requests and where they must go: tried by `config validate` and whenever the config is read. Nobody is called.",
+    ),
     field("limits", Kind::Section(LIMITS), "", "The server's limits."),
     field("retry", Kind::Section(RETRY), "", "How often and how long is tried."),
     field("breaker", Kind::SectionOrOff(BREAKER), "", "When a target that fails is left out for a while; `off` or `false`: never."),
@@ -276,6 +282,23 @@ pub(crate) static POLICY: &[Field] = &[
     field("when", Kind::Section(WHEN), "every request", "For which requests it is, as in a rule."),
     field("deny", Kind::Section(TRAITS), "", "Targets that may not be used; all of it must hold."),
     field("allow", Kind::Section(TRAITS), "", "Targets that alone may be used; instead of `deny`."),
+];
+
+/// `tests[]`.
+pub(crate) static TEST: &[Field] = &[
+    field(
+        "request",
+        Kind::Section(WHEN),
+        "",
+        "What the request is; what is not said is as in a request that asks for nothing in particular. Mandatory.",
+    ),
+    field(
+        "expect",
+        Kind::Text("a target"),
+        "",
+        "The first target, `provider/model`; or the rule or entry that decides; or `refused`. Mandatory.",
+    ),
+    field("because", Kind::Text("a name"), "", "The rule or entry that must decide, or a policy that must deny a target."),
 ];
 
 /// What a policy may ask of a target.

@@ -34,6 +34,7 @@ mod policies;
 mod providers;
 mod reader;
 mod reference;
+mod route_tests;
 mod routes;
 mod rule_findings;
 mod samples;

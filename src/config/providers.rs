@@ -20,7 +20,7 @@ use crate::route::quota::Quota;
 use crate::route::table::Endpoint;
 
 /// A provider that has been read.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Provider {
     /// Its name and place.
     pub(crate) name: Text,

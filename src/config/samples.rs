@@ -57,6 +57,9 @@ pub(crate) fn sample(finding: Finding) -> &'static str {
             "version: 1\nproviders:\n  cerebras: { key: { env: SET } }\nroutes:\n  - { name: long, when: { input_tokens: \">150k\" }, use: [cerebras/gpt-oss-120b] }\n"
         }
         Finding::PolicyBlind => "version: 1\nproviders: { ollama: {} }\npolicies:\n  - { name: eu-only, allow: { region: eu } }\n",
+        Finding::TestFailed => {
+            "version: 1\nproviders: { ollama: {} }\nmodels: { fast: ollama/qwen3 }\ntests:\n  - { request: { model: fast }, expect: ollama/qwen4 }\n"
+        }
         Finding::IdleAllowance => "# aimux: allow E0133\nversion: 1\nproviders: { ollama: {} }\n",
         // These come from a variable's name and from a file beside the config.
         Finding::Override | Finding::KeyClosed => "",

@@ -94,6 +94,7 @@ fn the_schema_knows_every_field_and_its_range() {
         "breaker" => "/properties/breaker/oneOf/0/properties".to_owned(),
         "policy" => "/properties/policies/items/properties".to_owned(),
         "policy.allow" => "/properties/policies/items/properties/allow/properties".to_owned(),
+        "test" => "/properties/tests/items/properties".to_owned(),
         "route" => "/properties/routes/items/properties".to_owned(),
         "route.when" => "/properties/routes/items/properties/when/properties".to_owned(),
         section => format!("/properties/{section}/properties"),

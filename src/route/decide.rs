@@ -152,6 +152,14 @@ impl Refused {
 }
 
 impl Record {
+    /// The policies that denied a target, by their place in [`Table::policies`].
+    pub fn deniers(&self) -> impl Iterator<Item = usize> {
+        self.targets.iter().filter_map(|target| match target.fate {
+            Fate::Denied(policy, _) => Some(policy),
+            Fate::Place(_) | Fate::Lacks(_) => None,
+        })
+    }
+
     /// What is said where every target lacks something. Too long a prompt is told in the words by which agents know to compact.
     fn none_can(&self, table: &Table) -> Error {
         let asked = self.facts.input_tokens;

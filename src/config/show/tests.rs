@@ -40,6 +40,7 @@ fn variables(fields: &'static [Field], path: &str, out: &mut Vec<(String, String
             Kind::Section(_) => "{}".to_owned(),
             Kind::Named(_) => "{ p: { dialect: openai-chat, base_url: \"http://127.0.0.1:9/v1\" } }".to_owned(),
             Kind::Models(_) => "{ main: p/n }".to_owned(),
+            Kind::Items(_) if field.name == "tests" => "[{ request: { model: main }, expect: main }]".to_owned(),
             Kind::Items(_) if field.name == "policies" => "[{ name: n, deny: { provider: x } }]".to_owned(),
             Kind::Items(_) => "[{ name: all, use: [p/n] }]".to_owned(),
             Kind::ListOrNamed(..) => "[m]".to_owned(),
