@@ -92,3 +92,62 @@ impl Answer {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::chat::response::ResponseBlock;
+    use crate::chat::{ChatResponse, Citation, Loss};
+    use crate::dialect::openai_chat::CODEC;
+    use crate::dialect::{Quirks, ReplyMap};
+
+    fn answer(deltas: &[&str]) -> ChatResponse {
+        let chunk = |delta: &&str| format!("data: {{\"choices\":[{{\"index\":0,\"delta\":{delta}}}]}}\n\n");
+        let stream: String = deltas.iter().map(chunk).chain(["data: [DONE]\n\n".to_owned()]).collect();
+        let mut decoder = (CODEC.stream_decoder)(&ReplyMap::default(), &Quirks::CHAT);
+        ChatResponse::from_events(decoder.whole(stream.as_bytes(), 1 << 20)).expect("an answer")
+    }
+
+    /// The text of each text block with the characters of it that are cited.
+    fn cited(answer: &ChatResponse) -> Vec<(&str, Vec<Option<(usize, usize)>>)> {
+        let span = |citation: &Citation| match citation {
+            Citation::Url(page) => page.span.as_ref().map(|span| (span.start, span.end)),
+            Citation::Foreign(_) => None,
+        };
+        let texts = answer.blocks.iter().filter_map(|block| match block {
+            ResponseBlock::Text { text, citations } => Some((text.as_str(), citations.iter().map(span).collect())),
+            _ => None,
+        });
+        texts.collect()
+    }
+
+    const PAGE: &str = r#"{"annotations":[{"type":"url_citation","url_citation":{"url":"u","start_index":3,"end_index":5}}]}"#;
+    const CALL: &str = r#"{"tool_calls":[{"index":0,"id":"c","function":{"name":"f","arguments":"{}"}}]}"#;
+
+    #[test]
+    fn characters_count_from_the_block_that_they_are_in() {
+        let found = answer(&[r#"{"content":"éa"}"#, CALL, r#"{"content":"bcde"}"#, PAGE]);
+        assert_eq!(cited(&found), [("éa", vec![]), ("bcde", vec![Some((1, 3))])]);
+        // Before the block: no characters of it can be named.
+        let found = answer(&[r#"{"content":"abcde"}"#, CALL, r#"{"content":"f"}"#, PAGE]);
+        assert_eq!(cited(&found), [("abcde", vec![]), ("f", vec![None])]);
+    }
+
+    #[test]
+    fn what_no_text_comes_for_is_named_as_lost() {
+        for deltas in [&[r#"{"content":"abcde"}"#, CALL, PAGE][..], &[PAGE, CALL]] {
+            let found = answer(deltas);
+            assert!(cited(&found).iter().all(|(_, spans)| spans.is_empty()));
+            assert_eq!(found.losses, [Loss::dropped("answer.annotations")]);
+        }
+        assert_eq!(answer(&[r#"{"content":"a","images":[{"type":"image_url"}]}"#]).losses, [Loss::dropped("answer.images")]);
+    }
+
+    #[test]
+    fn the_number_of_citations_has_a_limit() {
+        let page = |n: usize| format!(r#"{{"type":"url_citation","url_citation":{{"url":"u{n}"}}}}"#);
+        let many: Vec<String> = (0..600).map(page).collect();
+        let found = answer(&[r#"{"content":"a"}"#, &format!(r#"{{"annotations":[{}]}}"#, many.join(","))]);
+        assert_eq!(cited(&found).first().map(|(_, spans)| spans.len()), Some(super::CITATIONS_MAX));
+        assert_eq!(found.losses, [Loss::dropped("answer.annotations")]);
+    }
+}
