@@ -107,8 +107,10 @@ mod tests {
         ChatResponse::from_events(decoder.whole(stream.as_bytes(), 1 << 20)).expect("an answer")
     }
 
+    type Span = Option<(usize, usize)>;
+
     /// The text of each text block with the characters of it that are cited.
-    fn cited(answer: &ChatResponse) -> Vec<(&str, Vec<Option<(usize, usize)>>)> {
+    fn cited(answer: &ChatResponse) -> Vec<(&str, Vec<Span>)> {
         let span = |citation: &Citation| match citation {
             Citation::Url(page) => page.span.as_ref().map(|span| (span.start, span.end)),
             Citation::Foreign(_) => None,
