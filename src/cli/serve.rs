@@ -67,7 +67,7 @@ pub(crate) fn run(args: ServeArgs, path: Option<PathBuf>, environment: &Environm
     // After the start nobody waits at the terminal for what a plugin asks.
     let source = Source { options: options.clone(), environment: environment.clone(), store: keys.clone().unattended() };
     let stamp = Stamp::take(&source);
-    let runtime = tokio::runtime::Builder::new_multi_thread()
+    let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|error| Error::new(Code::Bug, "the async runtime could not be started").caused_by(error))?;

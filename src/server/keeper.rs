@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use tokio::runtime::Handle;
+
 use super::control::Tasks;
 use super::{Shared, memory};
 
@@ -25,12 +27,7 @@ pub(super) async fn keep(shared: Arc<Shared>, file: Option<PathBuf>) {
     loop {
         let asleep = Instant::now();
         tokio::time::sleep(LOOK).await;
-        let late = asleep.elapsed().saturating_sub(LOOK);
-        if late > STALL {
-            let ms = u64::try_from(late.as_millis()).unwrap_or(u64::MAX);
-            shared.upstreams.live().note_stall(late);
-            tracing::warn!(ms, "the runtime stood still: the machine slept, or something blocked it");
-        }
+        note_lateness(&shared, asleep, LOOK);
         tell_of_stuck(&shared, &mut told);
         if let Some(file) = &file
             && saved_at.elapsed() >= SAVE
@@ -45,14 +42,24 @@ pub(super) async fn keep(shared: Arc<Shared>, file: Option<PathBuf>) {
     }
 }
 
-/// How the tasks fare, for a status.
-pub(super) fn tasks(shared: &Shared) -> Tasks {
+/// Tells of a thread that slept from `asleep` on and was woken later than after `wait`.
+pub(super) fn note_lateness(shared: &Shared, asleep: Instant, wait: Duration) {
+    let late = asleep.elapsed().saturating_sub(wait);
+    if late > STALL {
+        let ms = u64::try_from(late.as_millis()).unwrap_or(u64::MAX);
+        shared.upstreams.live().note_stall(late);
+        tracing::warn!(ms, "the runtime stood still: the machine slept, or something blocked it");
+    }
+}
+
+/// How the tasks of the main runtime and of these fare, for a status.
+pub(super) fn tasks(shared: &Shared, runtimes: &[Handle]) -> Tasks {
     let ms = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
     let (now, limit) = (Instant::now(), deadline(shared));
     let in_line = shared.upstreams.health().in_line();
     let live = shared.upstreams.live();
     Tasks {
-        alive: tokio::runtime::Handle::try_current().map_or(0, |runtime| runtime.metrics().num_alive_tasks()),
+        alive: Handle::try_current().iter().chain(runtimes).map(|runtime| runtime.metrics().num_alive_tasks()).sum(),
         requests: live.count(),
         in_line,
         oldest_ms: ms(live.oldest(now)),

@@ -18,6 +18,7 @@ pub mod reload;
 mod reply;
 pub mod stamp;
 pub mod token;
+mod workers;
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -40,6 +41,7 @@ use crate::route::Table;
 use crate::secret::Secret;
 use crate::upstream::Upstreams;
 use crate::upstream::client::{Client, ClientSettings};
+use workers::Workers;
 
 /// Bytes of headers that are read beyond the limit, so that the refusal can be in the client's dialect.
 const HEADER_SLACK: usize = 16 << 10;
@@ -95,6 +97,7 @@ fn buffered_places(limits: &Limits) -> usize {
 pub struct Server {
     listener: TcpListener,
     shared: Arc<Shared>,
+    workers: Workers,
     drain: watch::Sender<bool>,
     /// Where what is known of providers is kept; `None`: nowhere.
     memory: Option<PathBuf>,
@@ -104,7 +107,7 @@ impl Server {
     /// Binds the address.
     ///
     /// # Errors
-    /// When the address is in use (its owner is named) or refused by the system.
+    /// When the address is in use (its owner is named) or refused by the system, or there is no thread to serve on.
     pub async fn bind(ready: Ready, token: Secret) -> Result<Self, Error> {
         let listen = ready.server.listen;
         let listener = TcpListener::bind(listen).await.map_err(|error| cannot_bind(listen, error))?;
@@ -123,7 +126,8 @@ impl Server {
             draining,
             current: ArcSwap::from_pointee(Snapshot::new(ready, token)),
         });
-        Ok(Self { listener, shared, drain, memory: None })
+        let workers = Workers::start(&shared)?;
+        Ok(Self { listener, shared, workers, drain, memory: None })
     }
 
     /// The address, its port chosen when none was asked for.
@@ -168,13 +172,13 @@ impl Server {
 
     /// How the server's tasks fare.
     pub fn tasks(&self) -> impl Fn() -> control::Tasks + use<> {
-        let shared = Arc::clone(&self.shared);
-        move || keeper::tasks(&shared)
+        let (shared, runtimes) = (Arc::clone(&self.shared), self.workers.runtimes());
+        move || keeper::tasks(&shared, &runtimes)
     }
 
     /// Serves until `stop` resolves, then drains. Gives whether every request ended in time.
     pub async fn run(self, stop: impl Future<Output = ()>) -> bool {
-        let Self { listener, shared, drain, memory } = self;
+        let Self { listener, shared, workers, drain, memory } = self;
         let keeper = keeper::keep(Arc::clone(&shared), memory.clone());
         let connections = Arc::clone(&shared.connections);
         let accept = async {
@@ -184,11 +188,7 @@ impl Server {
                     Ok((stream, _)) => {
                         // Without it each first token waits for the client's delayed ACK.
                         let _ = stream.set_nodelay(true);
-                        let shared = Arc::clone(&shared);
-                        tokio::spawn(async move {
-                            serve_connection(stream, shared).await;
-                            drop(permit);
-                        });
+                        workers.give(stream, permit);
                     }
                     Err(error) => {
                         // Out of file descriptors, most likely: a busy loop would not free one.

@@ -5,6 +5,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::pin::Pin;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Context;
 use std::time::{Duration, Instant};
@@ -12,10 +13,14 @@ use std::time::{Duration, Instant};
 use http_body_util::Full;
 use hyper::client::conn::http1::{Connection, SendRequest};
 use hyper_util::rt::TokioIo;
+use tokio::runtime;
 
 use super::Origin;
 use super::stream::{Crossed, Traffic, Watched};
 use crate::wire::splice::Spliced;
+
+/// Of so many times that a thread could borrow a connection, once it opens one of its own instead.
+const LENT_BEFORE_OWN: u32 = 4;
 
 /// One connection: the half that takes requests and the half that must be polled.
 pub(super) struct Link {
@@ -23,6 +28,8 @@ pub(super) struct Link {
     connection: Connection<TokioIo<Watched>, Full<Spliced>>,
     traffic: Arc<Traffic>,
     is_over: bool,
+    /// The runtime that watches its socket.
+    home: Option<runtime::Id>,
 }
 
 impl Link {
@@ -32,7 +39,7 @@ impl Link {
         connection: Connection<TokioIo<Watched>, Full<Spliced>>,
         traffic: Arc<Traffic>,
     ) -> Self {
-        Self { sender, connection, traffic, is_over: false }
+        Self { sender, connection, traffic, is_over: false, home: here() }
     }
 
     /// What has crossed the connection so far.
@@ -69,11 +76,18 @@ struct Resting {
     since: Instant,
 }
 
+/// The runtime that this thread works for: it watches the sockets that are opened here.
+fn here() -> Option<runtime::Id> {
+    runtime::Handle::try_current().ok().map(|handle| handle.id())
+}
+
 /// The resting connections of every origin, the most recently used last.
 pub(super) struct Pool {
     resting: Mutex<HashMap<Origin, VecDeque<Resting>>>,
     idle_max: Duration,
     per_origin_max: usize,
+    /// How often a thread found none of its own among some.
+    lent: AtomicU32,
 }
 
 impl std::fmt::Debug for Pool {
@@ -85,13 +99,26 @@ impl std::fmt::Debug for Pool {
 impl Pool {
     /// An empty pool.
     pub(super) fn new(idle_max: Duration, per_origin_max: usize) -> Self {
-        Self { resting: Mutex::default(), idle_max, per_origin_max }
+        Self { resting: Mutex::default(), idle_max, per_origin_max, lent: AtomicU32::new(0) }
     }
 
-    /// The most recently used connection to `origin` that is still alive.
+    /// The most recently used connection to `origin` that is still alive, rather one that this thread's runtime watches:
+    /// another's wakes two threads at each chunk. Such a one is lent, which saves a handshake, but now and then is not, so
+    /// that who borrows comes to as many of its own as it needs.
     pub(super) fn take(&self, origin: &Origin, cx: &mut Context<'_>) -> Option<Box<Link>> {
+        let here = here();
         loop {
-            let Resting { mut link, since } = self.resting.lock().unwrap_or_else(PoisonError::into_inner).get_mut(origin)?.pop_back()?;
+            let Resting { mut link, since } = {
+                let mut resting = self.resting.lock().unwrap_or_else(PoisonError::into_inner);
+                let queue = resting.get_mut(origin)?;
+                let own = queue.iter().rposition(|resting| resting.link.home == here);
+                match own {
+                    Some(at) => queue.remove(at)?,
+                    None if queue.is_empty() => return None,
+                    None if self.lent.fetch_add(1, Ordering::Relaxed) % LENT_BEFORE_OWN == LENT_BEFORE_OWN - 1 => return None,
+                    None => queue.pop_back()?,
+                }
+            };
             link.drive(cx);
             if link.is_ready() && since.elapsed() <= self.idle_max {
                 return Some(link);

@@ -343,6 +343,47 @@ async fn old_and_surplus_connections_are_not_kept() {
     assert_eq!(client.counters(), Counters { opened: 2, reused: 0 });
 }
 
+/// A runtime on a thread of its own, as those that serve connections are.
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime")
+}
+
+#[test]
+fn a_thread_borrows_a_connection_a_few_times_and_then_opens_one_of_its_own() {
+    let (theirs, here, there) = (runtime(), runtime(), runtime());
+    let address = theirs.block_on(async {
+        let (listener, address) = listen().await;
+        tokio::spawn(async move {
+            while let Ok((mut socket, _)) = listener.accept().await {
+                tokio::spawn(async move {
+                    while read_request(&mut socket).await.is_some() {
+                        socket.write_all(HELLO).await.expect("written");
+                    }
+                });
+            }
+        });
+        address
+    });
+    let client = client();
+    let ask = |runtime: &tokio::runtime::Runtime| {
+        let client = client.clone();
+        let asked = runtime.spawn(async move { text(send(&client, post(address, b"{}")).await.expect("an answer")).await });
+        theirs.block_on(asked).expect("no panic").expect("a body");
+    };
+    ask(&here);
+    for _ in 0..3 {
+        ask(&there);
+    }
+    assert_eq!(client.counters(), Counters { opened: 1, reused: 3 });
+    ask(&there);
+    assert_eq!(client.counters(), Counters { opened: 2, reused: 3 });
+    for _ in 0..5 {
+        ask(&there);
+        ask(&here);
+    }
+    assert_eq!(client.counters(), Counters { opened: 2, reused: 13 });
+}
+
 #[test]
 fn origins_are_read_from_any_form_of_host() {
     for (url, origin, host) in [
