@@ -95,6 +95,7 @@ const BLOCKING: &[(&str, &str)] = &[
     ("server/port_owner.rs", "only where the address cannot be bound"),
     ("server/token.rs", "read before the server runs"),
     ("server/redirect.rs", "a table of the kernel's, in the command that logs in; `serve` has no such address"),
+    ("server/memory.rs", "before the server runs, and under `spawn_blocking`"),
     ("server/workers.rs", "the threads wait for nothing but their own runtime's work"),
 ];
 

@@ -93,9 +93,10 @@ pub struct Codec {
     /// Relays a stream of the same dialect, mending only its faults. Of the map it reads what is set for relayed answers; the
     /// number bounds one event, in bytes.
     pub tap: fn(&ReplyMap, &Quirks, usize) -> Box<dyn ReplyStream>,
-    /// Mends a whole answer of the same dialect, by spans, and gives it the model's name that the client knows where the
-    /// dialect's clients mind.
-    pub mend: fn(Bytes, &ReplyMap) -> Bytes,
+    /// Relays a whole answer (status 2xx) of the same dialect: its faults mended by spans, and by the model's name that the client
+    /// knows where the dialect's clients mind. An error in disguise comes out as the failure that it is.
+    #[allow(clippy::type_complexity, reason = "as above")]
+    pub relay: fn(Bytes, &ReplyMap, &Quirks) -> Result<(Bytes, Usage), Failure>,
     /// The tools of a request that is relayed, for an upstream that leaves calls in the text.
     pub text_tools: fn(&[u8]) -> Vec<TextTool>,
 }

@@ -60,6 +60,8 @@ pub(super) struct Begun {
     pub(super) reply: Box<dyn ReplyStream>,
     pub(super) upstream: Option<UpstreamBody>,
     pub(super) held: Bytes,
+    /// What came along with the first content and waits until that is on its way.
+    pub(super) unread: Bytes,
     pub(super) headers: HeaderMap,
 }
 
@@ -273,16 +275,21 @@ impl Job {
                 }
             }
             held.catch_up(reply.as_mut(), &self.preamble);
-            let out = reply.push(chunk);
-            let Progress { content, finished, failure, .. } = reply.progress();
-            if let Some(failure) = failure {
-                return Attempted::Refused(self.disguised(failure.clone(), headers));
-            }
-            let has_begun = *content || *finished;
-            held.take(out, &self.preamble);
-            if has_begun {
-                let held = held.release(&self.preamble);
-                return Attempted::Content(Box::new(Begun { reply, upstream: Some(body), held, headers }));
+            // A block's start is content and shows nothing yet: the event behind it goes along.
+            let mut has_begun = false;
+            while !chunk.is_empty() {
+                let is_enough = has_begun;
+                let out = reply.push(next_event(&mut chunk));
+                let Progress { content, finished, failure, .. } = reply.progress();
+                if let Some(failure) = failure {
+                    return Attempted::Refused(self.disguised(failure.clone(), headers));
+                }
+                has_begun = *content || *finished;
+                held.take(out, &self.preamble);
+                if has_begun && (is_enough || chunk.is_empty()) {
+                    let held = held.release(&self.preamble);
+                    return Attempted::Content(Box::new(Begun { reply, upstream: Some(body), held, unread: chunk, headers }));
+                }
             }
         }
     }
@@ -292,7 +299,7 @@ impl Job {
         match &reply.progress().failure {
             None if reply.progress().finished => {
                 let held = held.release(&self.preamble);
-                Attempted::Content(Box::new(Begun { reply, upstream: None, held, headers }))
+                Attempted::Content(Box::new(Begun { reply, upstream: None, held, unread: Bytes::new(), headers }))
             }
             Some(failure) => Attempted::Refused(self.disguised(failure.clone(), headers)),
             None => Attempted::Refused(self.disguised(Failure::new(FailureKind::Server, "the provider's answer was empty"), headers)),
@@ -324,33 +331,31 @@ impl Job {
             Err(reason) => return Attempted::Broken(broken(&target.provider.name, reason)),
         };
         let body = scrub(body, key.map(|key| &key.secret));
-        let map_or_ours = map.clone().unwrap_or_else(|| self.map_for(target));
-        match self.decode_whole(target, &body, &map_or_ours) {
-            Err(failure) => Attempted::Refused(self.disguised(failure, headers)),
-            Ok((response, is_json)) => {
-                let usage = response.usage;
-                let ours = self.client.codec();
-                let mut losses = Vec::new();
-                let body = match map {
-                    None if is_json => (ours.mend)(body, &map_or_ours),
-                    _ => (ours.encode_response)(&response, &map_or_ours, &mut losses),
-                };
-                Attempted::Whole { body, usage, headers, losses }
+        let answered = match map {
+            None if !is_stream(&body) => {
+                let relayed = (self.client.codec().relay)(body, &self.map_for(target), &target.endpoint().quirks);
+                relayed.map(|(body, usage)| (body, usage, Vec::new()))
             }
+            map => self.translated(target, &body, &map.unwrap_or_else(|| self.map_for(target))),
+        };
+        match answered {
+            Ok((body, usage, losses)) => Attempted::Whole { body, usage, headers, losses },
+            Err(failure) => Attempted::Refused(self.disguised(failure, headers)),
         }
     }
 
-    /// Decodes a whole answer, which may be an event stream although none was asked for. Also tells whether it was JSON.
-    fn decode_whole(&self, target: &Target, body: &Bytes, map: &ReplyMap) -> Result<(ChatResponse, bool), Failure> {
+    /// A whole answer in the client's dialect. It may be an event stream although none was asked for.
+    fn translated(&self, target: &Target, body: &Bytes, map: &ReplyMap) -> Result<(Bytes, Usage, Vec<Loss>), Failure> {
         let endpoint = target.endpoint();
         let codec = endpoint.dialect.codec();
-        let is_stream = matches!(body.trim_ascii_start().first(), Some(b'd' | b'e' | b':' | b'i' | b'r'));
-        if !is_stream {
-            return (codec.decode_response)(body, map, &endpoint.quirks).map(|response| (response, true));
-        }
-        let mut decoder = (codec.stream_decoder)(map, &endpoint.quirks);
-        let events = decoder.whole(body, self.limits.frame_bytes);
-        ChatResponse::from_events(events).map(|response| (response, false))
+        let response = if is_stream(body) {
+            let mut decoder = (codec.stream_decoder)(map, &endpoint.quirks);
+            ChatResponse::from_events(decoder.whole(body, self.limits.frame_bytes))
+        } else {
+            (codec.decode_response)(body, map, &endpoint.quirks)
+        }?;
+        let mut losses = Vec::new();
+        Ok(((self.client.codec().encode_response)(&response, map, &mut losses), response.usage, losses))
     }
 
     /// A whole answer to a request that was to be streamed.
@@ -382,7 +387,13 @@ impl Job {
         for event in response.into_events() {
             encoder.event(event, &mut out, &mut progress.losses);
         }
-        Attempted::Content(Box::new(Begun { reply: Box::new(Done(progress)), upstream: None, held: out.into(), headers }))
+        Attempted::Content(Box::new(Begun {
+            reply: Box::new(Done(progress)),
+            upstream: None,
+            held: out.into(),
+            unread: Bytes::new(),
+            headers,
+        }))
     }
 }
 
@@ -398,6 +409,22 @@ fn with_secret(target: &Target, index: usize, secret: Secret) -> Target {
         key.secret = secret;
     }
     Target { provider: Arc::new(provider), ..target.clone() }
+}
+
+/// Whether a whole body is an event stream: by the first letter of its first field.
+fn is_stream(body: &[u8]) -> bool {
+    matches!(body.trim_ascii_start().first(), Some(b'd' | b'e' | b':' | b'i' | b'r'))
+}
+
+/// Less than this is not worth a write of its own, in bytes.
+const LATER_MIN: usize = 4 * 1024;
+
+/// The next event off a chunk, or all of it where what follows is short or the end of an event is not seen.
+fn next_event(chunk: &mut Bytes) -> Bytes {
+    match memchr::memmem::find(chunk, b"\n\n").map(|at| at + 2) {
+        Some(end) if chunk.len() - end >= LATER_MIN => chunk.split_to(end),
+        _ => std::mem::take(chunk),
+    }
 }
 
 /// A reply of which nothing more comes.
@@ -426,5 +453,24 @@ impl ReplyStream for Done {
 
     fn progress(&self) -> &Progress {
         &self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn events_are_taken_one_by_one_while_much_follows() {
+        let long = "data: x\n\n".repeat(LATER_MIN);
+        let mut chunk = Bytes::from(format!("event: a\ndata: 1\n\n{long}"));
+        assert_eq!(next_event(&mut chunk), "event: a\ndata: 1\n\n");
+        assert_eq!(next_event(&mut chunk), "data: x\n\n");
+        for all in
+            ["data: 1\n\ndata: 2\n\n".to_owned(), "data: 1\r\n\r\n".repeat(LATER_MIN), "data: ".to_owned() + &"x".repeat(LATER_MIN * 2)]
+        {
+            let mut chunk = Bytes::from(all.clone());
+            assert_eq!((next_event(&mut chunk), chunk), (Bytes::from(all), Bytes::new()));
+        }
     }
 }

@@ -97,7 +97,7 @@ pub async fn drive(mut job: Job) -> Answer {
                         }
                         settlement.lost.clone_from(&progress.losses);
                         let echo = Echo::of(&asked, key_index);
-                        let relay = Relay::new(begun.reply, begun.upstream, begun.held, job.patience(), echo, settlement);
+                        let relay = Relay::new(begun.reply, begun.upstream, [begun.held, begun.unread], job.patience(), echo, settlement);
                         return Answer::Stream { relay: Box::new(relay), headers };
                     }
                     Attempted::Whole { body, usage, headers, losses: lost } => {

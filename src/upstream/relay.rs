@@ -31,6 +31,9 @@ pub struct Relay {
     upstream: Option<UpstreamBody>,
     /// What was held back until the first content.
     held: Bytes,
+    /// What came along with the first content. It is read when that is on its way.
+    unread: Bytes,
+    is_to_pause: bool,
     patience: Patience,
     timer: Option<Pin<Box<Sleep>>>,
     heard: Instant,
@@ -44,14 +47,15 @@ impl Relay {
     pub(super) fn new(
         reply: Box<dyn ReplyStream>,
         upstream: Option<UpstreamBody>,
-        held: Bytes,
+        [held, unread]: [Bytes; 2],
         patience: Patience,
         echo: Option<Echo>,
         settlement: Settlement,
     ) -> Self {
         let now = Instant::now();
         let pace = Pace::new(patience.pace.0, patience.pace.1, now.into_std());
-        Self { reply, upstream, held, patience, timer: None, heard: now, said: now, pace, echo, settlement }
+        let (timer, is_to_pause) = (None, false);
+        Self { reply, upstream, held, unread, is_to_pause, patience, timer, heard: now, said: now, pace, echo, settlement }
     }
 
     /// Tells that a bug of ours ended it. Nothing may be asked of it afterwards.
@@ -131,11 +135,22 @@ impl Relay {
     fn poll_bytes(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
         if !self.held.is_empty() {
             self.settlement.account.said(&self.held);
+            self.is_to_pause = !self.unread.is_empty();
             return Poll::Ready(Some(std::mem::take(&mut self.held)));
+        }
+        if std::mem::take(&mut self.is_to_pause) {
+            // The server writes what it has when it is told to wait.
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
         }
         loop {
             let Some(upstream) = &mut self.upstream else { return Poll::Ready(None) };
-            let out = match Pin::new(upstream).poll_frame(cx) {
+            let next = if self.unread.is_empty() {
+                Pin::new(upstream).poll_frame(cx)
+            } else {
+                Poll::Ready(Some(Ok(Frame::data(std::mem::take(&mut self.unread)))))
+            };
+            let out = match next {
                 Poll::Ready(Some(Ok(frame))) => frame.into_data().map(|chunk| self.take(chunk)).unwrap_or_default(),
                 Poll::Ready(None) => self.finish(),
                 Poll::Ready(Some(Err(_))) if self.reply.progress().finished => self.finish(),

@@ -118,6 +118,32 @@ fn a_chat_stream_passes_with_its_done() {
 }
 
 #[test]
+fn the_first_content_does_not_wait_for_what_came_with_it() {
+    let long = "a word or two ".repeat(400);
+    for (speaks, frames) in [(Speaks::Anthropic, anthropic_frames(&[text(&long)])), (Speaks::Chat, chat_frames(&[text(&long)]))] {
+        let at_once = vec![frames.concat()];
+        let upstream = Upstream::start(move |_, _| Answer::stream(at_once.clone()));
+        let gateway = Gateway::before(speaks, &upstream);
+        let ask = json!({"model": "up-model", "max_tokens": 9, "stream": true, "stream_options": {"include_usage": true}, "messages": [{"role": "user", "content": "hi"}]});
+        for path in ["/v1/messages", "/v1/chat/completions"] {
+            let mut reply = gateway.send("POST", path, ask.to_string().as_bytes());
+            let first = String::from_utf8(reply.piece().unwrap()).unwrap();
+            assert!(first.matches("\"a word or tw").count() == 1 && first.len() < 2000, "{path} from {speaks:?}: {first}");
+            let whole = reply.whole();
+            assert!(whole.is_complete, "{path} from {speaks:?}");
+            let said: String = whole.events().iter().filter_map(|event| said(&event.data)).collect();
+            assert!(long.ends_with(&said) && long.len() - said.len() <= 24, "{path} from {speaks:?}: {said}");
+        }
+    }
+}
+
+/// The text of a delta, of either dialect.
+fn said(data: &serde_json::Value) -> Option<String> {
+    let text = data["delta"]["text"].as_str().or_else(|| data["choices"][0]["delta"]["content"].as_str())?;
+    Some(text.to_owned())
+}
+
+#[test]
 fn content_is_forwarded_when_it_comes() {
     let upstream = Upstream::start(|seen, _| {
         Speaks::Anthropic.answer(seen, &[text("first piece, second piece, third piece")]).pause(4, Duration::from_secs(3))

@@ -14,6 +14,7 @@ mod history;
 mod media;
 mod mended;
 mod messages_out;
+mod relayed;
 mod request_in;
 mod request_out;
 mod response_in;
@@ -43,6 +44,6 @@ pub static CODEC: Codec = Codec {
     decode_error: read_failure,
     encode_error: error::encode_error,
     tap: |map, quirks, frame_max| Box::new(tap::Tap::new(map, quirks, frame_max)),
-    mend: response_in::rename,
     text_tools: |_| Vec::new(),
+    relay: relayed::relay,
 };

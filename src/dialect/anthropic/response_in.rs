@@ -68,23 +68,6 @@ pub(super) fn decode_response(body: &[u8], reply: &ReplyMap, quirks: &Quirks) ->
     })
 }
 
-/// A whole answer under the model's name that the client knows. Claude Code sends thinking back only where an answer's
-/// model is the one that it asked for.
-pub(super) fn rename(body: Bytes, map: &ReplyMap) -> Bytes {
-    if !map.is_alias {
-        return body;
-    }
-    /// The one member that is looked at.
-    #[derive(Deserialize)]
-    struct Named<'a> {
-        #[serde(borrow, default)]
-        model: Raw<'a>,
-    }
-    let wire = read::from_slice::<Named<'_>>(&body).ok();
-    let named = wire.and_then(|wire| with_model(&body, wire.model?, &map.model));
-    named.unwrap_or(body)
-}
-
 /// The JSON with another model in the place of `token`, which points into it; `None` where it says so already.
 pub(super) fn with_model(json: &Bytes, token: &RawValue, model: &str) -> Option<Bytes> {
     let name = serde_json::to_vec(model).ok().filter(|name| name != token.get().as_bytes())?;

@@ -51,8 +51,11 @@ pub static CODEC: Codec = Codec {
     decode_error: failure::read_failure,
     encode_error: |failure, _| error::encode(failure),
     tap: |map, quirks, frame_max| Box::new(tap::Tap::new(map, quirks, frame_max)),
-    mend: mended::mend,
     text_tools: text_calls::tools_of,
+    relay: |body, map, quirks| {
+        let usage = stream_in::whole(&body, map, quirks)?.usage;
+        Ok((mended::mend(body, map), usage))
+    },
 };
 
 /// Seconds since 1970.
