@@ -103,8 +103,10 @@ pub(crate) fn fuzz_answer(input: &[u8]) {
                 json(&(to.codec().encode_response)(&answer, &ReplyMap::default(), &mut Vec::new()));
             }
         }
-        if serde_json::from_slice::<IgnoredAny>(input).is_ok() {
-            json(&(from.codec().mend)(Bytes::copy_from_slice(input), &with_text_tools()));
+        if serde_json::from_slice::<IgnoredAny>(input).is_ok()
+            && let Ok((answer, _)) = (from.codec().relay)(Bytes::copy_from_slice(input), &with_text_tools(), &quirks(from))
+        {
+            json(&answer);
         }
     }
 }
