@@ -48,6 +48,8 @@ struct Slot {
     /// Attempts that count: a refused key whose sister goes next does not.
     tries: u32,
     keys_refused: usize,
+    /// The keys that it was asked with, one bit each; those beyond share the last.
+    keys_asked: u64,
     /// Not to be tried again by this request.
     is_out: bool,
     /// The upstream's own wish.
@@ -95,6 +97,7 @@ impl Attempts {
             model: target.model.clone(),
             tries: 0,
             keys_refused: 0,
+            keys_asked: 0,
             is_out: false,
             not_before: None,
         });
@@ -360,9 +363,17 @@ impl Attempts {
 
     fn send(&mut self, target: usize, key: usize, now: Instant, health: &mut Health) -> Step {
         let Some(slot) = self.slots.get_mut(target) else { return Step::Fail(Verdict::LastFailure) };
-        if slot.tries > 0 && !health.budget.take(now, &self.retry) {
-            return Step::Fail(Verdict::LastFailure);
+        let bit = 1_u64 << key.min(63);
+        // A key whose rest ended while its sisters had no place is a repeat too.
+        let is_repeat = slot.tries > 0 || slot.keys_asked & bit != 0;
+        if is_repeat && !health.budget.take(now, &self.retry) {
+            if slot.tries > 0 {
+                return Step::Fail(Verdict::LastFailure);
+            }
+            slot.tries = 1;
+            return self.choose(now, health);
         }
+        slot.keys_asked |= bit;
         slot.tries += 1;
         self.leave_lines(health);
         let Some(slot) = self.slots.get(target) else { return Step::Fail(Verdict::LastFailure) };

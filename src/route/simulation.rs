@@ -127,6 +127,9 @@ impl World {
             attempts_per_target: 1 + u32::try_from(random.below(4)).unwrap(),
             queue_wait: S * u32::try_from(random.below(4)).unwrap(),
             queue_length: usize::try_from(random.below(40)).unwrap(),
+            // The defaults, and less: what is never scarce is never tested.
+            budget_ratio: [0.2, 0.1, 0.0][usize::try_from(random.below(3)).unwrap()],
+            budget_per_s: [10.0, 1.0, 0.0][usize::try_from(random.below(3)).unwrap()],
             ..Retry::default()
         };
         Self {
@@ -388,7 +391,7 @@ impl World {
         }
         assert_eq!(self.health.in_line(), 0, "{phase}: nobody stands in line");
         let seconds = (self.now - self.start).as_secs_f64();
-        let allowed = 0.2 * f64::from(self.begun) + 10.0 * (seconds + 1.0);
+        let allowed = self.retry.budget_ratio * f64::from(self.begun) + self.retry.budget_per_s * (seconds + 1.0);
         assert!(f64::from(self.repeats) <= allowed, "{phase}: {} repeats for {} requests in {seconds} s", self.repeats, self.begun);
         for (index, ask) in self.asks.iter().enumerate().filter(|(_, ask)| !ask.has_left) {
             assert!(ask.committed != ask.end.is_some(), "{phase}: request {index} has no end, or two");
