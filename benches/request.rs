@@ -1,7 +1,12 @@
 //! What a request costs on its way through: `cargo bench --bench request`.
 #![allow(clippy::expect_used, reason = "a benchmark fails by panicking")]
 
+use std::time::Duration;
+
+use aimux::chat::Usage;
 use aimux::dialect::{Dialect, Quirks, Upstream, transcode};
+use aimux::ledger::{Attempt, Entry, Ledger, Settings};
+use aimux::telemetry::{Asked, Counts, Exchange, Names};
 use aimux::wire::peek;
 use bytes::Bytes;
 use divan::{Bencher, counter::BytesCount};
@@ -84,4 +89,68 @@ fn peek_and_splice(bencher: Bencher<'_, '_>, turns: usize) {
 #[divan::bench(args = TURNS)]
 fn peek_and_translate(bencher: Bencher<'_, '_>, turns: usize) {
     render(bencher, turns, Dialect::OpenAiChat, &Quirks::CHAT);
+}
+
+const USAGE: Usage =
+    Usage { input: Some(1234), cache_read: Some(789), cache_write: Some(12), cache_write_1h: None, output: Some(56), reasoning: None };
+
+/// What `/metrics` costs a request that has ended.
+#[divan::bench]
+fn count_an_exchange(bencher: Bencher<'_, '_>) {
+    let counts = Counts::default();
+    let models = [("zai".to_owned(), ["glm-5.1".to_owned()].into())].into();
+    counts.name(Names { models, routes: ["claude-*".to_owned()].into() });
+    let target = ["zai", "glm-5.1"];
+    bencher.bench(|| {
+        counts.settle(divan::black_box(&Exchange {
+            target: Some(target),
+            route: "claude-*",
+            status: 200,
+            ending: "complete",
+            code: None,
+            usage: &USAGE,
+            is_answered: true,
+            is_estimated: false,
+            cost: Some(8040),
+            content_ms: Some(420),
+            total_ms: 2100,
+            losses: 0,
+        }));
+        counts.asked(std::iter::once(divan::black_box(Asked { target, status: Some(200) })));
+    });
+}
+
+/// What the ledger costs a thousand requests, the thread that writes and its file included.
+#[divan::bench(sample_count = 20, sample_size = 1)]
+fn write_a_thousand_entries(bencher: Bencher<'_, '_>) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let settings = Settings { enabled: true, path: folder.path().join("ledger.sqlite"), keep_days: 90 };
+    let ledger = Ledger::start(&settings).expect("a thread");
+    assert!(ledger.flush(Duration::from_secs(10)));
+    bencher.bench(|| {
+        for _ in 0..1000 {
+            ledger.put(Box::new(Entry {
+                time_ms: 1_795_000_000_000,
+                request_id: "req_0123456789abcdef01234567".to_owned(),
+                dialect: "anthropic",
+                program: "claude-code".to_owned(),
+                role: "main",
+                session: "01234567-89ab-cdef-0123-456789abcdef".to_owned(),
+                asked: "claude-opus-4-8".to_owned(),
+                route: "claude-*".to_owned(),
+                stream: true,
+                provider: "zai".to_owned(),
+                model: "glm-5.1".to_owned(),
+                key: "zai".to_owned(),
+                status: 200,
+                usage: USAGE,
+                cost: Some(8040),
+                content_ms: Some(420),
+                total_ms: 2100,
+                last: Some(Attempt::default()),
+                ..Entry::default()
+            }));
+        }
+        assert!(ledger.flush(Duration::from_secs(10)));
+    });
 }

@@ -7,9 +7,10 @@ use std::time::Duration;
 use clap::Args;
 use serde::Serialize;
 
-use super::{CliError, known, output};
+use super::{CliError, known, output, usage};
 use crate::config::Environment;
 use crate::error::{Code, Error};
+use crate::ledger;
 use crate::server::control;
 
 /// How long `stop` waits for the requests in flight: longer than `limits.drain_s` is by default.
@@ -35,12 +36,15 @@ struct Shown<'a> {
     url: Option<String>,
     socket: String,
     tasks: Option<&'a control::Tasks>,
+    /// What the ledger says of today; `None`: nothing, or there is none.
+    today: Option<ledger::Row>,
 }
 
-/// Says whether the server runs.
+/// Says whether the server runs, and what requests came to today.
 pub(crate) fn run(args: &StatusArgs, path: Option<PathBuf>, environment: &Environment) -> Result<ExitCode, CliError> {
-    let socket = known::socket(path, environment);
+    let socket = known::socket(path.clone(), environment);
     let status = control::status(&socket);
+    let today = ledger::today(&usage::settings(path, environment).0.path).filter(|today| today.requests > 0);
     let shown = Shown {
         running: status.is_some(),
         version: status.as_ref().map(|status| status.version.as_str()),
@@ -48,6 +52,7 @@ pub(crate) fn run(args: &StatusArgs, path: Option<PathBuf>, environment: &Enviro
         url: status.as_ref().map(|status| format!("http://{}", status.address)),
         socket: socket.display().to_string(),
         tasks: status.as_ref().map(|status| &status.tasks),
+        today,
     };
     if args.json {
         let text = serde_json::to_string_pretty(&shown)
@@ -58,6 +63,11 @@ pub(crate) fn run(args: &StatusArgs, path: Option<PathBuf>, environment: &Enviro
             Some(status) => format!("aimux {} runs on http://{} (pid {})\n", status.version, status.address, status.pid),
             None => "no server runs for this config\n".to_owned(),
         });
+        if let Some(today) = &shown.today {
+            let [requests, errors] =
+                [(today.requests, "request"), (today.errors, "error")].map(|(count, noun)| usage::counted(count, noun));
+            output::print(&format!("today: {requests}, {errors}, {}\n", usage::cost(today)));
+        }
     }
     Ok(if status.is_some() { ExitCode::SUCCESS } else { ExitCode::from(NOT_RUNNING) })
 }

@@ -106,7 +106,10 @@ pub(crate) fn run(args: &UsageArgs, path: Option<PathBuf>, environment: &Environ
     if since_ms.zip(until_ms).is_some_and(|(since, until)| since >= until) {
         return Err(Error::new(Code::Usage, "--until is not after --since").hint("name an earlier --since").into());
     }
-    let ledger = settings(path, environment);
+    let (ledger, is_config_read) = settings(path, environment);
+    if !is_config_read {
+        output::error("note: the config cannot be used; the usual place is looked at. `aimux config validate` says what is wrong\n");
+    }
     let report = ledger::usage(&ledger.path, args.by.group(), Span { since_ms, until_ms })?.unwrap_or_default();
     let place = ledger.path.display().to_string();
     if args.json {
@@ -126,16 +129,14 @@ pub(crate) fn run(args: &UsageArgs, path: Option<PathBuf>, environment: &Environ
     Ok(ExitCode::SUCCESS)
 }
 
-/// Where the ledger of a config is. What is wrong with the config does not hide it, unless it says where that is.
-pub(super) fn settings(path: Option<PathBuf>, environment: &Environment) -> Settings {
-    let usual = || Settings::usual(&environment.state_folder());
+/// Where the ledger of a config is, and whether the config was read. What is wrong with a config does not hide the ledger,
+/// unless it says where that is.
+pub(super) fn settings(path: Option<PathBuf>, environment: &Environment) -> (Settings, bool) {
+    let usual = Settings::usual(&environment.state_folder());
     match config::outline(&Options { path, listen: None }, environment, &known::store(environment)) {
-        Ok(ready) => ready.ledger,
-        Err(LoadError::Other(error)) if error.code == Code::ConfigMissing => usual(),
-        Err(_) => {
-            output::error("note: the config cannot be used; the usual place is looked at. `aimux config validate` says what is wrong\n");
-            usual()
-        }
+        Ok(ready) => (ready.ledger, true),
+        Err(LoadError::Other(error)) if error.code == Code::ConfigMissing => (usual, true),
+        Err(_) => (usual, false),
     }
 }
 

@@ -82,7 +82,7 @@ metrics! {
     TokenUsage: "gen_ai_client_token_usage", Histogram, "tokens", &["gen_ai_operation_name", "gen_ai_provider_name", "gen_ai_request_model", "gen_ai_token_type"], "Tokens of an answered request: `input`, cached ones included, and `output`.";
     InFlight: "aimux_requests_in_flight", Gauge, "requests", &[], "Requests in flight.";
     Streams: "aimux_streams_in_flight", Gauge, "requests", &[], "Streams among them.";
-    Oldest: "aimux_oldest_request_seconds", Gauge, "seconds", &[], "The age of the oldest request in flight; 0: there is none. One beyond `retry.deadline_s` is stuck.";
+    Oldest: "aimux_oldest_request_seconds", Gauge, "seconds", &[], "The age of the oldest request in flight; 0: there is none. One well beyond `retry.deadline_s` is stuck.";
     ClientConnections: "aimux_client_connections", Gauge, "connections", &[], "Open connections of clients.";
     Connections: "aimux_upstream_connections_total", Counter, "requests", &["connection"], "Requests sent to providers over a `new` connection, or a `reused` one.";
     Breaker: "aimux_breaker_open", Gauge, "", TARGET, "1 while a target's breaker is open; a closed one is not listed.";

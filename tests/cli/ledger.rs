@@ -181,3 +181,30 @@ fn a_ledger_that_cannot_be_read_is_exit_74() {
     let said = stderr(&output);
     assert!(said.starts_with("error[AIMUX-E0604]: the ledger ") && said.contains("move it away"), "{said}");
 }
+
+#[test]
+fn status_says_what_came_today_and_nothing_where_nothing_did() {
+    let home = tempfile::tempdir().unwrap();
+    let path = home.path().join(".local/state/aimux/ledger.sqlite");
+    let status = |args: &[&str]| {
+        let output = aimux(home.path()).arg("status").args(args).output().unwrap();
+        assert_exit(&output, 3);
+        assert_eq!(stderr(&output), "");
+        stdout(&output)
+    };
+    assert_eq!(status(&[]), "no server runs for this config\n");
+    let ledger = Ledger::start(&Settings { enabled: true, path, keep_days: 90 }).unwrap();
+    let put = |time_ms: u64, cost: Option<u64>, ending: Ending| {
+        ledger.put(Box::new(Entry { time_ms, dialect: "anthropic", role: "main", cost, ending, ..Entry::default() }));
+        assert!(ledger.flush(Duration::from_secs(10)));
+    };
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+    let now = u64::try_from(now.as_millis()).unwrap();
+    put(now - 25 * 3_600_000, Some(1_000_000), Ending::Complete);
+    assert_eq!(status(&[]), "no server runs for this config\n", "yesterday is not today");
+    put(now, Some(250_000), Ending::Complete);
+    put(now, None, Ending::Failed);
+    assert_eq!(status(&[]), "no server runs for this config\ntoday: 2 requests, 1 error, ≥$0.2500\n");
+    let shown: Value = serde_json::from_str(&status(&["--json"])).unwrap();
+    assert_eq!((&shown["today"]["requests"], &shown["today"]["cost_micro_usd"]), (&json!(2), &json!(250_000)));
+}
