@@ -6,7 +6,7 @@ use std::time::Instant;
 use http::{HeaderValue, Response, header};
 
 use super::reply::{self, ReplyBody};
-use super::{Shared, Snapshot};
+use super::{Shared, Snapshot, keeper};
 use crate::provider::models::models_of;
 use crate::route::Table;
 use crate::route::health::Why;
@@ -31,13 +31,16 @@ fn gauges(shared: &Shared, current: &Snapshot) -> Gauges {
     let Shared { upstreams, connections, in_flight, streams, .. } = shared;
     let (limits, now) = (&current.limits, Instant::now());
     let taken = |most: usize, places: &tokio::sync::Semaphore| most.saturating_sub(places.available_permits()) as u64;
-    let oldest = upstreams.in_flight.oldest(now).unwrap_or_default();
+    let tasks = keeper::tasks(shared);
     let made = upstreams.client.counters();
     let rests = upstreams.health().resting(now);
     Gauges {
         in_flight: taken(limits.requests_in_flight, in_flight),
         streams: taken(limits.requests_in_flight, streams),
-        oldest_ms: millis(oldest),
+        oldest_ms: tasks.oldest_ms,
+        stuck: tasks.stuck as u64,
+        in_line: tasks.in_line as u64,
+        stall_ms: tasks.stalled_ms,
         client_connections: taken(limits.connections, connections),
         connections: [made.opened, made.reused],
         rests: rests
@@ -59,7 +62,7 @@ fn gauges(shared: &Shared, current: &Snapshot) -> Gauges {
             let counters = ledger.counters();
             [counters.written, counters.dropped, counters.queued]
         }),
-        tasks: tokio::runtime::Handle::current().metrics().num_alive_tasks() as u64,
+        tasks: tasks.alive as u64,
         process: None,
     }
 }

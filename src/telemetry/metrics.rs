@@ -83,6 +83,8 @@ metrics! {
     InFlight: "aimux_requests_in_flight", Gauge, "requests", &[], "Requests in flight.";
     Streams: "aimux_streams_in_flight", Gauge, "requests", &[], "Streams among them.";
     Oldest: "aimux_oldest_request_seconds", Gauge, "seconds", &[], "The age of the oldest request in flight; 0: there is none. One well beyond `retry.deadline_s` is stuck.";
+    Stuck: "aimux_stuck_requests", Gauge, "requests", &[], "Requests that have outlived their deadline by half a minute.";
+    InLine: "aimux_requests_in_line", Gauge, "requests", &[], "Places in lines for a provider that is full.";
     ClientConnections: "aimux_client_connections", Gauge, "connections", &[], "Open connections of clients.";
     Connections: "aimux_upstream_connections_total", Counter, "requests", &["connection"], "Requests sent to providers over a `new` connection, or a `reused` one.";
     Breaker: "aimux_breaker_open", Gauge, "", TARGET, "1 while a target's breaker is open; a closed one is not listed.";
@@ -91,6 +93,7 @@ metrics! {
     LedgerDropped: "aimux_ledger_dropped_total", Counter, "requests", &[], "Requests that the ledger lacks: it could not be written for too long.";
     LedgerQueued: "aimux_ledger_queued", Gauge, "requests", &[], "Requests that wait to be written to the ledger.";
     Tasks: "aimux_tasks", Gauge, "tasks", &[], "Live tasks of the runtime. More than connections and requests account for, and rising, is a leak.";
+    Stall: "aimux_runtime_stall_seconds", Gauge, "seconds", &[], "The longest that the runtime stood still: something blocked it, or the machine slept.";
     ProcessCpu: "process_cpu_seconds_total", Counter, "seconds", &[], "CPU time of the process.";
     ProcessMemory: "process_resident_memory_bytes", Gauge, "bytes", &[], "Resident memory of the process.";
     ProcessFds: "process_open_fds", Gauge, "descriptors", &[], "Open file descriptors of the process.";

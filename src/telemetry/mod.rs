@@ -5,7 +5,6 @@
 
 mod count;
 mod histogram;
-mod in_flight;
 pub mod metrics;
 mod page;
 mod process;
@@ -13,6 +12,5 @@ mod process;
 mod tests;
 
 pub use count::{Asked, Counts, Exchange, Names};
-pub use in_flight::{InFlight, Ticket};
 pub use page::{Gauges, Rest};
 pub use process::Process;

@@ -17,6 +17,12 @@ pub struct Gauges {
     pub streams: u64,
     /// Milliseconds that the oldest has been; 0: there is none.
     pub oldest_ms: u64,
+    /// Requests that have outlived their deadline.
+    pub stuck: u64,
+    /// Places in lines.
+    pub in_line: u64,
+    /// The longest that the runtime stood still, in milliseconds.
+    pub stall_ms: u64,
     /// Open connections of clients.
     pub client_connections: u64,
     /// Requests sent over new connections, and over reused ones.
@@ -94,6 +100,9 @@ impl Counts {
                 Metric::InFlight => page.sample(&[], gauges.in_flight),
                 Metric::Streams => page.sample(&[], gauges.streams),
                 Metric::Oldest => page.sample(&[], Decimal::<1000>(gauges.oldest_ms)),
+                Metric::Stuck => page.sample(&[], gauges.stuck),
+                Metric::InLine => page.sample(&[], gauges.in_line),
+                Metric::Stall => page.sample(&[], Decimal::<1000>(gauges.stall_ms)),
                 Metric::ClientConnections => page.sample(&[], gauges.client_connections),
                 Metric::Connections => {
                     ["new", "reused"].iter().zip(gauges.connections).for_each(|(how, count)| page.sample(&[how], count));

@@ -1,6 +1,5 @@
-//! Counts that are exact, labels that are bounded, and ages of what is in flight.
+//! Counts that are exact, and labels that are bounded.
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::metrics::{Kind, Metric, reference};
@@ -186,23 +185,6 @@ fn counts_of_many_threads_are_exact() {
     assert_eq!(samples(&counts, Metric::Requests), [r#"{provider="zai",model="glm",route="claude-*",status="2xx"} 40000"#]);
     assert_eq!(samples(&counts, Metric::Cost), [r#"{provider="zai",model="glm"} 0.280000"#]);
     assert_eq!(samples(&counts, Metric::Duration).last().unwrap().rsplit(' ').next(), Some("40000"));
-}
-
-#[test]
-fn the_oldest_request_in_flight_is_known_until_it_ends() {
-    let (all, start) = (Arc::new(InFlight::default()), Instant::now());
-    let at = |seconds| start + Duration::from_secs(seconds);
-    assert_eq!(all.oldest(start), None);
-    let old = all.enter(at(1));
-    let young: Vec<_> = (0..6000).map(|_| all.enter(at(5))).collect();
-    assert_eq!(all.oldest(at(10)).map(|age| age.as_secs()), Some(9));
-    drop(old);
-    assert_eq!(all.oldest(at(10)).map(|age| age.as_secs()), Some(5));
-    drop(young);
-    assert_eq!(all.oldest(at(10)), None);
-    let again = all.enter(at(20));
-    assert_eq!(all.oldest(at(20)).map(|age| age.as_secs()), Some(0));
-    drop(again);
 }
 
 #[test]

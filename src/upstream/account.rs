@@ -15,7 +15,7 @@ use crate::ledger::{Attempt, Earlier, Ending, Entry, kept};
 use crate::provider::models::Price;
 use crate::route::facts::Role;
 use crate::route::{Key, Target};
-use crate::telemetry::{Asked, Counts, Exchange, Ticket};
+use crate::telemetry::{Asked, Counts, Exchange};
 
 /// What is known so far. A stream keeps it to its end, so it holds no more than that takes.
 #[derive(Debug)]
@@ -38,7 +38,6 @@ pub(super) struct Account {
     /// An attempt is under way, or its answer is.
     is_live: bool,
     said: Said,
-    _in_flight: Ticket,
     /// The provider has said all that it says of usage.
     pub(super) is_counted: bool,
 }
@@ -69,7 +68,6 @@ impl Account {
             begun: job.received,
             is_live: false,
             said: Said { client: job.client, bytes: 0, lines: 0 },
-            _in_flight: job.upstreams.in_flight.enter(job.received),
             is_counted: false,
         }
     }

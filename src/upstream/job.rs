@@ -19,7 +19,7 @@ use crate::config::Limits;
 use crate::dialect::{Dialect, ReplyMap};
 use crate::ledger::{self, Ledger};
 use crate::route::{Health, Plan, Record, Table};
-use crate::telemetry::{Counts, InFlight};
+use crate::telemetry::Counts;
 use crate::wire::peek::Peek;
 
 /// What all requests share: connections and the memory of targets.
@@ -33,8 +33,6 @@ pub struct Upstreams {
     freed: Notify,
     /// What is counted of requests that have ended.
     pub counts: Counts,
-    /// When the requests in flight began.
-    pub in_flight: Arc<InFlight>,
     live: Mutex<Live>,
     renewals: Arc<Renewals>,
 }
@@ -49,7 +47,6 @@ impl Upstreams {
             ledger: ArcSwapOption::empty(),
             freed: Notify::new(),
             counts: Counts::default(),
-            in_flight: Arc::default(),
             live: Mutex::default(),
             renewals: Arc::default(),
         }
