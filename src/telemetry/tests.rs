@@ -206,15 +206,16 @@ fn names_of_metrics_follow_prometheus_rules() {
 #[test]
 fn the_system_tells_of_this_process() {
     let before = Process::read().unwrap();
-    let files: Vec<_> = (0..10).map(|_| std::fs::File::open("/dev/null").unwrap()).collect();
+    // More than other tests of this process open and close meanwhile.
+    let files: Vec<_> = (0..400).map(|_| std::fs::File::open("/dev/null").unwrap()).collect();
     let mut sum = 0_u64;
     let end = Instant::now() + Duration::from_secs(20);
-    let mut after = before;
+    let mut after = Process::read().unwrap();
     while after.cpu_cs == before.cpu_cs && Instant::now() < end {
         sum = (0..1_000_000_u64).fold(sum, |sum, number| sum.wrapping_add(number ^ sum));
         after = Process::read().unwrap();
     }
-    assert_eq!(after.fds, before.fds + files.len() as u64);
+    assert!(after.fds.abs_diff(before.fds + files.len() as u64) < 200, "{before:?} {after:?}");
     assert!(sum != 1 && after.cpu_cs > before.cpu_cs, "{before:?} {after:?}");
     assert!(after.memory > 1 << 20 && after.threads >= 1 && after.fds_max.is_none_or(|max| max > after.fds), "{after:?}");
 }
