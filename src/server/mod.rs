@@ -23,7 +23,7 @@ mod workers;
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -79,6 +79,8 @@ pub(crate) struct Shared {
     /// Bytes of bodies that may be held, in KiB.
     buffered: Arc<Semaphore>,
     draining: watch::Receiver<bool>,
+    /// The main runtime and those of the threads that serve connections.
+    runtimes: OnceLock<Vec<tokio::runtime::Handle>>,
 }
 
 impl Shared {
@@ -124,9 +126,12 @@ impl Server {
             streams: Arc::new(Semaphore::new(limits.requests_in_flight)),
             buffered: Arc::new(Semaphore::new(buffered_places(limits))),
             draining,
+            runtimes: OnceLock::new(),
             current: ArcSwap::from_pointee(Snapshot::new(ready, token)),
         });
         let workers = Workers::start(&shared)?;
+        // Set once, here.
+        let _ = shared.runtimes.set([vec![tokio::runtime::Handle::current()], workers.runtimes()].concat());
         Ok(Self { listener, shared, workers, drain, memory: None })
     }
 
