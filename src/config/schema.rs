@@ -72,6 +72,8 @@ fn of_kind(field: &Field) -> Value {
         Kind::Variable => variable(),
         Kind::Key => key(),
         Kind::Keys => json!({ "type": "array", "items": key(), "minItems": 1 }),
+        // One target needs no list.
+        Kind::List(_) if field.name == "use" => json!({ "oneOf": [{ "type": "string", "minLength": 1 }, texts] }),
         Kind::List(_) => texts,
         Kind::Texts(_) => json!({ "type": ["object", "null"], "additionalProperties": { "type": "string" } }),
         Kind::Section(fields) => section(fields),
@@ -81,7 +83,8 @@ fn of_kind(field: &Field) -> Value {
         }
         Kind::Amount => json!({ "type": "number", "minimum": 0, "maximum": 100_000 }),
         Kind::Items(fields) => {
-            let required: Vec<&str> = ["name", "use"].into_iter().filter(|name| fields.iter().any(|field| field.name == *name)).collect();
+            let mandatory = ["name", "use", "request", "expect"];
+            let required: Vec<&str> = mandatory.into_iter().filter(|name| fields.iter().any(|field| field.name == *name)).collect();
             json!({ "type": ["array", "null"], "items": object(fields, &required) })
         }
         Kind::Words(_) => json!({ "oneOf": [{ "type": "string", "minLength": 1 }, texts] }),

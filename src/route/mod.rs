@@ -21,8 +21,6 @@ pub mod policy;
 pub mod quota;
 pub mod room;
 pub mod rule;
-#[cfg(test)]
-mod simulation;
 pub mod snapshot;
 mod standing;
 pub mod step;

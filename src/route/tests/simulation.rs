@@ -9,16 +9,16 @@ use std::collections::{BinaryHeap, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::attempts::Attempts;
-use super::health::Health;
-use super::plan::{Plan, Target};
-use super::quota::Quota;
-use super::room::Room;
-use super::step::{Happened, Step, Verdict};
-use super::table::{Breaker, Provider, Retry};
-use super::tests::{Random, provider};
+use super::{Random, provider};
 use crate::chat::FailureKind;
 use crate::provider::models::Known;
+use crate::route::attempts::Attempts;
+use crate::route::health::Health;
+use crate::route::plan::{Plan, Target};
+use crate::route::quota::Quota;
+use crate::route::room::Room;
+use crate::route::step::{Happened, Step, Verdict};
+use crate::route::table::{Breaker, Provider, Retry};
 
 const MS: Duration = Duration::from_millis(1);
 const S: Duration = Duration::from_secs(1);
