@@ -92,9 +92,8 @@ pub(crate) fn check(mut root: Node, report: Report, environment: &Environment, s
     conflicts(&mut reader, &section, &limits, &retry);
     let mut report = reader.report;
     report.finish();
-    let mut checked =
+    let checked =
         Checked { listen, token, hosts, watch, limits, providers, rules, policies, models, retry, breaker, ledger, tests, written };
-    route_tests::run(&mut checked, &mut report);
     (checked, report)
 }
 

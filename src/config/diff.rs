@@ -123,7 +123,7 @@ fn side((name, bytes): (&str, &[u8]), environment: &Environment, store: &Store) 
         ShownValue::Section => None,
         ShownValue::Unset(what) => row.path.starts_with("providers.").then_some((row.path, what)),
     });
-    let providers = checked.providers.into_iter().map(|provider| Arc::new(load::closed(provider))).collect();
+    let providers = checked.providers.into_iter().map(|provider| Arc::new(super::providers::closed(provider))).collect();
     let table = Table {
         providers,
         policies: checked.policies,

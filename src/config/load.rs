@@ -10,7 +10,7 @@ use super::diagnostic::{Diagnostic, Finding, Report, Severity, Source, Span};
 use super::environment::Environment;
 use super::key_sources::Source as KeySource;
 use super::tree::{self, Node};
-use super::{LoadError, Options, Ready, Server, allowances, made, overrides};
+use super::{LoadError, Options, Ready, Server, allowances, made, overrides, providers, route_tests};
 use crate::error::{Code, Error};
 use crate::keys::Store;
 use crate::keys::oauth::Gives;
@@ -130,7 +130,15 @@ fn is_foreign(owner: u32, own: u32) -> bool {
 pub(crate) fn examine(name: &str, bytes: &[u8], options: &Options, environment: &Environment, store: &Store) -> (Option<Checked>, Report) {
     let (root, report) = parsed(name, bytes, options, environment);
     let Some(root) = root else { return (None, report) };
-    let (checked, report) = check::check(root, report, environment, store);
+    let (mut checked, mut report) = check::check(root, report, environment, store);
+    if !checked.tests.is_empty() && report.errors() == 0 {
+        let providers = checked.providers.iter().map(|provider| Arc::new(providers::closed(provider.clone()))).collect();
+        let (rules, models, policies) =
+            (std::mem::take(&mut checked.rules), std::mem::take(&mut checked.models), std::mem::take(&mut checked.policies));
+        let table = Table { providers, rules, models, policies, ..Table::default() };
+        route_tests::run(&checked.tests, &table, &mut report);
+        (checked.rules, checked.models, checked.policies) = (table.rules, table.models, table.policies);
+    }
     (Some(checked), report)
 }
 
@@ -278,26 +286,6 @@ pub(super) struct Opener<'a> {
     pub(super) identity: Option<crate::keys::Opener<'a>>,
 }
 
-/// A provider as routing reads it, without its keys.
-pub(crate) fn closed(provider: super::providers::Provider) -> Provider {
-    Provider {
-        name: provider.name.text,
-        endpoints: provider.endpoints,
-        keys: Vec::new(),
-        catalog: provider.catalog,
-        models: provider.models,
-        facts: provider.facts,
-        region: provider.region,
-        data: provider.data,
-        headers: provider.headers,
-        query: provider.query,
-        limits: provider.limits,
-        key_limits: provider.key_limits,
-        http2: provider.http2,
-        oauth: provider.oauth.map(Arc::new),
-    }
-}
-
 /// A key that was opened.
 pub(super) struct Opened {
     name: String,
@@ -309,7 +297,7 @@ pub(super) struct Opened {
 impl Opener<'_> {
     fn open(&mut self, provider: super::providers::Provider) -> Result<Provider, Error> {
         let wanted = if self.passphrase.is_some() { provider.keys.clone() } else { Vec::new() };
-        let mut opened = closed(provider);
+        let mut opened = providers::closed(provider);
         for source in &wanted {
             let key = self.key(source, &opened.name)?;
             let oauth = opened.oauth.as_ref().filter(|oauth| oauth.gives == Gives::Tokens);

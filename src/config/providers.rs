@@ -1,5 +1,7 @@
 //! `providers`: reads and checks them; what comes out has its addresses, and knows where its keys are.
 
+use std::sync::Arc;
+
 use super::diagnostic::{Diagnostic, Finding};
 use super::fields;
 use super::key_sources::{Source, keys};
@@ -17,7 +19,7 @@ use crate::keys::oauth::{Gives, OAuth};
 use crate::provider::models::Known;
 use crate::provider::{Auth, Check, Preset, preset, table::PRESETS};
 use crate::route::quota::Quota;
-use crate::route::table::Endpoint;
+use crate::route::table::{self, Endpoint};
 
 /// A provider that has been read.
 #[derive(Debug, Clone)]
@@ -50,6 +52,26 @@ pub(crate) struct Provider {
     pub(crate) http2: bool,
     /// How it is logged in to.
     pub(crate) oauth: Option<OAuth>,
+}
+
+/// A provider as routing reads it, without its keys.
+pub(crate) fn closed(provider: Provider) -> table::Provider {
+    table::Provider {
+        name: provider.name.text,
+        endpoints: provider.endpoints,
+        keys: Vec::new(),
+        catalog: provider.catalog,
+        models: provider.models,
+        facts: provider.facts,
+        region: provider.region,
+        data: provider.data,
+        headers: provider.headers,
+        query: provider.query,
+        limits: provider.limits,
+        key_limits: provider.key_limits,
+        http2: provider.http2,
+        oauth: provider.oauth.map(Arc::new),
+    }
 }
 
 /// Reads the providers. `store` is asked which keys are there; none is opened.

@@ -3,13 +3,10 @@
 //! Nobody is called and nothing rests. Start with [`run`].
 
 use std::collections::HashSet;
-use std::sync::Arc;
 use std::time::Instant;
 
-use super::check::Checked;
 use super::diagnostic::{Diagnostic, Finding, Report, Span};
 use super::fields;
-use super::load;
 use super::near::nearest;
 use super::reader::{Reader, Text};
 use super::routes;
@@ -87,23 +84,13 @@ fn set(facts: &mut Facts, condition: &Condition) {
     }
 }
 
-/// Runs the tests of a config that has no error so far, and reports those that fail.
-pub(crate) fn run(checked: &mut Checked, report: &mut Report) {
-    if checked.tests.is_empty() || report.errors() > 0 {
-        return;
-    }
-    let table = Table {
-        providers: checked.providers.iter().map(|provider| Arc::new(load::closed(provider.clone()))).collect(),
-        rules: std::mem::take(&mut checked.rules),
-        models: std::mem::take(&mut checked.models),
-        policies: std::mem::take(&mut checked.policies),
-        ..Table::default()
-    };
+/// Runs the tests against the table of their config, which has no error so far, and reports those that fail.
+pub(crate) fn run(tests: &[RouteTest], table: &Table, report: &mut Report) {
     let (now, mut health) = (Instant::now(), Health::default());
     let rules = table.rules.iter().map(|rule| rule.name.as_str());
     let entries = table.models.iter().map(|entry| entry.name.text());
     let names: HashSet<&str> = rules.chain(entries).chain(table.policies.iter().map(|policy| policy.name.as_str())).collect();
-    for test in &checked.tests {
+    for test in tests {
         if let Some(because) = test.because.as_ref().filter(|because| !names.contains(because.text.as_str())) {
             let message = format!("\"{}\" is no rule, no entry of `models` and no policy", because.text);
             let found = Diagnostic::new(Finding::BadValue, because.span, format!("{}.because", test.path), message, "no such name");
@@ -113,17 +100,16 @@ pub(crate) fn run(checked: &mut Checked, report: &mut Report) {
             report.push(Diagnostic { help: near, ..found });
             continue;
         }
-        if let Some((span, path, message)) = test.failed(&table, &mut health, now) {
-            let decided = decide(&table, test.request.clone(), &mut health, now);
+        if let Some((span, path, message)) = test.failed(table, &mut health, now) {
+            let decided = decide(table, test.request.clone(), &mut health, now);
             let record = decided.as_ref().map_or_else(|refused| &refused.record, |decision| &decision.record);
-            let shown = Told::of(record, &table).text();
+            let shown = Told::of(record, table).text();
             let found = Diagnostic::new(Finding::TestFailed, span, path, message, "expected");
             let found = found.help("mend the rule or the test; this was decided:");
             report.push(Diagnostic { notes: shown.lines().map(str::to_owned).collect(), ..found });
         }
     }
     report.finish();
-    (checked.rules, checked.models, checked.policies) = (table.rules, table.models, table.policies);
 }
 
 impl RouteTest {

@@ -44,6 +44,7 @@ const COMMANDS: &[(&str, How)] = &[
     ("aimux config diff old.yaml new.yaml", How::Not("it needs two files; tests/cli/config_files.rs has them")),
     ("aimux config backup", How::Says("backed up ")),
     ("aimux keys add zai", How::Says("added key \"zai\"")),
+    ("aimux keys login openrouter", How::Not("it opens a browser; tests/cli/login.rs has a provider of its own")),
     ("aimux keys list", How::Says("anthropic")),
     ("aimux keys test", How::Not("it asks the providers themselves; `tests/cli/keys_test.rs` has one of its own")),
     ("aimux keys rotate zai", How::Not("it asks the provider itself; tests/cli/rotate.rs has one of its own")),

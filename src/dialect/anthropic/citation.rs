@@ -10,7 +10,7 @@ use std::ops::Range;
 
 use serde_json::value::RawValue;
 
-use super::request_in::FAMILY;
+use super::wire::FAMILY;
 use crate::chat::{Citation, ForeignCitation, Loss, Opaque, Unread, UrlCitation, lose};
 use crate::wire::json::Members;
 use crate::wire::object::Object;

@@ -7,7 +7,7 @@ use std::borrow::Cow;
 use serde_json::value::RawValue;
 
 use super::citation::read_citation;
-use super::wire::{Raw, WireBlock, WireMessage, boolean, count, number, optional, parse, required, under};
+use super::wire::{FAMILY, Raw, WireBlock, WireMessage, boolean, count, number, optional, parse, required, under};
 use crate::chat::request::{
     Arguments, Block, BlockKind, ChatRequest, Document, Effort, Extra, Foreign, Media, OutputFormat, Role, Source, Thinking, ThinkingMode,
     Tool, ToolCall, ToolChoice, ToolKind, ToolResult, Turn,
@@ -17,9 +17,6 @@ use crate::dialect::TranslateError;
 use crate::wire::Text;
 use crate::wire::json::{Members, items};
 use crate::wire::read;
-
-/// The family whose signatures come without an envelope of ours.
-pub(super) const FAMILY: &str = "anthropic";
 
 /// Reads a whole request.
 ///

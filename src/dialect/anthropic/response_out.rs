@@ -8,8 +8,8 @@ use bytes::Bytes;
 use serde_json::value::RawValue;
 
 use super::citation::{is_sayable, write_citation};
-use super::request_in::FAMILY;
 use super::response_in::settle_stop;
+use super::wire::FAMILY;
 use crate::chat::response::ResponseBlock;
 use crate::chat::{ChatResponse, Citation, Loss, Opaque, StopReason, Usage, lose};
 use crate::dialect::ReplyMap;

@@ -13,6 +13,9 @@ use crate::wire::Text;
 use crate::wire::json::says_something;
 use crate::wire::read;
 
+/// The family whose signatures come without an envelope of ours.
+pub(super) const FAMILY: &str = "anthropic";
+
 /// A member as it stands in the body; JSON null reads as absent.
 pub(super) type Raw<'a> = Option<&'a RawValue>;
 
