@@ -4,6 +4,7 @@
 
 use std::ops::Range;
 
+use super::loss::{Loss, lose};
 use super::opaque::Opaque;
 
 /// A source that a text names.
@@ -13,6 +14,19 @@ pub enum Citation {
     Url(UrlCitation),
     /// A place that only one dialect has a word for: a page of a document in the request, an uploaded file.
     Foreign(ForeignCitation),
+}
+
+impl Citation {
+    /// Whether a dialect has a word for it, whose own kinds these are; what it has none for is recorded.
+    pub(crate) fn is_sayable(&self, own: &[&str], losses: &mut Vec<Loss>) -> bool {
+        match self {
+            Self::Foreign(ForeignCitation { kind, raw: _ }) if !own.contains(&kind.as_str()) => {
+                lose(losses, Loss::of_kind("citations", kind));
+                false
+            }
+            Self::Foreign(_) | Self::Url(_) => true,
+        }
+    }
 }
 
 /// A page of the web.

@@ -2,6 +2,10 @@
 
 use std::io::{ErrorKind, Write};
 
+use serde::Serialize;
+
+use crate::error::{Code, Error};
+
 /// Exit code of output that could not be written: `EX_IOERR`.
 const EX_IOERR: i32 = 74;
 
@@ -26,6 +30,13 @@ pub(crate) fn announce(text: &str) {
 /// Writes to standard error. There is nowhere to report that it failed.
 pub(crate) fn error(text: &str) {
     let _ = anstream::stderr().lock().write_all(text.as_bytes());
+}
+
+/// A value as JSON for people and programs, with a line feed behind it.
+pub(crate) fn json(value: &impl Serialize) -> Result<String, Error> {
+    let text = serde_json::to_string_pretty(value)
+        .map_err(|error| Error::new(Code::Bug, "the result could not be written as JSON").caused_by(error))?;
+    Ok(text + "\n")
 }
 
 /// The text with control characters shown, not obeyed; line feeds stay.

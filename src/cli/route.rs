@@ -129,9 +129,7 @@ pub(crate) fn run(args: &RouteArgs, path: Option<PathBuf>, environment: &Environ
         }
     };
     if args.json {
-        let text = serde_json::to_string_pretty(&trial)
-            .map_err(|error| Error::new(Code::Bug, "the decision could not be written").caused_by(error))?;
-        output::print(&(text + "\n"));
+        output::print(&output::json(&trial)?);
     } else {
         let mut text = trial.text(args.dry_run);
         if let Some(name) = request.foreign {

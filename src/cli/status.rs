@@ -55,9 +55,7 @@ pub(crate) fn run(args: &StatusArgs, path: Option<PathBuf>, environment: &Enviro
         today,
     };
     if args.json {
-        let text = serde_json::to_string_pretty(&shown)
-            .map_err(|error| Error::new(Code::Bug, "the status could not be written").caused_by(error))?;
-        output::print(&(text + "\n"));
+        output::print(&output::json(&shown)?);
     } else {
         output::print(&match &status {
             Some(status) => format!("aimux {} runs on http://{} (pid {})\n", status.version, status.address, status.pid),

@@ -117,9 +117,7 @@ pub(crate) fn run(args: &UsageArgs, path: Option<PathBuf>, environment: &Environ
         let Report { groups, total, unpriced } = &report;
         let (since, until) = (moment(since_ms), moment(until_ms));
         let shown = Shown { ledger: place, by: args.by.name(), since, until, groups, total, unpriced };
-        let text = serde_json::to_string_pretty(&shown)
-            .map_err(|error| Error::new(Code::Bug, "the usage could not be written").caused_by(error))?;
-        output::print(&(text + "\n"));
+        output::print(&output::json(&shown)?);
     } else if report.total.requests == 0 {
         let off = if ledger.enabled { "" } else { "; the config turns the ledger off" };
         output::print(&output::printable(&format!("no requests in {place}{off}\n")));

@@ -20,9 +20,8 @@ use super::{Limits, mask};
 use super::{routes, rule_findings};
 use crate::keys::Store;
 use crate::ledger;
-use crate::route::policy::Policy;
-use crate::route::rule::Rule;
-use crate::route::table::{Breaker, ModelEntry, Retry, TargetRef};
+use crate::route::Table;
+use crate::route::table::{Breaker, Retry, TargetRef};
 
 /// Where aimux listens without being told.
 const LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 24689);
@@ -42,16 +41,8 @@ pub(crate) struct Checked {
     pub(crate) limits: Limits,
     /// The providers.
     pub(crate) providers: Vec<Provider>,
-    /// The rules.
-    pub(crate) rules: Vec<Rule>,
-    /// The policies.
-    pub(crate) policies: Vec<Policy>,
-    /// The models.
-    pub(crate) models: Vec<ModelEntry>,
-    /// Retries.
-    pub(crate) retry: Retry,
-    /// The breaker; `None`: off.
-    pub(crate) breaker: Option<Breaker>,
+    /// What routing reads, but the providers: those still lack their keys.
+    pub(crate) table: Table,
     /// What is remembered of requests.
     pub(crate) ledger: ledger::Settings,
     /// What is promised of requests.
@@ -92,8 +83,8 @@ pub(crate) fn check(mut root: Node, report: Report, environment: &Environment, s
     conflicts(&mut reader, &section, &limits, &retry);
     let mut report = reader.report;
     report.finish();
-    let checked =
-        Checked { listen, token, hosts, watch, limits, providers, rules, policies, models, retry, breaker, ledger, tests, written };
+    let table = Table { providers: Vec::new(), policies, rules, models, retry, breaker };
+    let checked = Checked { listen, token, hosts, watch, limits, providers, table, ledger, tests, written };
     (checked, report)
 }
 

@@ -124,14 +124,7 @@ fn side((name, bytes): (&str, &[u8]), environment: &Environment, store: &Store) 
         ShownValue::Unset(what) => row.path.starts_with("providers.").then_some((row.path, what)),
     });
     let providers = checked.providers.into_iter().map(|provider| Arc::new(super::providers::closed(provider))).collect();
-    let table = Table {
-        providers,
-        policies: checked.policies,
-        rules: checked.rules,
-        models: checked.models,
-        retry: checked.retry,
-        breaker: checked.breaker,
-    };
+    let table = Table { providers, ..checked.table };
     Ok(Side { settings: settings.collect(), table })
 }
 

@@ -132,12 +132,8 @@ pub(crate) fn examine(name: &str, bytes: &[u8], options: &Options, environment: 
     let Some(root) = root else { return (None, report) };
     let (mut checked, mut report) = check::check(root, report, environment, store);
     if !checked.tests.is_empty() && report.errors() == 0 {
-        let providers = checked.providers.iter().map(|provider| Arc::new(providers::closed(provider.clone()))).collect();
-        let (rules, models, policies) =
-            (std::mem::take(&mut checked.rules), std::mem::take(&mut checked.models), std::mem::take(&mut checked.policies));
-        let table = Table { providers, rules, models, policies, ..Table::default() };
-        route_tests::run(&checked.tests, &table, &mut report);
-        (checked.rules, checked.models, checked.policies) = (table.rules, table.models, table.policies);
+        checked.table.providers = checked.providers.iter().map(|provider| Arc::new(providers::closed(provider.clone()))).collect();
+        route_tests::run(&checked.tests, &checked.table, &mut report);
     }
     (Some(checked), report)
 }
@@ -250,14 +246,7 @@ fn compiled(loaded: Loaded, environment: &Environment, mut opener: Opener<'_>) -
         server: Server { listen: checked.listen, token, hosts: checked.hosts, watch: checked.watch },
         limits: checked.limits,
         ledger: checked.ledger,
-        table: Table {
-            providers,
-            policies: checked.policies,
-            rules: checked.rules,
-            models: checked.models,
-            retry: checked.retry,
-            breaker: checked.breaker,
-        },
+        table: Table { providers, ..checked.table },
         notes,
         written: checked.written,
     })

@@ -5,7 +5,7 @@
 use std::collections::HashSet;
 use std::time::Instant;
 
-use super::diagnostic::{Diagnostic, Finding, Report, Span};
+use super::diagnostic::{Diagnostic, Finding, Report};
 use super::fields;
 use super::near::nearest;
 use super::reader::{Reader, Text};
@@ -100,23 +100,16 @@ pub(crate) fn run(tests: &[RouteTest], table: &Table, report: &mut Report) {
             report.push(Diagnostic { help: near, ..found });
             continue;
         }
-        if let Some((span, path, message)) = test.failed(table, &mut health, now) {
-            let decided = decide(table, test.request.clone(), &mut health, now);
-            let record = decided.as_ref().map_or_else(|refused| &refused.record, |decision| &decision.record);
-            let shown = Told::of(record, table).text();
-            let found = Diagnostic::new(Finding::TestFailed, span, path, message, "expected");
-            let found = found.help("mend the rule or the test; this was decided:");
-            report.push(Diagnostic { notes: shown.lines().map(str::to_owned).collect(), ..found });
-        }
+        report.diagnostics.extend(test.failed(table, &mut health, now));
     }
     report.finish();
 }
 
 impl RouteTest {
-    /// Where and why the test fails; `None`: it holds.
-    fn failed(&self, table: &Table, health: &mut Health, now: Instant) -> Option<(Span, String, String)> {
-        let expected = self.expect.text.as_str();
-        let decided = decide(table, self.request.clone(), health, now);
+    /// Where and why the test fails, with the whole decision; `None`: it holds.
+    fn failed(&self, table: &Table, health: &mut Health, now: Instant) -> Option<Diagnostic> {
+        let Self { path, request, expect, because } = self;
+        let decided = decide(table, request.clone(), health, now);
         let (record, goes) = match &decided {
             Ok(decision) => {
                 let first = decision.plan.targets.first();
@@ -125,20 +118,17 @@ impl RouteTest {
             Err(refused) => (&refused.record, REFUSED.to_owned()),
         };
         let route = record.chosen.name(table);
-        if expected != goes && (decided.is_err() || expected != route) {
+        let is_as_expected = expect.text == goes || (decided.is_ok() && expect.text == route);
+        let (field, at, message) = if !is_as_expected {
             let place = if decided.is_err() { "is refused".to_owned() } else { format!("goes to {goes}, by {route}") };
-            return Some((
-                self.expect.span,
-                format!("{}.expect", self.path),
-                format!("the request of {} {place}, not {expected}", self.path),
-            ));
-        }
-        let because = self.because.as_ref()?;
-        if because.text == route || denied_by(record, table, &because.text) {
-            return None;
-        }
-        let message = format!("the request of {} is decided by {route}, not by {}", self.path, because.text);
-        Some((because.span, format!("{}.because", self.path), message))
+            ("expect", expect, format!("the request of {path} {place}, not {}", expect.text))
+        } else {
+            let because = because.as_ref().filter(|because| because.text != route && !denied_by(record, table, &because.text))?;
+            ("because", because, format!("the request of {path} is decided by {route}, not by {}", because.text))
+        };
+        let found = Diagnostic::new(Finding::TestFailed, at.span, format!("{path}.{field}"), message, "expected");
+        let found = found.help("mend the rule or the test; this was decided:");
+        Some(Diagnostic { notes: Told::of(record, table).text().lines().map(str::to_owned).collect(), ..found })
     }
 }
 

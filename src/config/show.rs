@@ -312,7 +312,7 @@ fn default(field: &Field, path: &str, checked: &Checked) -> ShownValue {
     // Two defaults follow another field.
     let followed = match path {
         "limits.buffered_mb" => Some(checked.limits.buffered_bytes as u64 >> 20),
-        "breaker.rest_max_s" => checked.breaker.as_ref().map(|breaker| breaker.rest_max.as_secs()),
+        "breaker.rest_max_s" => checked.table.breaker.as_ref().map(|breaker| breaker.rest_max.as_secs()),
         _ => None,
     };
     let given = |yaml: String, json: Json| ShownValue::Given { yaml, json, origin: Origin::Default };

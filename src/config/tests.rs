@@ -236,8 +236,8 @@ fn variables_are_filled_in_after_parsing() {
     assert_eq!(report.diagnostics.iter().map(|found| found.finding).collect::<Vec<_>>(), [Finding::BadValue], "{}", report.render());
     assert!(!report.render().contains("x: [y"), "what a variable holds is not shown: {}", report.render());
     let checked = checked.unwrap();
-    assert_eq!(checked.models[1].targets[0].model, "${MODEL}");
-    assert_eq!(checked.retry.attempts_per_target, 3);
+    assert_eq!(checked.table.models[1].targets[0].model, "${MODEL}");
+    assert_eq!(checked.table.retry.attempts_per_target, 3);
 }
 
 #[test]
@@ -255,7 +255,7 @@ fn the_environment_overrides_the_file_and_a_slip_is_said() {
     let (checked, report) = examine("c", with("breaker: off").as_bytes(), &Options::default(), &environment(&variables), &no_keys());
     let checked = checked.unwrap();
     assert_eq!(checked.listen.port(), 7);
-    assert_eq!(checked.breaker.unwrap().failures, 9);
+    assert_eq!(checked.table.breaker.unwrap().failures, 9);
     assert_eq!(checked.providers[0].limits.concurrent, Some(3));
     let found: Vec<(Finding, &str)> = report.diagnostics.iter().map(|found| (found.finding, report.name(found.span))).collect();
     let expected = [

@@ -11,8 +11,9 @@ use serde::Deserialize;
 
 use super::estimate;
 use crate::dialect::Dialect;
+use crate::error::{Code, Error};
 use crate::wire::Text;
-use crate::wire::peek::Peek;
+use crate::wire::peek::{Peek, PeekError, peek};
 
 /// What a request is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -159,6 +160,19 @@ const PROGRAMS: [(&str, &str); 6] = [
 ];
 
 impl Facts {
+    /// The look into a body and the facts of its request. `depth_max` bounds the nesting.
+    ///
+    /// # Errors
+    /// When the body is no request.
+    pub fn read(dialect: Dialect, body: &[u8], headers: &HeaderMap, depth_max: usize) -> Result<(Peek, Self), Error> {
+        let seen = peek(body, depth_max).map_err(|error| {
+            let code = if matches!(error, PeekError::TooDeep(_)) { Code::TooDeep } else { Code::BadRequest };
+            Error::new(code, error.to_string())
+        })?;
+        let facts = Self::of(dialect, &seen, body, headers);
+        Ok((seen, facts))
+    }
+
     /// The facts of a request: what was seen in its body, the body itself and its headers.
     #[must_use]
     pub fn of(dialect: Dialect, peek: &Peek, body: &[u8], headers: &HeaderMap) -> Self {
@@ -266,7 +280,6 @@ mod tests {
     use http::HeaderValue;
 
     use super::*;
-    use crate::wire::peek::peek;
 
     fn facts(dialect: Dialect, headers: &[(&str, &str)], body: &str) -> Facts {
         let seen = peek(body.as_bytes(), 64).unwrap();

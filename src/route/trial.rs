@@ -16,8 +16,7 @@ use super::plan::Target;
 use super::table::Table;
 use crate::chat::Usage;
 use crate::dialect::Dialect;
-use crate::error::{Code, Error};
-use crate::wire::peek::{PeekError, peek};
+use crate::error::Error;
 
 /// The output that is reckoned with where the request does not limit it and the model's own limit is unknown, in tokens.
 const OUTPUT_GUESS: u64 = 4096;
@@ -76,8 +75,7 @@ impl Trial {
     /// # Errors
     /// When the body is no request.
     pub fn of(table: &Table, health: &mut Health, request: &Asked<'_>, depth_max: usize, now: Instant) -> Result<Self, Error> {
-        let seen = peek(request.body, depth_max).map_err(bad_body)?;
-        let facts = Facts::of(request.dialect, &seen, request.body, request.headers);
+        let (_, facts) = Facts::read(request.dialect, request.body, request.headers, depth_max)?;
         Ok(Self::by_facts(table, health, facts, now))
     }
 
@@ -145,13 +143,6 @@ pub struct Asked<'a> {
     pub headers: &'a HeaderMap,
     /// Its body.
     pub body: &'a [u8],
-}
-
-/// What is said to a body that is no request.
-#[must_use]
-pub fn bad_body(error: PeekError) -> Error {
-    let code = if matches!(error, PeekError::TooDeep(_)) { Code::TooDeep } else { Code::BadRequest };
-    Error::new(code, error.to_string())
 }
 
 fn cost(target: &Target, record: &Record) -> Cost {

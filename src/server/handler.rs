@@ -19,11 +19,9 @@ use crate::dialect::Dialect;
 use crate::dialect::names::fresh_id;
 use crate::error::{Code, Error};
 use crate::route::explain::Told;
-use crate::route::trial::bad_body;
 use crate::route::{Decision, Facts, Plan, Reason, decide};
 use crate::upstream::drive::drive;
 use crate::upstream::{Answer, Job, Preamble};
-use crate::wire::peek::peek;
 
 /// After so long without content the client's stream is started without an upstream's.
 const EARLY_START: Duration = Duration::from_secs(15);
@@ -260,8 +258,7 @@ async fn receive(
         return Err(Error::new(Code::BadRequest, "the body is compressed; send it plain"));
     }
     let (body, held) = read_body(shared, &current.limits, body).await?;
-    let peeked = peek(&body, current.limits.json_depth).map_err(bad_body)?;
-    let facts = Facts::of(client, &peeked, &body, &head.headers);
+    let (peeked, facts) = Facts::read(client, &body, &head.headers, current.limits.json_depth)?;
     let Decision { plan, record } = decided(shared, current, facts, purpose, &request_id)?;
     let job = Job {
         upstreams: Arc::clone(&shared.upstreams),

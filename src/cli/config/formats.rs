@@ -4,8 +4,9 @@
 
 use std::fmt::Write as _;
 
+use crate::cli::output;
 use crate::config::{FindingLine, Place, Validation};
-use crate::error::{Code, Error};
+use crate::error::Error;
 
 /// How findings are shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -47,8 +48,7 @@ pub(super) fn json(files: &[Validation]) -> Result<String, Error> {
         findings: files.iter().flat_map(|file| &file.findings).collect(),
         notes: files.iter().flat_map(|file| &file.notes).map(String::as_str).collect(),
     };
-    let text = serde_json::to_string_pretty(&document);
-    text.map(|text| text + "\n").map_err(|error| Error::new(Code::Bug, "the findings could not be written").caused_by(error))
+    output::json(&document)
 }
 
 /// A workflow command for each finding.

@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::cli::console::ask_passphrase;
 use crate::cli::{CliError, known, output};
 use crate::config::Environment;
-use crate::error::{Code, Error};
+use crate::error::Code;
 use crate::server::control;
 use crate::server::reload::Reloaded;
 
@@ -39,15 +39,9 @@ pub(super) fn run(args: &ReloadArgs, path: Option<PathBuf>, environment: &Enviro
         output::print(if args.json { "null\n" } else { "no server runs for this config\n" });
         return Ok(ExitCode::from(NOT_RUNNING));
     };
-    output::print(&if args.json { json(&reloaded)? } else { text(&reloaded, args.drain) });
+    output::print(&if args.json { output::json(&reloaded)? } else { text(&reloaded, args.drain) });
     let is_late = args.drain > 0 && !reloaded.drained;
     Ok(if is_late { ExitCode::from(Code::Overloaded.row().exit) } else { ExitCode::SUCCESS })
-}
-
-fn json(reloaded: &Reloaded) -> Result<String, Error> {
-    let text = serde_json::to_string_pretty(reloaded)
-        .map_err(|error| Error::new(Code::Bug, "the result could not be written").caused_by(error))?;
-    Ok(text + "\n")
 }
 
 fn text(reloaded: &Reloaded, drain: u64) -> String {

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use super::{CliError, output, store};
 use crate::config::{Environment, Extent, Options, Shown, ShownRow, ShownValue, show};
-use crate::error::{Code, Error};
+use crate::error::Error;
 
 /// Exit code of a config with errors.
 const EX_CONFIG: u8 = 78;
@@ -85,7 +85,5 @@ fn json(shown: &Shown) -> Result<String, Error> {
     };
     let values: Vec<serde_json::Value> = shown.rows.iter().filter_map(row).collect();
     let shape = serde_json::json!({ "file": shown.name, "errors": shown.errors, "values": values });
-    serde_json::to_string_pretty(&shape)
-        .map(|text| text + "\n")
-        .map_err(|error| Error::new(Code::Bug, "the values could not be written").caused_by(error))
+    output::json(&shape)
 }

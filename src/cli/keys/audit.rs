@@ -2,7 +2,7 @@
 
 use crate::audit::{Log, Record, Verified};
 use crate::cli::output;
-use crate::error::{Code, Error};
+use crate::error::Error;
 
 #[derive(Debug, clap::Args)]
 #[command(disable_help_subcommand = true, args_conflicts_with_subcommands = true)]
@@ -50,18 +50,12 @@ pub(super) fn run(args: &AuditArgs, log: &Log) -> Result<(), Error> {
     match &args.command {
         Some(Command::Verify { seen, json }) => {
             let verified = log.verify(seen.as_deref())?;
-            output::print(&if *json { as_json(&verified)? } else { as_text(&verified, log) });
+            output::print(&if *json { output::json(&verified)? } else { as_text(&verified, log) });
         }
         Some(Command::List(list)) => output::print(&listed(list, log)?),
         None => output::print(&listed(&args.list, log)?),
     }
     Ok(())
-}
-
-fn as_json(verified: &Verified) -> Result<String, Error> {
-    let text = serde_json::to_string_pretty(verified)
-        .map_err(|error| Error::new(Code::Bug, "the result could not be written").caused_by(error))?;
-    Ok(text + "\n")
 }
 
 fn as_text(verified: &Verified, log: &Log) -> String {

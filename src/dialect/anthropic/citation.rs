@@ -11,7 +11,7 @@ use std::ops::Range;
 use serde_json::value::RawValue;
 
 use super::wire::FAMILY;
-use crate::chat::{Citation, ForeignCitation, Loss, Opaque, Unread, UrlCitation, lose};
+use crate::chat::{Citation, ForeignCitation, Loss, Opaque, Unread, UrlCitation};
 use crate::wire::json::Members;
 use crate::wire::object::Object;
 
@@ -61,13 +61,7 @@ fn seal(opaque: Option<&Opaque>, span: Option<&Range<usize>>) -> String {
 
 /// Whether a client can be told of a citation; what it cannot be told of is recorded.
 pub(super) fn is_sayable(citation: &Citation, losses: &mut Vec<Loss>) -> bool {
-    match citation {
-        Citation::Foreign(ForeignCitation { kind, raw: _ }) if !OWN.contains(&kind.as_str()) => {
-            lose(losses, Loss::of_kind("citations", kind));
-            false
-        }
-        Citation::Foreign(_) | Citation::Url(_) => true,
-    }
+    citation.is_sayable(&OWN, losses)
 }
 
 /// Writes a citation for a client, one that [`is_sayable`].

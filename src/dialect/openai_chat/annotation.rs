@@ -11,7 +11,7 @@ use std::ops::Range;
 use serde::ser::{Error as _, Serialize, Serializer};
 use serde_json::value::RawValue;
 
-use crate::chat::{Citation, ForeignCitation, Loss, Opaque, Unread, UrlCitation, lose};
+use crate::chat::{Citation, ForeignCitation, Loss, Opaque, Unread, UrlCitation};
 use crate::wire::json::{Members, count};
 use crate::wire::read;
 
@@ -22,13 +22,7 @@ const OWN: [&str; 4] = ["file", "file_citation", "file_path", "container_file_ci
 
 /// Whether there is a word for a citation; what there is none for is recorded.
 pub(super) fn is_sayable(citation: &Citation, losses: &mut Vec<Loss>) -> bool {
-    match citation {
-        Citation::Foreign(ForeignCitation { kind, raw: _ }) if !OWN.contains(&kind.as_str()) => {
-            lose(losses, Loss::of_kind("citations", kind));
-            false
-        }
-        Citation::Foreign(_) | Citation::Url(_) => true,
-    }
+    citation.is_sayable(&OWN, losses)
 }
 
 /// Who is told.
