@@ -366,7 +366,7 @@ fn names_of_entries_are_followed_to_their_targets() {
     let text = with("models: { main: [p/a, p/b], \"c*\": [small, main], small: p/s }");
     let (checked, report) = examine("c", text.as_bytes(), &Options::default(), &environment(&[]), &no_keys());
     assert!(report.diagnostics.is_empty(), "{}", report.render());
-    let models: Vec<String> = checked.unwrap().models[1].targets.iter().map(|target| target.model.clone()).collect();
+    let models: Vec<String> = checked.unwrap().table.models[1].targets.iter().map(|target| target.model.clone()).collect();
     assert_eq!(models, ["s", "a", "b"]);
 }
 
