@@ -18,6 +18,7 @@ mod sarif;
 mod serve;
 mod status;
 mod usage;
+mod visible;
 
 use std::path::PathBuf;
 use std::process::ExitCode;

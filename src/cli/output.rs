@@ -4,6 +4,7 @@ use std::io::{ErrorKind, Write};
 
 use serde::Serialize;
 
+use super::visible;
 use crate::error::{Code, Error};
 
 /// Exit code of output that could not be written: `EX_IOERR`.
@@ -41,20 +42,5 @@ pub(crate) fn json(value: &impl Serialize) -> Result<String, Error> {
 
 /// The text with control characters shown, not obeyed; line feeds stay.
 pub(crate) fn printable(text: &str) -> String {
-    text.chars().fold(String::with_capacity(text.len()), |mut shown, c| {
-        if c.is_control() && c != '\n' {
-            shown.extend(c.escape_default());
-        } else {
-            shown.push(c);
-        }
-        shown
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    #[test]
-    fn escape_sequences_are_shown() {
-        assert_eq!(super::printable("a\u{1b}[31mb\nc"), "a\\u{1b}[31mb\nc");
-    }
+    visible::lines(text).into_owned()
 }
