@@ -18,7 +18,7 @@ use crate::error::{Code, Error};
 use crate::ledger;
 use crate::provider::{Auth, Check};
 use crate::route::glob::Glob;
-use crate::route::table::{Endpoint, ModelEntry, Provider, Strategy, Table, TargetRef};
+use crate::route::table::{Choice, Endpoint, ModelEntry, Provider, Table, TargetRef};
 use crate::secret::Secret;
 use crate::server::control::{self, Control, Status};
 use crate::server::reload::{Reloader, Source, Trigger};
@@ -277,7 +277,7 @@ fn demo_config(demo: &demo::Demo, listen: Option<SocketAddr>) -> Ready {
     let entry = |name: &str| ModelEntry {
         name: Glob::new(name),
         targets: vec![TargetRef { provider: 0, model: "demo".to_owned() }],
-        strategy: Strategy::default(),
+        choice: Choice::default(),
     };
     let table = Table { providers: vec![Arc::new(provider)], models: vec![entry("claude-*"), entry("*")], ..Table::default() };
     let listen = listen.unwrap_or_else(|| (Ipv4Addr::LOCALHOST, config::DEFAULT_PORT).into());

@@ -263,17 +263,19 @@ pub(crate) static MODEL_FACTS: &[Field] = &[
 /// `models.NAME` in its long form.
 pub(crate) static MODEL: &[Field] = &[
     field("use", Kind::List("targets"), "", "Targets, in order: `provider/model`, or the name of another entry; mandatory."),
-    field("strategy", STRATEGY, "order", "How a target is chosen."),
+    field("strategy", STRATEGY, STRATEGY_DEFAULT, STRATEGY_DOC),
 ];
 
-const STRATEGY: Kind = Kind::Choice(&["order"]);
+const STRATEGY_DEFAULT: &str = "order; where `use` is one name, that entry's";
+const STRATEGY_DOC: &str = "Which target goes first ([routing](routing.md#strategies)).";
+const STRATEGY: Kind = Kind::Choice(&["order", "weighted", "round_robin", "least_busy", "latency", "cost"]);
 
 /// `routes[]`.
 pub(crate) static ROUTE: &[Field] = &[
     field("name", Kind::Text("a name"), "", "The rule's name, in headers, logs and explanations; mandatory."),
     field("when", Kind::Section(WHEN), "every request", "What must hold, all of it."),
     field("use", Kind::List("targets"), "", "Targets, in order: `provider/model`, or a name of `models`; mandatory."),
-    field("strategy", STRATEGY, "order", "How a target is chosen."),
+    field("strategy", STRATEGY, STRATEGY_DEFAULT, STRATEGY_DOC),
 ];
 
 /// `policies[]`.

@@ -11,7 +11,7 @@ use super::tree::{Node, Value};
 use crate::provider::models::{AS_OF, Known, model, models_of, own_id};
 use crate::provider::preset;
 use crate::route::glob::Glob;
-use crate::route::table::{ModelEntry, Strategy, TargetRef};
+use crate::route::table::{Choice, ModelEntry, Strategy, TargetRef};
 
 /// The most targets of one entry, those of the entries that it names included.
 const TARGETS_MAX: usize = 100;
@@ -23,7 +23,13 @@ struct Entry {
     name: Text,
     path: String,
     targets: Vec<(Text, Step)>,
-    strategy: Strategy,
+    choice: Written,
+}
+
+/// What is said of the choice among the targets, as far as it is.
+#[derive(Default)]
+struct Written {
+    strategy: Option<Strategy>,
 }
 
 /// Where a target leads.
@@ -46,19 +52,19 @@ pub(crate) fn read(reader: &mut Reader<'_>, node: &Node, providers: &[Provider])
                 "empty, too long or with blanks",
             );
         }
-        let (targets, strategy) = targets(reader, node, &path);
-        written.push((Text { text: key.text.clone(), span: key.span }, path, (targets, strategy)));
+        let used = targets(reader, node, &path);
+        written.push((Text { text: key.text.clone(), span: key.span }, path, used));
     }
     shadowed(reader, &written);
     let names: HashMap<String, usize> = written.iter().enumerate().map(|(index, (name, ..))| (name.text.clone(), index)).collect();
     let mut entries: Vec<Entry> = Vec::new();
-    for (name, path, (targets, strategy)) in written {
+    for (name, path, (targets, choice)) in written {
         let steps = targets.into_iter().filter_map(|(text, path)| {
             let step = resolve(reader, &text, &path, providers, &names)?;
             Some((text, step))
         });
         let targets = steps.collect();
-        entries.push(Entry { name, path, targets, strategy });
+        entries.push(Entry { name, path, targets, choice });
     }
     flatten(reader, entries)
 }
@@ -85,7 +91,7 @@ fn shadowed<T>(reader: &mut Reader<'_>, written: &[(Text, String, T)]) {
 type Wanted = (Text, String);
 
 /// The targets as texts, whatever form they are written in, and how one of them is chosen.
-fn targets(reader: &mut Reader<'_>, node: &Node, path: &str) -> (Vec<Wanted>, Strategy) {
+fn targets(reader: &mut Reader<'_>, node: &Node, path: &str) -> (Vec<Wanted>, Written) {
     let expected = "a target `provider/model`, a list of them, or `{ use: [...] }`";
     let targets = match &node.value {
         Value::Scalar { .. } => reader.text_of(node, path, expected).map(|text| vec![(text, path.to_owned())]).unwrap_or_default(),
@@ -95,24 +101,35 @@ fn targets(reader: &mut Reader<'_>, node: &Node, path: &str) -> (Vec<Wanted>, St
             return used(reader, &section, node);
         }
     };
-    (targets, Strategy::default())
+    (targets, Written::default())
 }
 
-/// `use` and `strategy` of an entry or a rule.
-fn used(reader: &mut Reader<'_>, section: &Section<'_>, node: &Node) -> (Vec<Wanted>, Strategy) {
-    let strategy = reader.choice(section, "strategy").and_then(Strategy::from_name).unwrap_or_default();
+/// `use` of an entry or a rule, and what it says of the choice.
+fn used(reader: &mut Reader<'_>, section: &Section<'_>, node: &Node) -> (Vec<Wanted>, Written) {
+    let choice = Written { strategy: reader.choice(section, "strategy").and_then(Strategy::from_name) };
     let Some(inner) = section.get("use") else {
         if section.lacks("use") {
             reader.found(Finding::Missing, node.span, &section.path, format!("{} lacks `use`", section.path), "no targets");
         }
-        return (Vec::new(), strategy);
+        return (Vec::new(), choice);
     };
     let path = section.at("use");
     let targets = match &inner.value {
         Value::List(_) => list(reader, inner, &path, "a list of targets"),
         _ => reader.text_of(inner, &path, "a list of targets").map(|text| vec![(text, path)]).unwrap_or_default(),
     };
-    (targets, strategy)
+    (targets, choice)
+}
+
+impl Written {
+    /// How the choice is made; what is not said is as the one entry says that all targets come from.
+    fn choice(self, of: Option<&Choice>) -> Choice {
+        let of = of.cloned().unwrap_or_default();
+        match self.strategy {
+            None => of,
+            Some(strategy) => Choice { strategy, weights: Vec::new() },
+        }
+    }
 }
 
 /// The targets of a rule, those of the entries that it names included, and how one of them is chosen.
@@ -122,14 +139,19 @@ pub(crate) fn of_rule(
     node: &Node,
     providers: &[Provider],
     models: &[ModelEntry],
-) -> (Vec<TargetRef>, Strategy) {
-    let (wanted, strategy) = used(reader, section, node);
+) -> (Vec<TargetRef>, Choice) {
+    let (wanted, choice) = used(reader, section, node);
     let names: HashMap<String, usize> = models.iter().enumerate().map(|(index, entry)| (entry.name.text().to_owned(), index)).collect();
     let mut targets: Vec<TargetRef> = Vec::new();
+    let (is_one, mut of) = (wanted.len() == 1, None);
     for (text, path) in wanted {
         let found = match resolve(reader, &text, &path, providers, &names) {
             Some(Step::To(target)) => vec![target],
-            Some(Step::Entry(index)) => models.get(index).map(|entry| entry.targets.clone()).unwrap_or_default(),
+            Some(Step::Entry(index)) => {
+                let entry = models.get(index);
+                of = entry.filter(|_| is_one).map(|entry| &entry.choice);
+                entry.map(|entry| entry.targets.clone()).unwrap_or_default()
+            }
             None => continue,
         };
         targets.extend(found.into_iter().filter(|target| !targets.contains(target)).collect::<Vec<_>>());
@@ -138,7 +160,7 @@ pub(crate) fn of_rule(
         let message = format!("{} has more than {TARGETS_MAX} targets", section.path);
         reader.found(Finding::TooMuch, section.span, &section.path, message, "too many targets");
     }
-    (targets, strategy)
+    (targets, choice.choice(of))
 }
 
 fn list(reader: &mut Reader<'_>, node: &Node, path: &str, expected: &str) -> Vec<(Text, String)> {
@@ -257,7 +279,7 @@ fn known(reader: &mut Reader<'_>, text: &Text, path: &str, provider: &Provider, 
 
 /// Puts the targets of named entries in their place. Entries are taken in the order of what they need, so that no
 /// depth of names costs stack or repeats work; what is never ready stands in a circle.
-fn flatten(reader: &mut Reader<'_>, entries: Vec<Entry>) -> Vec<ModelEntry> {
+fn flatten(reader: &mut Reader<'_>, mut entries: Vec<Entry>) -> Vec<ModelEntry> {
     let mut needed_by: Vec<Vec<usize>> = vec![Vec::new(); entries.len()];
     let mut open: Vec<usize> = Vec::new();
     for (index, entry) in entries.iter().enumerate() {
@@ -271,7 +293,9 @@ fn flatten(reader: &mut Reader<'_>, entries: Vec<Entry>) -> Vec<ModelEntry> {
     }
     let mut ready: Vec<usize> = open.iter().enumerate().filter(|(_, count)| **count == 0).map(|(index, _)| index).collect();
     let mut done: Vec<Option<Vec<TargetRef>>> = vec![None; entries.len()];
+    let mut order = Vec::new();
     while let Some(index) = ready.pop() {
+        order.push(index);
         let Some(entry) = entries.get(index) else { continue };
         let targets = joined(reader, entry, &done);
         if let Some(slot) = done.get_mut(index) {
@@ -287,15 +311,27 @@ fn flatten(reader: &mut Reader<'_>, entries: Vec<Entry>) -> Vec<ModelEntry> {
         }
     }
     circles(reader, &entries, &done);
-    entries
-        .into_iter()
-        .zip(done)
-        .map(|(entry, targets)| ModelEntry {
-            name: Glob::new(entry.name.text),
-            targets: targets.unwrap_or_default(),
-            strategy: entry.strategy,
-        })
+    let choices = choices(&mut entries, &order);
+    let made = entries.into_iter().zip(done).zip(choices);
+    made.map(|((entry, targets), choice)| ModelEntry { name: Glob::new(entry.name.text), targets: targets.unwrap_or_default(), choice })
         .collect()
+}
+
+/// How each entry chooses. In the order of what they need: one that is another's name for the same is chosen as that one.
+fn choices(entries: &mut [Entry], order: &[usize]) -> Vec<Choice> {
+    let mut choices = vec![Choice::default(); entries.len()];
+    for &index in order {
+        let Some(entry) = entries.get_mut(index) else { continue };
+        let of = match entry.targets.as_slice() {
+            [(_, Step::Entry(other))] => choices.get(*other),
+            _ => None,
+        };
+        let choice = std::mem::take(&mut entry.choice).choice(of);
+        if let Some(slot) = choices.get_mut(index) {
+            *slot = choice;
+        }
+    }
+    choices
 }
 
 fn joined(reader: &mut Reader<'_>, entry: &Entry, done: &[Option<Vec<TargetRef>>]) -> Vec<TargetRef> {

@@ -27,11 +27,11 @@ pub(crate) fn read(reader: &mut Reader<'_>, node: &Node, providers: &[Provider],
         let section = reader.section(node, &format!("routes[{index}]"), fields::ROUTE);
         let name = name(reader, &section, "rule", &mut names);
         let when = reader.inner(&section, "when").map(|when| conditions(reader, &when)).unwrap_or_default();
-        let (targets, strategy) = models::of_rule(reader, &section, node, providers, models);
+        let (targets, choice) = models::of_rule(reader, &section, node, providers, models);
         if let Some(name) = name.filter(|_| !targets.is_empty()) {
             let path = section.path.clone();
             let at = |field: &str| section.get(field).map_or(section.span, |node| node.span);
-            rules.push(Placed { what: Rule { name, when, targets, strategy }, path, name: at("name"), targets: at("use") });
+            rules.push(Placed { what: Rule { name, when, targets, choice }, path, name: at("name"), targets: at("use") });
         }
     }
     rules

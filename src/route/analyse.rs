@@ -74,7 +74,7 @@ mod tests {
     use crate::route::{Health, decide};
 
     fn analysed(when: Vec<Condition>, facts: Facts) -> Analysis {
-        let rule = Rule { name: "r".to_owned(), when, targets: Vec::new(), strategy: crate::route::table::Strategy::Order };
+        let rule = Rule { name: "r".to_owned(), when, targets: Vec::new(), choice: crate::route::table::Choice::default() };
         let table = Table { rules: vec![rule], ..Table::default() };
         let refused = decide(&table, facts, &mut Health::default(), Instant::now()).unwrap_err();
         Analysis::of(&refused.record, &table)

@@ -7,6 +7,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::figures::Form;
 use super::health::Health;
 use super::judge::{Judgement, judge};
 use super::plan::Plan;
@@ -23,6 +24,7 @@ pub struct Attempts {
     pub made: u32,
     /// What the request takes of a provider's tokens per minute, by estimate.
     tokens: u64,
+    form: Form,
     slots: Vec<Slot>,
     retry: Retry,
     breaker: Option<Breaker>,
@@ -61,6 +63,8 @@ struct Slot {
 struct Live {
     slot: usize,
     key: usize,
+    since: Instant,
+    has_content: bool,
     is_probe: bool,
     reserved: Option<Reserved>,
 }
@@ -104,6 +108,7 @@ impl Attempts {
         Self {
             made: 0,
             tokens: 0,
+            form: Form::default(),
             slots: slots.collect(),
             retry: retry.clone(),
             breaker: breaker.cloned(),
@@ -132,6 +137,12 @@ impl Attempts {
         Self { tokens, ..self }
     }
 
+    /// The same for an answer that comes in this form.
+    #[must_use]
+    pub fn in_form(self, form: Form) -> Self {
+        Self { form, ..self }
+    }
+
     /// What to do next. After [`Step::Commit`] and [`Step::Fail`] the answer stays the same.
     pub fn next(&mut self, now: Instant, happened: &Happened, health: &mut Health) -> Step {
         if let Some(ended) = &self.ended {
@@ -144,7 +155,7 @@ impl Attempts {
             }
             Happened::Tick => self.choose(now, health),
             Happened::ClientGone => {
-                self.release(health);
+                self.release(now, health);
                 Step::Fail(Verdict::ClientGone)
             }
             Happened::Content => {
@@ -191,11 +202,11 @@ impl Attempts {
     pub fn finish(&mut self, now: Instant, health: &mut Health, ok: bool) {
         self.leave_lines(health);
         if self.ended != Some(Step::Commit) {
-            self.release(health);
+            self.release(now, health);
             return;
         }
         let Some((live, provider, model)) = self.take_live() else { return };
-        health.ended(&provider.name, live.key);
+        self.ended(live, &provider, &model, now, health);
         if ok {
             health.succeeded(&provider.name, live.key, &model);
         } else {
@@ -204,16 +215,25 @@ impl Attempts {
     }
 
     /// Gives the place of the attempt under way back, without a verdict on its target.
-    fn release(&mut self, health: &mut Health) {
+    fn release(&mut self, now: Instant, health: &mut Health) {
         let Some((live, provider, model)) = self.take_live() else { return };
-        health.ended(&provider.name, live.key);
+        self.ended(live, &provider, &model, now, health);
         if live.is_probe {
             health.probe_released(&provider.name, &model);
         }
     }
 
-    fn revived(&self, now: Instant, health: &mut Health) {
-        if let Some(slot) = self.live.and_then(|live| self.slots.get(live.slot)) {
+    /// An attempt is no longer in flight.
+    fn ended(&self, live: Live, provider: &Provider, model: &str, now: Instant, health: &mut Health) {
+        let waited = (!live.has_content).then_some(live.since);
+        health.ended(&provider.name, live.key, model, (self.form, waited), now);
+    }
+
+    fn revived(&mut self, now: Instant, health: &mut Health) {
+        let Some(live) = &mut self.live else { return };
+        live.has_content = true;
+        if let Some(slot) = self.slots.get(live.slot) {
+            health.content(&slot.provider.name, &slot.model, self.form, live.since, now);
             health.revived(&slot.provider.name, &slot.model, now, self.breaker.as_ref());
         }
     }
@@ -228,7 +248,7 @@ impl Attempts {
     fn judged(&mut self, now: Instant, judgement: Judgement, retry_after: Option<Duration>, health: &mut Health) {
         let Some((live, provider, model)) = self.take_live() else { return };
         let (name, key) = (provider.name.as_str(), live.key);
-        health.ended(name, key);
+        self.ended(live, &provider, &model, now, health);
         // Who gave no answer has counted nothing, as a rule.
         health.took(&provider, key, live.reserved, 0, now);
         self.last_was_limit = judgement == Judgement::KeyLimited;
@@ -377,8 +397,8 @@ impl Attempts {
         slot.tries += 1;
         self.leave_lines(health);
         let Some(slot) = self.slots.get(target) else { return Step::Fail(Verdict::LastFailure) };
-        let (is_probe, reserved) = health.started(&slot.provider, key, &slot.model, self.tokens, now);
-        self.live = Some(Live { slot: target, key, is_probe, reserved });
+        let (is_probe, reserved) = health.started(&slot.provider, key, &slot.model, (self.tokens, self.form), now);
+        self.live = Some(Live { slot: target, key, since: now, has_content: false, is_probe, reserved });
         self.made += 1;
         Step::Send { target, key }
     }

@@ -7,11 +7,14 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::ability::{Need, left_out};
+use super::estimate::expected_output;
 use super::facts::Facts;
+use super::figures::{Figures, Form};
 use super::health::{Health, State};
 use super::plan::{DIRECT, NAME_MAX, Named, Plan, PlanError, Target, named, targets};
 use super::policy::Denial;
-use super::table::{Provider, Strategy, Table};
+use super::strategy::{Candidate, Figure, Member, Of, cost, order, rank};
+use super::table::{Choice, Provider, Strategy, Table};
 use crate::error::{Code, Error};
 use crate::provider::models::Known;
 
@@ -84,6 +87,24 @@ impl Chosen {
             Self::Direct | Self::Nothing => DIRECT,
         }
     }
+
+    /// What the rule or entry says of the choice; `None`: neither decided.
+    fn choice(self, table: &Table) -> Option<&Choice> {
+        match self {
+            Self::Rule(index) => table.rules.get(index).map(|rule| &rule.choice),
+            Self::Entry(index) => table.models.get(index).map(|entry| &entry.choice),
+            Self::Direct | Self::Nothing => None,
+        }
+    }
+
+    /// The route whose turns are counted.
+    fn of(self, table: &Table) -> Option<Of<'_>> {
+        match self {
+            Self::Rule(_) => Some(Of::Rule(self.name(table))),
+            Self::Entry(_) => Some(Of::Entry(self.name(table))),
+            Self::Direct | Self::Nothing => None,
+        }
+    }
 }
 
 /// A target that was looked at.
@@ -97,6 +118,8 @@ pub struct Considered {
     pub info: Known,
     /// How it stands. Who rests is tried last, not left out.
     pub state: State,
+    /// What the strategy went by.
+    pub figure: Figure,
     /// What became of it.
     pub fate: Fate,
 }
@@ -201,6 +224,27 @@ fn denied(target: &Considered, policy: usize, denial: Denial, table: &Table) -> 
     format!("{}/{} is denied by the policy \"{name}\"{why}", target.provider.name, target.model)
 }
 
+impl Decision {
+    /// The request goes on: where a route shares its requests out, the first target has had its turn. To be called under the
+    /// same lock as [`decide`], and not for what is only explained.
+    pub fn taken(&self, table: &Table, health: &mut Health) {
+        let Some(of) = self.record.chosen.of(table) else { return };
+        if !matches!(self.record.strategy, Strategy::Weighted | Strategy::RoundRobin) {
+            return;
+        }
+        let (mut members, mut by) = (Vec::new(), None);
+        for target in &self.record.targets {
+            let Figure::Share(weight, _) = target.figure else { continue };
+            by = if target.fate == Fate::Place(0) { Some(members.len()) } else { by };
+            let weight = u32::try_from(weight).unwrap_or(u32::MAX);
+            members.push(Member { provider: &target.provider.name, model: &target.model, weight });
+        }
+        if let Some(by) = by {
+            health.turns.taken(of, &members, by);
+        }
+    }
+}
+
 /// The most targets that a message names.
 const TARGETS_SHOWN: usize = 8;
 
@@ -217,13 +261,11 @@ pub fn decide(table: &Table, facts: Facts, health: &mut Health, now: Instant) ->
     let targets = match by_rule {
         Some((index, targets)) => {
             record.chosen = Chosen::Rule(index);
-            record.strategy = table.rules.get(index).map(|rule| rule.strategy).unwrap_or_default();
             targets
         }
         None => match named(table, &record.facts.model, record.facts.dialect) {
             Ok((Named::Entry(index), targets)) => {
                 record.chosen = Chosen::Entry(index);
-                record.strategy = table.models.get(index).map(|entry| entry.strategy).unwrap_or_default();
                 targets
             }
             Ok((Named::Direct, targets)) => {
@@ -239,8 +281,79 @@ pub fn decide(table: &Table, facts: Facts, health: &mut Health, now: Instant) ->
         let reason = if is_denied { Reason::Denied } else { Reason::NoneCan };
         return Err(Box::new(Refused { record, reason }));
     }
+    let targets = match record.chosen.choice(table) {
+        Some(choice) => arranged(table, choice, targets, &mut record, health, now),
+        None => targets,
+    };
     let plan = Plan { targets, route: record.chosen.name(table).to_owned() };
     Ok(Decision { plan, record })
+}
+
+/// The targets in the strategy's order; what it goes by is noted.
+fn arranged(table: &Table, choice: &Choice, targets: Vec<Target>, record: &mut Record, health: &Health, now: Instant) -> Vec<Target> {
+    record.strategy = choice.strategy;
+    if choice.strategy == Strategy::Order {
+        return targets;
+    }
+    let weight = |index: usize| choice.weights.get(index).copied().unwrap_or(1);
+    let is_left = |target: &Considered| matches!((target.fate, target.state), (Fate::Place(_), State::Ready(_)));
+    let sum = record.targets.iter().enumerate().filter(|(_, target)| is_left(target)).map(|(index, _)| u64::from(weight(index))).sum();
+    let mut candidates = Vec::with_capacity(targets.len());
+    for index in 0..record.targets.len() {
+        let Some(target) = record.targets.get(index).filter(|target| matches!(target.fate, Fate::Place(_))) else { continue };
+        let is_ready = is_left(target);
+        let (figure, rank) =
+            if is_ready { figure(table, choice.strategy, target, (weight(index), sum), record, health, now) } else { (Figure::None, 0) };
+        candidates.push(Candidate { is_ready, rank });
+        if let Some(target) = record.targets.get_mut(index) {
+            target.figure = figure;
+        }
+    }
+    let order = order(choice.strategy, &candidates);
+    for target in &mut record.targets {
+        if let Fate::Place(place) = &mut target.fate {
+            *place = order.iter().position(|index| index == place).unwrap_or(*place);
+        }
+    }
+    let mut targets: Vec<Option<Target>> = targets.into_iter().map(Some).collect();
+    order.into_iter().filter_map(|index| targets.get_mut(index)?.take()).collect()
+}
+
+/// What a strategy goes by at a target that is ready, and the rank that it gives: the lowest goes first.
+fn figure(
+    table: &Table,
+    strategy: Strategy,
+    target: &Considered,
+    (weight, sum): (u32, u64),
+    record: &Record,
+    health: &Health,
+    now: Instant,
+) -> (Figure, i64) {
+    let (provider, model) = (target.provider.name.as_str(), target.model.as_str());
+    let figures = health.figures(provider, model);
+    match strategy {
+        Strategy::Order => (Figure::None, 0),
+        Strategy::Weighted | Strategy::RoundRobin => {
+            let member = Member { provider, model, weight };
+            let owed = record.chosen.of(table).map_or(0, |of| health.turns.owed(of, member));
+            (Figure::Share(u64::from(weight), sum), owed.saturating_neg())
+        }
+        Strategy::LeastBusy => {
+            let in_flight = figures.map_or(0, Figures::in_flight);
+            (Figure::InFlight(in_flight), i64::from(in_flight))
+        }
+        Strategy::Latency => {
+            let form = Form::of(record.facts.stream);
+            let latency = figures.and_then(|figures| figures.latency(form, now));
+            let is_new = figures.is_none_or(|figures| figures.is_unexplored(form, now));
+            let micros = latency.map(|latency| u64::try_from(latency.as_micros()).unwrap_or(u64::MAX));
+            (Figure::Content(latency), if is_new { -1 } else { rank(micros) })
+        }
+        Strategy::Cost => {
+            let cost = cost(&target.info.price, record.facts.input_tokens, 0, expected_output(record.facts.output_tokens));
+            (Figure::Cost(cost), rank(cost))
+        }
+    }
 }
 
 /// The targets that may be used and can do what the request needs; all of them are noted.
@@ -261,6 +374,7 @@ fn left(table: &Table, targets: Vec<Target>, record: &mut Record, health: &mut H
             model: target.model.clone(),
             info: target.info,
             state: health.state(&target.provider, &target.model, now),
+            figure: Figure::None,
             fate,
         });
         if matches!(fate, Fate::Place(_)) {
@@ -318,7 +432,7 @@ mod tests {
             name: name.to_owned(),
             when: vec![Condition { fact, test }],
             targets: refs(&table, targets),
-            strategy: Strategy::Order,
+            choice: Choice::default(),
         };
         let background = Test::Words(vec![Glob::new("background")]);
         let long = Test::Numbers(vec![Bounds { min: 150_001, max: u64::MAX }]);
@@ -327,7 +441,7 @@ mod tests {
             rule("long", Fact::InputTokens, long, &["anthropic/claude-opus-4-8", "zai/glm-5.2"]),
         ];
         let targets = refs(&table, &["zai/glm-5.2"]);
-        table.models = vec![ModelEntry { name: Glob::new("claude-*"), targets, strategy: Strategy::Order }];
+        table.models = vec![ModelEntry { name: Glob::new("claude-*"), targets, choice: Choice::default() }];
         table
     }
 

@@ -10,6 +10,15 @@ const TOKENS_PER_IMAGE: u64 = 1600;
 /// The most output that is reserved for a request: agents ask for 32,000 and more, and get some hundreds.
 const OUTPUT_MAX: u64 = 4096;
 
+/// The output that is reckoned with where targets are compared by what they cost.
+const OUTPUT_EXPECTED: u64 = 1000;
+
+/// The output to reckon with where up to so many tokens are asked for; 0: the request does not say.
+#[must_use]
+pub fn expected_output(asked: u64) -> u64 {
+    if asked == 0 { OUTPUT_EXPECTED } else { asked.min(OUTPUT_EXPECTED) }
+}
+
 /// What to reserve for the output of a JSON body: what it asks for, within reason.
 #[must_use]
 pub fn output_tokens(body: &[u8]) -> u64 {

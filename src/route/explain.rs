@@ -15,7 +15,9 @@ use super::facts::Facts;
 use super::health::State;
 use super::policy::Denial;
 use super::rule::{Condition, Fact, Value};
+use super::strategy::Figure;
 use super::table::Table;
+use super::trial::usd;
 
 /// A decision in words. Its members are those of the JSON: none is ever renamed.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -65,10 +67,22 @@ pub struct TargetTold {
     pub target: String,
     /// At which place it is tried, from one; `None`: it is not.
     pub place: Option<usize>,
-    /// How it stands.
+    /// How it stands, and what the strategy went by.
     pub state: String,
+    /// The same for programs; `None`: the strategy goes by nothing, or the target is not ready.
+    #[serde(default)]
+    pub figure: Option<FigureTold>,
     /// Why it is left out; empty: it is not.
     pub why: String,
+}
+
+/// A figure that a strategy goes by.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FigureTold {
+    /// `share_percent`, `in_flight`, `content_ms` or `micro_usd`.
+    pub name: Cow<'static, str>,
+    /// Its value; `None`: it is not known.
+    pub value: Option<u64>,
 }
 
 impl Told {
@@ -117,7 +131,7 @@ impl Told {
         };
         let strategy = if self.targets.is_empty() { String::new() } else { format!(", strategy {}", self.strategy) };
         let _ = writeln!(out, "decided  by {by}{strategy}");
-        for (index, target) in self.targets.iter().enumerate() {
+        for (index, target) in self.in_order().into_iter().enumerate() {
             let head = if index == 0 { "targets" } else { "" };
             let place = target.place.map_or_else(|| "-".to_owned(), |place| place.to_string());
             let fate = if target.why.is_empty() { target.state.clone() } else { format!("left out: {}", target.why) };
@@ -130,7 +144,7 @@ impl Told {
     #[must_use]
     pub fn line(&self) -> String {
         let mut out = format!("{} {}:", self.by, self.route);
-        for target in &self.targets {
+        for target in self.in_order() {
             let fate = if target.why.is_empty() { &target.state } else { &target.why };
             let _ = write!(out, " {} ({fate})", target.target);
         }
@@ -138,6 +152,15 @@ impl Told {
             let _ = write!(out, "; not {}: {}", rule.name, rule.why);
         }
         out
+    }
+}
+
+impl Told {
+    /// The targets as they are tried, then those that are not.
+    fn in_order(&self) -> Vec<&TargetTold> {
+        let mut targets: Vec<&TargetTold> = self.targets.iter().collect();
+        targets.sort_by_key(|target| target.place.unwrap_or(usize::MAX));
+        targets
     }
 }
 
@@ -205,18 +228,45 @@ fn denied(policy: usize, denial: Denial, table: &Table) -> String {
 }
 
 fn target(considered: &Considered, facts: &Facts, table: &Table) -> TargetTold {
-    let Considered { provider, model, info: _, state, fate } = considered;
+    let Considered { provider, model, info: _, state, figure, fate } = considered;
     let (place, why) = match fate {
         Fate::Place(place) => (Some(place + 1), String::new()),
         Fate::Lacks(need) => (None, lack(*need, considered, facts)),
         Fate::Denied(policy, denial) => (None, denied(*policy, *denial, table)),
     };
-    TargetTold { target: format!("{}/{model}", provider.name), place, state: self::state(*state), why }
+    TargetTold {
+        target: format!("{}/{model}", provider.name),
+        place,
+        state: self::state(*state, *figure),
+        figure: self::figure(*figure),
+        why,
+    }
 }
 
-fn state(state: State) -> String {
+/// What the strategy went by, for programs.
+fn figure(figure: Figure) -> Option<FigureTold> {
+    let (name, value) = match figure {
+        Figure::None => return None,
+        Figure::Share(weight, sum) => ("share_percent", weight.saturating_mul(100).checked_div(sum)),
+        Figure::InFlight(count) => ("in_flight", Some(u64::from(count))),
+        Figure::Content(time) => ("content_ms", time.map(|time| u64::try_from(time.as_millis()).unwrap_or(u64::MAX))),
+        Figure::Cost(micro) => ("micro_usd", micro),
+    };
+    Some(FigureTold { name: name.into(), value })
+}
+
+fn state(state: State, figure: Figure) -> String {
     let left = |rest: Duration| format!("for {} s", rest.as_secs_f64().ceil());
     match state {
+        State::Ready(_) if figure != Figure::None => match figure {
+            Figure::None | Figure::InFlight(0) => "ready".to_owned(),
+            Figure::InFlight(count) => format!("ready, {count} in flight"),
+            Figure::Share(weight, sum) => format!("ready, {weight} of {sum} requests"),
+            Figure::Content(None) => "ready, its time to content not measured".to_owned(),
+            Figure::Content(Some(time)) => format!("ready, content in {:.2} s", time.as_secs_f64()),
+            Figure::Cost(None) => "ready, its price not known".to_owned(),
+            Figure::Cost(Some(micro)) => format!("ready, about {}", usd(micro)),
+        },
         State::Ready(0) => "ready".to_owned(),
         State::Ready(in_flight) => format!("ready, {in_flight} in flight"),
         State::Limited(rest) => format!("limited {}", left(rest)),

@@ -8,9 +8,11 @@ use std::time::{Duration, Instant};
 
 use super::breaker::Circuit;
 use super::budget::Budget;
+use super::figures::{Figures, Form};
 use super::room::Room;
 pub use super::standing::Why;
 use super::standing::{Admission, Guest, KeyHealth, KeyRest, Overlook, ProviderHealth};
+use super::strategy::Turns;
 use super::table::{Breaker, Provider};
 use super::window::Reserved;
 
@@ -19,6 +21,7 @@ use super::window::Reserved;
 pub struct Health {
     pub(super) providers: HashMap<String, ProviderHealth>,
     pub(super) budget: Budget,
+    pub(super) turns: Turns,
     /// The last number that was given to a request which waits in line.
     tickets: u64,
     /// How many places in lines are taken.
@@ -144,10 +147,30 @@ impl Health {
         self.changes
     }
 
+    /// What is measured of a target; `None`: nothing.
+    pub(super) fn figures(&self, provider: &str, model: &str) -> Option<&Figures> {
+        self.providers.get(provider)?.figures.get(model)
+    }
+
+    /// The content of a request that was sent at `since` has begun.
+    pub(super) fn content(&mut self, provider: &str, model: &str, form: Form, since: Instant, now: Instant) {
+        if let Some(figures) = self.providers.get_mut(provider).and_then(|health| health.figures.get_mut(model)) {
+            figures.content(form, since, now);
+        }
+    }
+
     /// A request is sent. Gives whether it probes a half-open breaker, and what it reserves of the provider's tokens.
-    pub(super) fn started(&mut self, provider: &Provider, key: usize, model: &str, tokens: u64, now: Instant) -> (bool, Option<Reserved>) {
+    pub(super) fn started(
+        &mut self,
+        provider: &Provider,
+        key: usize,
+        model: &str,
+        (tokens, form): (u64, Form),
+        now: Instant,
+    ) -> (bool, Option<Reserved>) {
         self.changes += 1;
         let health = self.provider(provider);
+        health.started(model, form, now);
         let mut reserved = health.meter.take(&provider.limits, tokens, now);
         if let Some(key) = health.keys.get_mut(key) {
             key.in_flight = key.in_flight.saturating_add(1);
@@ -172,10 +195,14 @@ impl Health {
         }
     }
 
-    /// A request is no longer in flight.
-    pub(super) fn ended(&mut self, provider: &str, key: usize) {
-        if let Some(key) = self.providers.get_mut(provider).and_then(|health| health.keys.get_mut(key)) {
+    /// A request is no longer in flight. `waited`: since when, for one that had no content yet.
+    pub(super) fn ended(&mut self, provider: &str, key: usize, model: &str, (form, waited): (Form, Option<Instant>), now: Instant) {
+        let Some(health) = self.providers.get_mut(provider) else { return };
+        if let Some(key) = health.keys.get_mut(key) {
             key.in_flight = key.in_flight.saturating_sub(1);
+        }
+        if let Some(figures) = health.figures.get_mut(model) {
+            figures.ended(form, waited, now);
         }
     }
 

@@ -269,7 +269,7 @@ fn listed(table: &Table, id: String) -> Option<Listed> {
 mod tests {
     use super::*;
     use crate::route::glob::Glob;
-    use crate::route::table::Strategy;
+    use crate::route::table::Choice;
     use crate::route::tests::provider;
 
     const CLIENT: Dialect = Dialect::AnthropicMessages;
@@ -280,7 +280,7 @@ mod tests {
             .iter()
             .map(|(name, targets)| ModelEntry {
                 name: Glob::new(*name),
-                strategy: Strategy::default(),
+                choice: Choice::default(),
                 targets: targets
                     .iter()
                     .map(|text| {

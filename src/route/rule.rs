@@ -7,7 +7,7 @@ use std::fmt;
 use super::facts::Facts;
 use super::glob::Glob;
 use super::plan::plain_name;
-use super::table::{Strategy, TargetRef};
+use super::table::{Choice, TargetRef};
 
 /// One entry under `routes`.
 #[derive(Debug)]
@@ -19,7 +19,7 @@ pub struct Rule {
     /// What serves it, in order.
     pub targets: Vec<TargetRef>,
     /// How one of them is chosen.
-    pub strategy: Strategy,
+    pub choice: Choice,
 }
 
 impl Rule {

@@ -6,12 +6,15 @@ use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
 use super::breaker::Circuit;
+use super::figures::{Figures, Form};
 use super::quota::{Asks, Meter};
 use super::room::Room;
 use super::table::Provider;
 
 /// Failing models remembered per provider; a client may name any.
 pub(super) const CIRCUITS_MAX: usize = 512;
+/// Models measured per provider; a client may name any.
+pub(super) const FIGURES_MAX: usize = 128;
 /// Keys remembered per provider; more than this only after reloads with other names.
 pub(super) const KEYS_MAX: usize = 256;
 /// How long to wait for a place at a provider that is full, before looking again.
@@ -29,6 +32,8 @@ pub(super) struct ProviderHealth {
     pub(super) keys: Vec<KeyHealth>,
     pub(super) meter: Meter,
     pub(super) circuits: HashMap<String, Circuit>,
+    /// What is measured of each model.
+    pub(super) figures: HashMap<String, Figures>,
     /// Who waits for a place, the longest first.
     pub(super) line: VecDeque<Waiting>,
 }
@@ -251,6 +256,23 @@ impl ProviderHealth {
             self.make_room();
         }
         self.circuits.entry(model.to_owned()).or_default()
+    }
+
+    /// A request for a model is sent.
+    pub(super) fn started(&mut self, model: &str, form: Form, now: Instant) {
+        if let Some(figures) = self.figures.get_mut(model) {
+            figures.started(form, now);
+            return;
+        }
+        if self.figures.len() >= FIGURES_MAX {
+            let idle = self.figures.iter().min_by_key(|(_, figures)| (figures.in_flight() > 0, figures.asked));
+            if let Some(model) = idle.map(|(model, _)| model.clone()) {
+                self.figures.remove(&model);
+            }
+        }
+        let mut figures = Figures::new(now);
+        figures.started(form, now);
+        self.figures.insert(model.to_owned(), figures);
     }
 
     /// Forgets the model that has been quiet longest, if there are too many.

@@ -38,7 +38,16 @@ pub struct ModelEntry {
     /// What serves it, in order.
     pub targets: Vec<TargetRef>,
     /// How one of them is chosen.
+    pub choice: Choice,
+}
+
+/// How one of a rule's or an entry's targets is chosen, and what is done with the request there.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Choice {
+    /// Which goes first.
     pub strategy: Strategy,
+    /// How many of the requests each target gets, in the order of the targets; empty: as many each.
+    pub weights: Vec<u32>,
 }
 
 /// How one of several targets is chosen.
@@ -47,11 +56,28 @@ pub enum Strategy {
     /// The first that can, in the order of the config.
     #[default]
     Order,
+    /// Each its share, by weights.
+    Weighted,
+    /// In turn.
+    RoundRobin,
+    /// The one with the fewest requests in flight.
+    LeastBusy,
+    /// The one whose first content comes soonest.
+    Latency,
+    /// The one that costs least, by the price table and the request's size.
+    Cost,
 }
 
 impl Strategy {
     /// Every strategy, with its word in the config.
-    pub const ALL: [(Self, &'static str); 1] = [(Self::Order, "order")];
+    pub const ALL: [(Self, &'static str); 6] = [
+        (Self::Order, "order"),
+        (Self::Weighted, "weighted"),
+        (Self::RoundRobin, "round_robin"),
+        (Self::LeastBusy, "least_busy"),
+        (Self::Latency, "latency"),
+        (Self::Cost, "cost"),
+    ];
 
     /// The word in the config.
     #[must_use]

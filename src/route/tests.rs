@@ -1,6 +1,7 @@
 //! The attempt machine against a made-up upstream and a made-up clock: what must hold whatever happens.
 
 mod simulation;
+mod strategies;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

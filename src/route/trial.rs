@@ -160,7 +160,7 @@ fn cost(target: &Target, record: &Record) -> Cost {
 }
 
 /// Dollars with four decimals, so that a small request is no zero.
-fn usd(micro: u64) -> String {
+pub(super) fn usd(micro: u64) -> String {
     let tenths = micro.saturating_add(50) / 100;
     format!("${}.{:04}", tenths / 10_000, tenths % 10_000)
 }
@@ -172,7 +172,7 @@ mod tests {
     use super::*;
     use crate::provider::models::Known;
     use crate::route::glob::Glob;
-    use crate::route::table::{ModelEntry, Strategy, TargetRef};
+    use crate::route::table::{Choice, ModelEntry, TargetRef};
     use crate::route::tests::provider;
 
     /// One name, served by a model of the catalog and by one that nothing is known of.
@@ -180,7 +180,7 @@ mod tests {
         let providers = ["anthropic", "own"].map(|name| Arc::new(provider(name, 1))).into();
         let targets = [(0, "claude-opus-4-8"), (1, "mine")];
         let targets = targets.map(|(provider, model)| TargetRef { provider, model: model.to_owned() }).into();
-        let entry = ModelEntry { name: Glob::new("claude-*"), targets, strategy: Strategy::Order };
+        let entry = ModelEntry { name: Glob::new("claude-*"), targets, choice: Choice::default() };
         Table { providers, models: vec![entry], ..Table::default() }
     }
 

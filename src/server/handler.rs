@@ -292,7 +292,14 @@ enum Purpose {
 
 /// Decides where the request goes. The decision is told in the log, for who asks for `aimux::route=debug`.
 fn decided(shared: &Shared, current: &Snapshot, facts: Facts, purpose: Purpose, request_id: &str) -> Result<Decision, Error> {
-    let decided = decide(&current.table, facts, &mut shared.upstreams.health(), Instant::now());
+    let decided = {
+        let mut health = shared.upstreams.health();
+        let decided = decide(&current.table, facts, &mut health, Instant::now());
+        if let (Ok(decision), Purpose::Answer) = (&decided, purpose) {
+            decision.taken(&current.table, &mut health);
+        }
+        decided
+    };
     let record = decided.as_ref().map_or_else(|refused| &refused.record, |decision| &decision.record);
     tracing::debug!(target: "aimux::route", %request_id, decision = %Told::of(record, &current.table).line(), "decided");
     match decided {

@@ -20,7 +20,7 @@ use super::settle::Settlement;
 use crate::chat::{Loss, Usage, lose};
 use crate::ledger::Ending;
 use crate::route::estimate::output_tokens;
-use crate::route::{Attempts, Happened, Step, Target, Verdict};
+use crate::route::{Attempts, Form, Happened, Step, Target, Verdict};
 
 const X_AIMUX_PROVIDER: HeaderName = HeaderName::from_static("x-aimux-provider");
 const X_AIMUX_MODEL: HeaderName = HeaderName::from_static("x-aimux-model");
@@ -56,7 +56,7 @@ pub async fn drive(mut job: Job) -> Answer {
     // Jitter wants to differ, not to be a secret: a map's seed does, and costs no call of the system.
     let seed = RandomState::new().build_hasher().finish();
     let attempts = Attempts::new(&job.plan, &job.table.retry, job.table.breaker.as_ref(), job.received, seed);
-    let mut settlement = job.settlement(attempts.of_tokens(job.tokens()));
+    let mut settlement = job.settlement(attempts.of_tokens(job.tokens()).in_form(Form::of(job.peek.stream)));
     let mut happened = Happened::Begin;
     let mut last: Option<Refusal> = None;
     loop {
