@@ -28,6 +28,9 @@ _aimux() {
             aimux,keys)
                 cmd="aimux__subcmd__keys"
                 ;;
+            aimux,models)
+                cmd="aimux__subcmd__models"
+                ;;
             aimux,route)
                 cmd="aimux__subcmd__route"
                 ;;
@@ -146,7 +149,7 @@ _aimux() {
 
     case "${cmd}" in
         aimux)
-            opts="-h -V --config --help --version serve run route keys config status usage stop env generate"
+            opts="-h -V --config --help --version serve run route keys config status models usage stop env generate"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -904,6 +907,36 @@ _aimux() {
                 return 0
             fi
             case "${prev}" in
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        aimux__subcmd__models)
+            opts="-h --capability --max-price --context --all --refresh --json --config --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --capability)
+                    COMPREPLY=($(compgen -W "tools thinking structured images documents" -- "${cur}"))
+                    return 0
+                    ;;
+                --max-price)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --context)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --config)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0

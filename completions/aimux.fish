@@ -33,6 +33,7 @@ complete -c aimux -n "__fish_aimux_needs_command" -f -a "route" -d 'Tell where a
 complete -c aimux -n "__fish_aimux_needs_command" -f -a "keys" -d 'Keep providers\' keys in age files'
 complete -c aimux -n "__fish_aimux_needs_command" -f -a "config" -d 'Check, show and keep the config'
 complete -c aimux -n "__fish_aimux_needs_command" -f -a "status" -d 'Tell whether the config\'s server runs, and where'
+complete -c aimux -n "__fish_aimux_needs_command" -f -a "models" -d 'List models: what they can, what they cost, what leads to them'
 complete -c aimux -n "__fish_aimux_needs_command" -f -a "usage" -d 'Show what requests took and cost'
 complete -c aimux -n "__fish_aimux_needs_command" -f -a "stop" -d 'Stop the config\'s server; requests in flight are answered first'
 complete -c aimux -n "__fish_aimux_needs_command" -f -a "env" -d 'Print the environment that makes clients of this shell use aimux'
@@ -215,6 +216,18 @@ complete -c aimux -n "__fish_aimux_using_subcommand config; and __fish_seen_subc
 complete -c aimux -n "__fish_aimux_using_subcommand status" -l config -d 'The config file [env: AIMUX_CONFIG] [default: config.yaml in aimux\'s config folder]' -r -F
 complete -c aimux -n "__fish_aimux_using_subcommand status" -l json -d 'Print JSON'
 complete -c aimux -n "__fish_aimux_using_subcommand status" -s h -l help -d 'Print help'
+complete -c aimux -n "__fish_aimux_using_subcommand models" -l capability -d 'What it must be able to do, all of it' -r -f -a "tools\t'Takes tools'
+thinking\t'Thinks'
+structured\t'Enforces schemas of answers'
+images\t'Sees images'
+documents\t'Reads PDF'"
+complete -c aimux -n "__fish_aimux_using_subcommand models" -l max-price -d 'The highest price, of input and of output, in dollars per million tokens' -r
+complete -c aimux -n "__fish_aimux_using_subcommand models" -l context -d 'The smallest window, in tokens: `200000`, `200k`, `1M`' -r
+complete -c aimux -n "__fish_aimux_using_subcommand models" -l config -d 'The config file [env: AIMUX_CONFIG] [default: config.yaml in aimux\'s config folder]' -r -F
+complete -c aimux -n "__fish_aimux_using_subcommand models" -l all -d 'Also models of known providers that the config does not have'
+complete -c aimux -n "__fish_aimux_using_subcommand models" -l refresh -d 'Ask the providers for their lists, and keep them'
+complete -c aimux -n "__fish_aimux_using_subcommand models" -l json -d 'Print JSON'
+complete -c aimux -n "__fish_aimux_using_subcommand models" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c aimux -n "__fish_aimux_using_subcommand usage" -l by -d 'What requests are grouped by' -r -f -a "model\t'Provider and model'
 provider\t'Provider'
 day\t'Day'

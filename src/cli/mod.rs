@@ -11,6 +11,7 @@ mod generate;
 mod keys;
 mod known;
 mod log;
+mod models;
 mod output;
 mod route;
 mod run;
@@ -53,6 +54,8 @@ enum Command {
     Config(config::ConfigArgs),
     /// Tell whether the config's server runs, and where
     Status(status::StatusArgs),
+    /// List models: what they can, what they cost, what leads to them
+    Models(models::ModelsArgs),
     /// Show what requests took and cost
     Usage(usage::UsageArgs),
     /// Stop the config's server; requests in flight are answered first
@@ -89,6 +92,7 @@ pub fn main() -> ExitCode {
         Command::Config(args) => config::run(&args, cli.config, &environment),
         Command::Env(args) => env::run(&args, cli.config, &environment),
         Command::Status(args) => status::run(&args, cli.config, &environment),
+        Command::Models(args) => models::run(&args, cli.config, &environment),
         Command::Usage(args) => usage::run(&args, cli.config, &environment),
         Command::Stop => status::stop(cli.config, &environment),
         Command::Generate(args) => generate::run(&args),

@@ -221,7 +221,7 @@ fn seconds(ms: u64) -> String {
 }
 
 /// A number with a comma between thousands.
-fn grouped(number: u64) -> String {
+pub(super) fn grouped(number: u64) -> String {
     let digits = number.to_string();
     digits.bytes().enumerate().fold(String::with_capacity(digits.len() + 4), |mut text, (index, digit)| {
         if index > 0 && (digits.len() - index).is_multiple_of(3) {

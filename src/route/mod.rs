@@ -20,6 +20,7 @@ pub mod pace;
 pub mod plan;
 pub mod policy;
 pub mod quota;
+pub mod registry;
 pub mod room;
 pub mod rule;
 pub mod snapshot;
