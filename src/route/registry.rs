@@ -149,7 +149,7 @@ mod tests {
     use crate::provider::models::Price;
     use crate::route::glob::Glob;
     use crate::route::rule::Rule;
-    use crate::route::table::{ModelEntry, Strategy};
+    use crate::route::table::{Choice, ModelEntry};
     use crate::route::tests::provider;
 
     fn find<'a>(entries: &'a [Entry], name: &str) -> &'a Entry {
@@ -170,13 +170,8 @@ mod tests {
         let targets = |model: &str| vec![TargetRef { provider: 0, model: model.to_owned() }];
         let table = Table {
             providers: vec![Arc::new(cerebras)],
-            models: vec![ModelEntry { name: Glob::new("fast-*"), targets: targets("gpt-oss-120b"), strategy: Strategy::default() }],
-            rules: vec![Rule {
-                name: "titles".to_owned(),
-                when: Vec::new(),
-                targets: targets("unheard-of"),
-                strategy: Strategy::default(),
-            }],
+            models: vec![ModelEntry { name: Glob::new("fast-*"), targets: targets("gpt-oss-120b"), choice: Choice::default() }],
+            rules: vec![Rule { name: "titles".to_owned(), when: Vec::new(), targets: targets("unheard-of"), choice: Choice::default() }],
             ..Table::default()
         };
         let entries = registry(&table, &lists, false);
