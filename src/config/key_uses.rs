@@ -8,8 +8,8 @@ use super::key_sources::Source;
 use super::load;
 use super::{Environment, LoadError, Options};
 use crate::error::Error;
-use crate::keys::Store;
 use crate::keys::oauth::OAuth;
+use crate::keys::{Key, Store};
 use crate::provider::{Preset, table::PRESETS};
 use crate::route::table::Provider;
 use crate::secret::Secret;
@@ -97,6 +97,15 @@ fn variables(provider: &Provider) -> &'static [&'static str] {
     preset_of(provider).map_or(&[], |preset| preset.env)
 }
 
+/// A key that was opened.
+#[derive(Debug)]
+pub struct OpenedKey {
+    /// The key.
+    pub secret: Secret,
+    /// All that its file says, where it can be refreshed.
+    pub token: Option<Key>,
+}
+
 /// Opens keys; the identity once, and only when there is a file to open.
 pub struct KeyOpener<'a>(load::Opener<'a>);
 
@@ -110,8 +119,9 @@ impl<'a> KeyOpener<'a> {
     ///
     /// # Errors
     /// When it is not there, cannot be opened, or is no key.
-    pub fn open(&mut self, used: &KeyUse) -> Result<Secret, Error> {
-        Ok(self.0.key(&used.source, &used.provider.name)?.secret)
+    pub fn open(&mut self, used: &KeyUse) -> Result<OpenedKey, Error> {
+        let load::Opened { secret, token, .. } = self.0.key(&used.source, &used.provider.name)?;
+        Ok(OpenedKey { secret, token })
     }
 }
 

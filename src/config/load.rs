@@ -279,8 +279,8 @@ pub(super) struct Opener<'a> {
 pub(super) struct Opened {
     name: String,
     pub(super) secret: Secret,
-    /// Of one that can be refreshed: when it was fetched, and when it expires.
-    token: Option<(u64, Option<u64>)>,
+    /// The file's, where it can be refreshed.
+    pub(super) token: Option<crate::keys::Key>,
 }
 
 impl Opener<'_> {
@@ -290,7 +290,9 @@ impl Opener<'_> {
         for source in &wanted {
             let key = self.key(source, &opened.name)?;
             let oauth = opened.oauth.as_ref().filter(|oauth| oauth.gives == Gives::Tokens);
-            let token = key.token.and_then(|(created, expires)| Some(Token { oauth: Arc::clone(oauth?), created, expires }));
+            let token = key.token.as_ref().and_then(|key| {
+                Some(Token { oauth: Arc::clone(oauth?), login: key.created, fetched: key.fetched(), expires: key.expires })
+            });
             opened.keys.push(Key { name: key.name, secret: key.secret, token });
         }
         Ok(opened)
@@ -301,7 +303,7 @@ impl Opener<'_> {
         let (name, secret) = match source {
             KeySource::File(name) => {
                 let key = self.file(name)?;
-                token = key.refresh.map(|_| (key.created, key.expires));
+                token = key.refresh.is_some().then(|| key.clone());
                 (name.clone(), key.secret)
             }
             KeySource::Command(command) => (command.label(), command.run()?),

@@ -49,7 +49,7 @@ use self::folder::Content;
 pub(crate) use self::folder::faults;
 pub(crate) use self::folder::{Folder, Trust};
 use self::identity::{Identity, IdentityFile};
-use self::oauth::Grant;
+use self::oauth::{Grant, Times};
 use self::opener::parse_key;
 use self::plugin::Plugins;
 use self::recipient::{Mixture, Recipient};
@@ -90,12 +90,22 @@ impl std::fmt::Debug for Opened {
 pub struct Key {
     /// The secret itself.
     pub secret: Secret,
-    /// When it was added, in seconds since 1970: the file's own field, else the file's last change.
+    /// When it was added or logged in for, in seconds since 1970: the file's own field, else the file's last change.
     pub created: u64,
+    /// When it was last exchanged for the next one by its login, in seconds since 1970; `None`: never.
+    pub refreshed: Option<u64>,
     /// What gets the next one, where a login gave it.
     pub refresh: Option<Secret>,
     /// When it expires, in seconds since 1970; `None`: it does not, or nobody knows.
     pub expires: Option<u64>,
+}
+
+impl Key {
+    /// When this secret was given, in seconds since 1970.
+    #[must_use]
+    pub fn fetched(&self) -> u64 {
+        self.refreshed.unwrap_or(self.created)
+    }
 }
 
 /// What to do with a key of the same name.
@@ -346,16 +356,16 @@ impl Store {
             None => Some(self.init_locked(&folder, None, now)?),
             Some(_) => None,
         };
-        let staged = folder.stage(&self.sealed(&folder, grant, now, passphrase)?)?;
+        let staged = folder.stage(&self.sealed(&folder, grant, Times::of_login(now), passphrase)?)?;
         let retired = if former { Some(self.retire(&folder, name, now, Keep::Forever)?) } else { None };
         staged.commit(&file_name(name))?;
         Ok(Added { identity_made, retired })
     }
 
     /// An age file that holds a key.
-    fn sealed(&self, folder: &Folder, grant: &Grant, now: u64, passphrase: Ask<'_>) -> Result<Vec<u8>, Error> {
+    fn sealed(&self, folder: &Folder, grant: &Grant, times: Times, passphrase: Ask<'_>) -> Result<Vec<u8>, Error> {
         let recipients = self.recipients_for_writing(folder, passphrase)?;
-        let plaintext = grant.plaintext(now);
+        let plaintext = grant.plaintext(times);
         identity::seal(plaintext.as_bytes(), &recipients, Mixture::Refuse, &self.plugins, Format::Binary)
     }
 

@@ -99,6 +99,26 @@ pub struct Grant {
     pub expires: Option<u64>,
 }
 
+/// When a key came to be what it is, in seconds since 1970.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Times {
+    /// When somebody added it or logged in.
+    pub(super) created: u64,
+    /// When it was last refreshed; `None`: never.
+    pub(super) refreshed: Option<u64>,
+}
+
+impl Times {
+    /// A key that is new.
+    pub(super) fn of_login(now: u64) -> Self {
+        Self { created: now, refreshed: None }
+    }
+}
+
+/// The field of a key file that says when it was added or logged in for.
+pub(super) const CREATED: &str = "created";
+/// The field that says when it was last refreshed.
+pub(super) const REFRESHED: &str = "refreshed";
 /// The field of a key file that holds the refresh token.
 pub(super) const REFRESH: &str = "refresh";
 /// The field that says when the first line expires.
@@ -112,18 +132,23 @@ impl From<Secret> for Grant {
 }
 
 impl Grant {
-    /// What a key file holds of it: the secret on line one, then lines of `field: value`. `now` is in seconds since 1970.
-    pub(super) fn plaintext(&self, now: u64) -> Zeroizing<String> {
+    /// What a key file holds of it: the secret on line one, then lines of `field: value`.
+    pub(super) fn plaintext(&self, times: Times) -> Zeroizing<String> {
         let refresh = self.refresh.as_ref().map_or("", Secret::expose);
-        let mut text = Zeroizing::new(String::with_capacity(self.secret.expose().len() + refresh.len() + 128));
-        for part in [self.secret.expose(), "\ncreated: ", &date::rfc3339(now), "\n"] {
-            text.push_str(part);
+        // One allocation, so that no part of a secret stays behind in a shorter one.
+        let mut text = Zeroizing::new(String::with_capacity(self.secret.expose().len() + refresh.len() + 160));
+        text.push_str(self.secret.expose());
+        text.push('\n');
+        let mut line = |field: &str, value: &str| [field, ": ", value, "\n"].iter().for_each(|part| text.push_str(part));
+        line(CREATED, &date::rfc3339(times.created));
+        if let Some(refreshed) = times.refreshed {
+            line(REFRESHED, &date::rfc3339(refreshed));
         }
         if !refresh.is_empty() {
-            [REFRESH, ": ", refresh, "\n"].iter().for_each(|part| text.push_str(part));
+            line(REFRESH, refresh);
         }
         if let Some(expires) = self.expires {
-            [EXPIRES, ": ", &date::rfc3339(expires), "\n"].iter().for_each(|part| text.push_str(part));
+            line(EXPIRES, &date::rfc3339(expires));
         }
         text
     }

@@ -88,7 +88,12 @@ pub(super) fn parse_key(name: &str, plaintext: &[u8], changed: u64) -> Result<Ke
     let fields: Vec<(&str, &str)> =
         lines.filter_map(|line| line.split_once(':')).map(|(field, value)| (field.trim(), value.trim())).collect();
     let field = |name: &str| fields.iter().find(|(field, value)| *field == name && !value.is_empty()).map(|(_, value)| *value);
-    let created = field("created").and_then(date::parse).unwrap_or(changed);
-    let refresh = field(oauth::REFRESH).map(|token| Secret::new(token.to_owned()));
-    Ok(Key { secret: Secret::new(secret.to_owned()), created, refresh, expires: field(oauth::EXPIRES).and_then(date::parse) })
+    let moment = |name: &str| field(name).and_then(date::parse);
+    Ok(Key {
+        secret: Secret::new(secret.to_owned()),
+        created: moment(oauth::CREATED).unwrap_or(changed),
+        refreshed: moment(oauth::REFRESHED),
+        refresh: field(oauth::REFRESH).map(|token| Secret::new(token.to_owned())),
+        expires: moment(oauth::EXPIRES),
+    })
 }

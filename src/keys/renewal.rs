@@ -6,7 +6,7 @@
 //! write. It lacks the asking. Start with [`Store::renewal`].
 
 use super::folder::{Folder, Lock, Trust};
-use super::oauth::Grant;
+use super::oauth::{Grant, Times};
 use super::{Ask, Error, Key, Store, file_name, no_such_key, parse_key};
 use crate::error::Code;
 use crate::secret::Secret;
@@ -29,6 +29,7 @@ pub struct Due {
     name: String,
     folder: Folder,
     former: Vec<u8>,
+    created: u64,
     _turn: Lock,
 }
 
@@ -54,8 +55,9 @@ impl Store {
         };
         // The same content once more, written and read back, then deleted: a full disk or lost recipients show now, while
         // the refresh token is still good.
-        let rehearsed =
-            self.sealed(&folder, &Grant { secret: key.secret, refresh: Some(refresh.clone()), expires: key.expires }, now, passphrase)?;
+        let (created, times) = (key.created, Times { created: key.created, refreshed: Some(now) });
+        let same = Grant { secret: key.secret, refresh: Some(refresh.clone()), expires: key.expires };
+        let rehearsed = self.sealed(&folder, &same, times, passphrase)?;
         opener.opens(&rehearsed)?;
         drop(folder.stage(&rehearsed)?);
         Ok(Renewal::Due(Box::new(Due {
@@ -64,6 +66,7 @@ impl Store {
             name: name.to_owned(),
             folder,
             former: content.bytes.to_vec(),
+            created,
             _turn: turn,
         })))
     }
@@ -85,7 +88,7 @@ impl Due {
             let exchanged = format!("key \"{}\" was exchanged while it was refreshed", self.name);
             return Err(Error::new(Code::KeyUnavailable, exchanged).hint("nothing has to be done: the new one is used from now on"));
         }
-        let sealed = self.store.sealed(&self.folder, &grant, now, passphrase)?;
+        let sealed = self.store.sealed(&self.folder, &grant, Times { created: self.created, refreshed: Some(now) }, passphrase)?;
         self.folder.replace(&file, &sealed)
     }
 }

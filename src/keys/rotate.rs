@@ -7,7 +7,7 @@
 use std::path::{Path, PathBuf};
 
 use super::folder::{Folder, Trust};
-use super::oauth::Grant;
+use super::oauth::{Grant, Times};
 use super::{Ask, Error, Keep, Opener, RETIRED, Store, file_name, name, no_such_key, parse_key};
 use crate::error::Code;
 use crate::secret::Secret;
@@ -89,7 +89,7 @@ impl Store {
         let _lock = folder.lock()?;
         self.mend(&folder, rotation.now, Some(&opener.identities))?;
         let former = differs(&opener, rotation)?;
-        let sealed = self.sealed(&folder, rotation.grant, rotation.now, passphrase)?;
+        let sealed = self.sealed(&folder, rotation.grant, Times::of_login(rotation.now), passphrase)?;
         opens(&opener, rotation, &sealed)?;
         let mut exchange = Exchange { store: self, folder: &folder, rotation, former, retired: None, told: Server::Unasked };
         match exchange.run(&sealed, around) {

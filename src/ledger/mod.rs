@@ -7,6 +7,7 @@
 //! It lacks prompts, answers and keys: of a key it holds the name. Start with [`Entry`], then `schema.rs`.
 
 mod entry;
+mod keys;
 mod moment;
 mod schema;
 #[cfg(test)]
@@ -21,6 +22,7 @@ use std::sync::mpsc::{self, SyncSender, TrySendError};
 use std::time::Duration;
 
 pub use entry::{Attempt, Earlier, Ending, Entry, kept};
+pub use keys::{KeyError, KeyRecord, key_records};
 pub use moment::moment;
 pub use usage::{By, Report, Row, Span, Unpriced, today, usage};
 

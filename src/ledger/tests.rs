@@ -135,6 +135,41 @@ fn a_request_and_its_attempts_are_written_whole() {
 }
 
 #[test]
+fn a_key_is_told_when_it_was_used_and_how_it_last_failed() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("ledger.sqlite");
+    assert_eq!(key_records(&path).unwrap(), std::collections::HashMap::new(), "nobody wrote one yet");
+    let ledger = Ledger::start(&settings(&path)).unwrap();
+    let fine = Attempt { status: Some(200), ..Attempt::default() };
+    let bad = |status, code, start_ms| Attempt { status, code: Some(code), start_ms, ..Attempt::default() };
+    let earlier = |key: &str, went| Earlier { key: key.to_owned(), went, ..Earlier::default() };
+    let put = |time_ms, earlier, key: &str, last| {
+        ledger.put(Box::new(Entry { time_ms, earlier, key: key.to_owned(), last: Some(last), ..*entry("r") }));
+    };
+    put(now_ms() - 9_000, vec![], "a", bad(Some(401), Code::UpstreamAuth, 0));
+    put(
+        now_ms() - 5_000,
+        vec![earlier("a", bad(Some(429), Code::UpstreamLimited, 5)), earlier("a", bad(None, Code::UpstreamTimeout, 50))],
+        "b",
+        fine,
+    );
+    let used_ms = now_ms();
+    put(used_ms, vec![], "a", fine);
+    put(used_ms, vec![], "", fine);
+    flushed(&ledger);
+    let records = key_records(&path).unwrap();
+    assert_eq!(records.len(), 2);
+    assert_eq!((records["a"].used_ms, &records["b"].error), (used_ms, &None));
+    let error = records["a"].error.clone().unwrap();
+    assert_eq!(
+        (error.status, error.code.as_str()),
+        (None, Code::UpstreamTimeout.row().id),
+        "the last attempt, not the first of its request"
+    );
+    assert!(error.time_ms < used_ms - 4_000, "{error:?}");
+}
+
+#[test]
 fn a_ledger_that_is_turned_off_makes_no_file() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("ledger.sqlite");
@@ -279,6 +314,8 @@ fn a_database_of_another_program_or_of_a_newer_aimux_is_left_alone() {
     Connection::open(&foreign).unwrap().execute_batch("CREATE TABLE theirs (a); INSERT INTO theirs VALUES (1)").unwrap();
     let newer = folder.path().join("newer.sqlite");
     flushed(&Ledger::start(&settings(&newer)).unwrap());
+    // Its thread closes the file, and with that writes to it, in its own time.
+    until("the first writer is gone", || !folder.path().join("newer.sqlite-wal").exists());
     let version = i64::try_from(testing::VERSION).unwrap();
     Connection::open(&newer).unwrap().pragma_update(None, "user_version", version + 1).unwrap();
     for (path, reason) in [(&foreign, "another program"), (&newer, "newer aimux")] {

@@ -173,8 +173,10 @@ pub struct Key {
 pub struct Token {
     /// Where the next one is fetched.
     pub oauth: Arc<OAuth>,
+    /// When somebody logged in for it, in seconds since 1970: what is refreshed stays the same login's.
+    pub login: u64,
     /// When it was fetched, in seconds since 1970.
-    pub created: u64,
+    pub fetched: u64,
     /// When it expires, in seconds since 1970; `None`: nobody knows.
     pub expires: Option<u64>,
 }

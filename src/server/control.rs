@@ -227,6 +227,11 @@ async fn route(
             },
             None => json(StatusCode::BAD_REQUEST, &serde_json::json!({})),
         },
+        (&Method::POST, "/api/refresh", Some(reloader)) => match reloader.freshen(request.uri().query().unwrap_or_default()).await {
+            Ok(true) => Response::new(Full::new(Bytes::from_static(b"{}"))),
+            Ok(false) => json(StatusCode::NOT_FOUND, &serde_json::json!({})),
+            Err(error) => json(StatusCode::UNPROCESSABLE_ENTITY, &Refused::from(&LoadError::Other(error))),
+        },
         (&Method::POST, "/api/explain", _) => match explained(request, voice).await {
             Ok(trial) => Response::new(Full::new(trial.into())),
             Err(error) => json(StatusCode::UNPROCESSABLE_ENTITY, &Refused::from(&LoadError::Other(error))),
@@ -356,6 +361,28 @@ pub fn unlock(path: &Path, passphrase: &Secret) -> Result<bool, Error> {
         _ => Error::new(Code::StateFolder, "the running server does not take a passphrase: it is another version, or the demo")
             .hint("restart it: it asks for the passphrase"),
     })
+}
+
+/// Has the server behind a socket refresh the key of that name, if it is due. Gives whether one runs there that has the key.
+/// Blocks for as long as the provider's login takes.
+///
+/// # Errors
+/// When the key has expired and cannot be refreshed.
+pub fn refresh(path: &Path, name: &str) -> Result<bool, Error> {
+    if status(path).is_none() {
+        return Ok(false);
+    }
+    let request = format!("POST /api/refresh?{name}");
+    let answer = exchange(path, &request, &HeaderMap::new(), b"", RELOAD_WAIT, ANSWER_MAX);
+    let Answer { status, body } = answer.map_err(|error| {
+        Error::new(Code::StateFolder, format!("the running server cannot be asked to refresh the key: {error}")).caused_by(error)
+    })?;
+    match (status, serde_json::from_slice::<Refused>(&body).map(LoadError::from)) {
+        (200, _) => Ok(true),
+        (422, Ok(LoadError::Other(error))) => Err(error),
+        // It has no such key, or is another version, which knows nothing of it.
+        _ => Ok(false),
+    }
 }
 
 /// Asks the server behind a socket what it would do with a request of `dialect` under these headers. Blocks for some seconds

@@ -165,7 +165,7 @@ impl Server {
     #[must_use]
     pub fn reloader(&self, source: reload::Source) -> Arc<reload::Reloader> {
         let audit = crate::audit::Log::new(&source.environment.state_folder(), "serve");
-        self.shared.upstreams.renewals().keep_in(source.store.clone(), audit);
+        self.shared.upstreams.renewals().keep_in(crate::upstream::Keeper { store: source.store.clone(), audit });
         reload::Reloader::new(Arc::clone(&self.shared), source)
     }
 

@@ -105,6 +105,17 @@ impl Reloader {
         opened
     }
 
+    /// Has the key of that name refreshed where that is due. Gives whether the server has it, as one that can be.
+    ///
+    /// # Errors
+    /// When it has expired and cannot be refreshed.
+    pub async fn freshen(&self, name: &str) -> Result<bool, Error> {
+        let table = Arc::clone(&self.shared.current().table);
+        let key = table.providers.iter().flat_map(|provider| &provider.keys).find(|key| key.name == name && key.token.is_some());
+        let Some(key) = key else { return Ok(false) };
+        self.shared.upstreams.renewals().freshen(key).await.map(|()| true)
+    }
+
     async fn exchange(self: &Arc<Self>, trigger: Trigger) -> Result<Reloaded, LoadError> {
         let mut generation = self.turn.lock().await;
         let former = self.shared.current();
@@ -113,6 +124,10 @@ impl Reloader {
         let (former, new, notes) = read.await.map_err(|error| bug("reading the config", error))??;
         let changes = changes(&former, &new);
         if changes.is_empty() {
+            if is_refreshed(&former.table, &new.table) {
+                // Another process did it, or we: the audit log has a line of it already.
+                self.put(&former, new);
+            }
             return Ok(Reloaded { generation: *generation, changes, notes, drained: false });
         }
         let subject = new.path.as_ref().map_or_else(|| "made from the keys at hand".to_owned(), |path| path.display().to_string());
@@ -161,7 +176,7 @@ impl Reloader {
             Some(ledger) if same_file(&former.ledger, &new.ledger) => ledger.keep(new.ledger.keep_days),
             _ => upstreams.remember(&new.ledger),
         }
-        for (provider, keys) in replaced(&former.table, &new.table) {
+        for (provider, keys) in replaced(&former.table, &new.table, Exchanged::Anyhow) {
             upstreams.health().keys_replaced(provider, &keys);
         }
         self.former.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::downgrade(&former.table));
@@ -230,7 +245,7 @@ fn tell(trigger: Trigger, outcome: &Result<Reloaded, LoadError>) {
 fn changes(former: &Snapshot, new: &Snapshot) -> Vec<Change> {
     let mut changes = config::changes(&former.written, &new.written);
     let secret = |field: String| Change { field, old: Some("the former one".to_owned()), new: Some("another one".to_owned()) };
-    let mut keys: Vec<&str> = replaced(&former.table, &new.table).into_iter().flat_map(|(_, keys)| keys).collect();
+    let mut keys: Vec<&str> = replaced(&former.table, &new.table, Exchanged::ByUser).into_iter().flat_map(|(_, keys)| keys).collect();
     keys.sort_unstable();
     keys.dedup();
     changes.extend(keys.into_iter().map(|name| secret(format!("key \"{name}\""))));
@@ -240,12 +255,29 @@ fn changes(former: &Snapshot, new: &Snapshot) -> Vec<Change> {
     changes
 }
 
+/// How a key came to be another secret.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Exchanged {
+    /// By somebody who put another one in its place.
+    ByUser,
+    /// So, or by a refresh of the same login's.
+    Anyhow,
+}
+
+/// Whether some key is what a refresh made of the one before.
+fn is_refreshed(former: &Table, new: &Table) -> bool {
+    !replaced(former, new, Exchanged::Anyhow).is_empty()
+}
+
 /// The names of the keys that kept their name and are another secret now, by provider.
-fn replaced<'a>(former: &Table, new: &'a Table) -> Vec<(&'a str, Vec<&'a str>)> {
+fn replaced<'a>(former: &Table, new: &'a Table, how: Exchanged) -> Vec<(&'a str, Vec<&'a str>)> {
+    let login = |key: &crate::route::Key| key.token.as_ref().map(|token| token.login);
     let of = |provider: &'a Arc<crate::route::Provider>| {
         let old = former.providers.iter().find(|old| old.name == provider.name)?;
-        let is_other =
-            |key: &&'a crate::route::Key| old.keys.iter().any(|known| known.name == key.name && !known.secret.matches(key.secret.expose()));
+        let is_other = |key: &&'a crate::route::Key| {
+            let known = old.keys.iter().find(|known| known.name == key.name && !known.secret.matches(key.secret.expose()));
+            known.is_some_and(|known| how == Exchanged::Anyhow || login(known).is_none() || login(known) != login(key))
+        };
         let keys: Vec<&str> = provider.keys.iter().filter(is_other).map(|key| key.name.as_str()).collect();
         (!keys.is_empty()).then_some((provider.name.as_str(), keys))
     };

@@ -109,6 +109,15 @@ impl Job {
         }
     }
 
+    /// The target with a key that is good now; `Some(None)`: the one that it has is. `None`: it has expired and cannot be refreshed.
+    pub(super) async fn with_live_key(&self, target: &Target, index: usize) -> Option<Option<Target>> {
+        let Some((key, token)) = target.provider.keys.get(index).and_then(|key| Some((key, key.token.as_ref()?))) else {
+            return Some(None);
+        };
+        let live = self.upstreams.renewals().usable(key, token).await.ok()?;
+        Some(Some(with_secret(target, index, live.secret)))
+    }
+
     /// One attempt at one target.
     pub(super) async fn attempt(&self, target: &Target, key: Option<&Key>, told: &mut Told) -> Attempted {
         let endpoint = target.endpoint();

@@ -18,6 +18,8 @@ pub async fn count_tokens(job: &Job, target: &Target) -> Option<Bytes> {
     let Ok(Rendered::Passthrough(body)) = render(&job.body, &job.peek, job.client, target.endpoint().dialect, &upstream) else {
         return None;
     };
+    let fresh = job.with_live_key(target, 0).await?;
+    let target = fresh.as_ref().unwrap_or(target);
     let request = job.request(target, target.provider.keys.first(), "/v1/messages/count_tokens", body).ok()?;
     let answer = tokio::time::timeout(WAIT, job.upstreams.client.send(request)).await.ok()?.ok()?;
     let (head, body) = answer.into_parts();

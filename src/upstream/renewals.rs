@@ -6,22 +6,18 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use http::HeaderMap;
 
 use super::refusal::Refusal;
-use super::tokens::fetch;
-use crate::audit::{Action, Entry, Log};
+use super::renew::{Keeper, Live, Unkept, Unrenewed, now};
 use crate::chat::{Failure, FailureKind, RetryAfter};
 use crate::error::{Code, Error};
-use crate::keys::oauth::{Grant, OAuth};
-use crate::keys::{Due, Renewal, Store};
+use crate::keys::oauth::OAuth;
 use crate::route::table::{Key, Token};
 use crate::secret::Secret;
 
-/// A key is refreshed so long before it expires, or in the last quarter of its life where that is shorter.
-const AHEAD_S: u64 = 300;
 /// How long nothing is tried after a failure that may pass.
 const PAUSE: Duration = Duration::from_secs(15);
 /// The youngest key that is refreshed because a provider refuses it: one that is fresh is refused for another reason.
@@ -33,13 +29,6 @@ pub(crate) struct Renewals {
     keeper: OnceLock<Keeper>,
     /// By the name of the key's file.
     slots: Mutex<HashMap<String, Arc<Slot>>>,
-}
-
-/// The key files, and the log of their changes.
-#[derive(Debug)]
-pub(crate) struct Keeper {
-    pub(crate) store: Store,
-    pub(crate) audit: Log,
 }
 
 /// One key's memory.
@@ -57,52 +46,25 @@ struct State {
     /// Why nothing is tried, and until when; `None`: until somebody logs in again.
     failed: Option<(Unrenewed, Option<Instant>)>,
     /// What was fetched and could not be written: the file's refresh token may be spent already.
-    unkept: Option<(Due, Grant)>,
-}
-
-/// A key as it may be used.
-#[derive(Debug, Clone)]
-pub(super) struct Live {
-    pub(super) secret: Secret,
-    created: u64,
-    expires: Option<u64>,
-}
-
-/// Why a key cannot be refreshed.
-#[derive(Debug, Clone)]
-pub(super) struct Unrenewed {
-    /// A lower-case sentence without a secret.
-    message: String,
-    /// Only a new login helps.
-    is_final: bool,
+    unkept: Option<Unkept>,
 }
 
 impl Live {
     fn of(key: &Key, token: &Token) -> Self {
-        Self { secret: key.secret.clone(), created: token.created, expires: token.expires }
-    }
-
-    fn is_over(&self, now: u64) -> bool {
-        self.expires.is_some_and(|expires| expires <= now)
-    }
-
-    /// Whether the time to refresh it has come.
-    fn is_due(&self, now: u64) -> bool {
-        let ahead = |expires: u64| AHEAD_S.min(expires.saturating_sub(self.created) / 4);
-        self.expires.is_some_and(|expires| expires.saturating_sub(ahead(expires)) <= now)
+        Self { secret: key.secret.clone(), fetched: token.fetched, expires: token.expires }
     }
 
     /// Whether it is old enough for a refusal to mean that it is spent.
     fn may_be_spent(&self) -> bool {
-        self.created.saturating_add(REFUSED_AGE_S) <= now()
+        self.fetched.saturating_add(REFUSED_AGE_S) <= now()
     }
 }
 
 impl Renewals {
     /// Keeps refreshed keys there, from now on; once.
-    pub(crate) fn keep_in(&self, store: Store, audit: Log) {
+    pub(crate) fn keep_in(&self, keeper: Keeper) {
         // A second server in one process would be another one with the same files.
-        let _ = self.keeper.set(Keeper { store, audit });
+        let _ = self.keeper.set(keeper);
     }
 
     /// Forgets what was refreshed: the config was read anew, and the files with it.
@@ -125,6 +87,23 @@ impl Renewals {
             self.begin(key, token, &live);
         }
         Ok(live)
+    }
+
+    /// Has the key of that name refreshed if it is due, for a command that is about to use it. A failure counts only where
+    /// the key is no good any more.
+    ///
+    /// # Errors
+    /// When it has expired and cannot be refreshed.
+    pub(crate) async fn freshen(self: &Arc<Self>, key: &Key) -> Result<(), Error> {
+        let Some(token) = &key.token else { return Ok(()) };
+        let live = self.slot(&key.name).latest(key, token);
+        if !live.is_due(now()) {
+            return Ok(());
+        }
+        match self.renewed(key, token, &live).await {
+            Err(unrenewed) if live.is_over(now()) => Err(unrenewed.error(&key.name)),
+            _ => Ok(()),
+        }
     }
 
     /// Refreshes ahead of time, without waiting for it.
@@ -176,40 +155,13 @@ impl Renewals {
 
     /// Blocks: locks, one call, a write.
     fn refresh(&self, slot: &Slot, name: &str, oauth: &OAuth, spent: &Secret) -> Result<Live, Unrenewed> {
-        let passing = |error: Error| Unrenewed { message: error.message, is_final: error.code == Code::TokenExpired };
         let Some(keeper) = self.keeper.get() else {
             return Err(Unrenewed { message: "there is no place to keep what it would be".to_owned(), is_final: false });
         };
-        let unkept = slot.state().unkept.take();
-        let (due, grant) = match unkept {
-            Some(unkept) => unkept,
-            None => {
-                let due = match keeper.store.renewal(name, spent, now(), &mut nobody).map_err(passing)? {
-                    Renewal::Done(key) => return Ok(Live { secret: key.secret, created: key.created, expires: key.expires }),
-                    Renewal::Due(due) => due,
-                };
-                let grant = fetch(&oauth.renewal(&due.refresh), now())
-                    .map_err(|refused| Unrenewed { message: refused.message, is_final: refused.is_final })?;
-                (*due, grant)
-            }
-        };
-        let created = now();
-        match due.keep(&grant, created, &mut nobody) {
-            Ok(()) => {
-                // Requests go on without the log, as they do everywhere; its own troubles are an alert there.
-                if let Err(error) = keeper.audit.append(&Entry::new(Action::KeyRefreshed, name)) {
-                    tracing::warn!(key = name, code = %error.code, reason = %error.message, "a refreshed key could not be recorded");
-                }
-                Ok(Live { secret: grant.secret, created, expires: grant.expires })
-            }
-            // The file has another login's key: it is read at the next look.
-            Err(error) if error.code == Code::KeyUnavailable => Err(passing(error)),
-            Err(error) => {
-                slot.state().unkept = Some((due, grant));
-                let message = format!("it was refreshed, and cannot be kept: {}", error.message);
-                Err(Unrenewed { message, is_final: false })
-            }
-        }
+        let mut unkept = slot.state().unkept.take();
+        let refreshed = keeper.renew(name, oauth, spent, &mut unkept, &mut nobody);
+        slot.state().unkept = unkept;
+        refreshed
     }
 
     fn slot(&self, name: &str) -> Arc<Slot> {
@@ -283,9 +235,4 @@ impl Unrenewed {
 
 fn nobody() -> Result<Secret, Error> {
     Err(Error::new(Code::IdentityLocked, "the identity is protected by a passphrase that the running server was not given"))
-}
-
-/// Seconds since 1970.
-fn now() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |elapsed| elapsed.as_secs())
 }

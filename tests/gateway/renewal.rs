@@ -73,6 +73,9 @@ impl Login {
                 return Answer::json(200, body.to_string());
             }
             match seen.header("authorization") {
+                Some(bearer) if bearer == format!("Bearer access-{number}-0123456789") && seen.path.ends_with("/count_tokens") => {
+                    Answer::json(200, r#"{"input_tokens":7}"#)
+                }
                 Some(bearer) if bearer == format!("Bearer access-{number}-0123456789") => Speaks::Anthropic.answer(seen, &[text("fine")]),
                 other => Speaks::Anthropic.refusal(401, &format!("{other:?} has expired")),
             }
@@ -304,4 +307,134 @@ fn a_refresh_that_cannot_be_kept_is_not_asked_for() {
     assert_eq!(login.refreshes(), 0, "the refresh token is as good as before");
     std::fs::write(&recipients, own).unwrap();
     assert_eq!(kept(&gateway.home()).1, "refresh-0-0123456789");
+}
+
+#[test]
+fn a_count_of_tokens_uses_no_spent_key() {
+    let login = Login::new(3600);
+    let gateway = login.serve(-60);
+    let body = json!({"model": "claude-x", "messages": [{"role": "user", "content": "hi"}]}).to_string();
+    let reply = gateway.call("POST", "/v1/messages/count_tokens", body.as_bytes());
+    assert_eq!((reply.status, reply.text().as_ref()), (200, r#"{"input_tokens":7}"#));
+    assert_eq!(login.refreshes(), 1);
+    let counted = login.upstream.seen().into_iter().filter(|seen| seen.path.ends_with("/count_tokens")).count();
+    assert_eq!(counted, 1, "the spent one was not tried first");
+}
+
+/// Runs `aimux keys` with the config of a gateway's home.
+fn keys(home: &Path, args: &[&str]) -> std::process::Output {
+    aimux(home).args(["--config"]).arg(home.join("aimux.yaml")).arg("keys").args(args).output().unwrap()
+}
+
+/// The lines of the audit log that say so, by which part of aimux.
+fn audited(home: &Path, action: &str) -> Vec<String> {
+    let log = std::fs::read_to_string(home.join(".local/state/aimux/audit.jsonl")).unwrap_or_default();
+    let lines = log.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+    lines.filter(|line| line["action"] == action).map(|line| line["by"].as_str().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn commands_have_the_running_server_refresh_a_spent_key() {
+    let login = Login::new(3600);
+    login.faulty(None, Duration::from_secs(1));
+    let gateway = login.serve(-60);
+    let home = gateway.home();
+    // At once: one refresh serves them all, and the server's own requests.
+    std::thread::scope(|scope| {
+        let exec = scope.spawn(|| keys(&home, &["exec", "corp=TOKEN", "--", "sh", "-c", "printf %s \"$TOKEN\""]));
+        let test = scope.spawn(|| keys(&home, &["test", "corp"]));
+        let request = scope.spawn(|| ask(&gateway).status);
+        let (exec, test) = (exec.join().unwrap(), test.join().unwrap());
+        assert_eq!(String::from_utf8_lossy(&exec.stdout), "access-1-0123456789", "{}", String::from_utf8_lossy(&exec.stderr));
+        assert!(test.status.success(), "{}", String::from_utf8_lossy(&test.stdout));
+        assert_eq!(request.join().unwrap(), 200);
+    });
+    assert_eq!(login.refreshes(), 1);
+    assert_eq!(audited(&home, "key.refreshed"), ["serve"]);
+    until("the ledger has the request", Duration::from_secs(10), || {
+        String::from_utf8_lossy(&keys(&home, &["list"]).stdout).contains("; used ")
+    });
+    let list = keys(&home, &["list"]);
+    let list = String::from_utf8_lossy(&list.stdout);
+    assert!(list.contains("corp  acce…89     0 days; expires in 59 min, refreshed ") && !list.contains("last error"), "{list}");
+    let told = |args: &[&str]| serde_json::from_slice::<serde_json::Value>(&keys(&home, args).stdout).unwrap();
+    let (list, show) = (told(&["list", "--json"]), told(&["show", "corp", "--json"]));
+    for told in [&list["keys"][0], &show] {
+        let is_moment = |field: &str| told[field].as_str().is_some_and(|moment| moment.len() == 20);
+        assert!(is_moment("expires") && is_moment("refreshed") && told["renews"] == true, "{told}");
+        assert_ne!(told["created"].as_str(), told["refreshed"].as_str(), "the login is older");
+    }
+    assert!(list["keys"][0]["last_used"].is_string() && list["keys"][0]["last_error"].is_null(), "{list}");
+    assert!(String::from_utf8_lossy(&keys(&home, &["show", "corp"]).stdout).contains("\nlasts     expires in 59 min, refreshed "));
+}
+
+#[test]
+fn a_list_tells_how_a_key_last_failed() {
+    let login = Login::new(3600);
+    let home = tempfile::tempdir().unwrap();
+    store(home.path(), "corp", "access-8-0123456789", now() + 3600);
+    login.faulty(Some(Answer::json(500, "")), Duration::ZERO);
+    let gateway = Gateway::start_in(home, &login.config("models: { \"*\": [corp/m] }\n"), &[]);
+    assert_eq!(ask(&gateway).status, 401);
+    let home = gateway.home();
+    until("the ledger has it", Duration::from_secs(10), || {
+        let list = String::from_utf8_lossy(&keys(&home, &["list"]).stdout).into_owned();
+        list.contains("; used ") && list.contains("; last error 401 (AIMUX-E0507) ")
+    });
+}
+
+#[test]
+fn commands_refresh_a_spent_key_by_themselves_where_no_server_runs() {
+    let login = Login::new(3600);
+    let home = tempfile::tempdir().unwrap();
+    let home = home.path();
+    std::fs::write(home.join("aimux.yaml"), login.config("models: { \"*\": [corp/m] }\n")).unwrap();
+    store(home, "corp", "access-0-0123456789", now() - 5);
+    let test = keys(home, &["test", "corp"]);
+    assert!(test.status.success(), "{}", String::from_utf8_lossy(&test.stdout));
+    let exec = keys(home, &["exec", "corp=TOKEN", "--", "sh", "-c", "printf %s \"$TOKEN\""]);
+    assert_eq!(String::from_utf8_lossy(&exec.stdout), "access-1-0123456789");
+    assert_eq!((login.refreshes(), audited(home, "key.refreshed")), (1, vec!["keys".to_owned()]));
+    // What cannot be refreshed is not lent, and its provider is not asked.
+    store(home, "corp", "access-0-0123456789", now() - 5);
+    let before = login.upstream.seen().len();
+    let exec = keys(home, &["exec", "corp=TOKEN", "--", "sh", "-c", "printf lent"]);
+    assert_eq!((exec.status.code(), exec.stdout.as_slice()), (Some(77), &b""[..]));
+    let said = String::from_utf8_lossy(&exec.stderr).into_owned();
+    assert!(said.contains("key \"corp\" has expired and cannot be refreshed: it answered with 400 (invalid_grant"), "{said}");
+    assert!(said.contains("aimux keys rotate corp --login"), "{said}");
+    let test = keys(home, &["test", "corp"]);
+    assert_eq!(test.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&test.stdout).contains("unopened: key \"corp\" has expired"), "{test:?}");
+    assert!(login.upstream.seen().iter().skip(before).all(|seen| seen.path == "/token"), "a spent key was sent");
+}
+
+#[test]
+fn a_refresh_is_one_line_of_the_audit_log_and_no_reload() {
+    let login = Login::new(3600);
+    let home = tempfile::tempdir().unwrap();
+    store(home.path(), "corp", "access-0-0123456789", now() - 60);
+    let config = login.config("models: { \"*\": [corp/m] }\n").replace("watch: false", "watch: true");
+    let gateway = Gateway::start_in(home, &config, &[]);
+    assert_eq!(ask(&gateway).status, 200);
+    // Another process's refresh is seen by the watch and used, and is no change of the config either.
+    login.good.store(7, Ordering::SeqCst);
+    let keeping = keys_of(&gateway.home());
+    let spent = Secret::new("access-1-0123456789".to_owned());
+    let far = now() + 10_000;
+    let aimux::keys::Renewal::Due(due) = keeping.renewal("corp", &spent, far, &mut || panic!("nobody")).unwrap() else {
+        panic!("it is due")
+    };
+    let secret_of = |text: &str| Secret::new(text.to_owned());
+    let grant =
+        Grant { secret: secret_of("access-7-0123456789"), refresh: Some(secret_of("refresh-7-0123456789")), expires: Some(far + 3600) };
+    due.keep(&grant, now(), &mut || panic!("nobody")).unwrap();
+    drop(due);
+    until("the watch takes it on", Duration::from_secs(10), || ask(&gateway).status == 200);
+    assert_eq!(login.refreshes(), 1);
+    let home = gateway.home();
+    assert_eq!((audited(&home, "key.refreshed").len(), audited(&home, "config.reloaded").len()), (1, 0));
+    // A login is one, though it is the same file.
+    store(&home, "corp", "access-9-0123456789", now() + 3600);
+    until("a login is a change", Duration::from_secs(10), || audited(&home, "config.reloaded").len() == 1);
 }

@@ -7,13 +7,16 @@ use std::io::ErrorKind;
 use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
 use std::process::{Command, ExitCode};
+use std::sync::Arc;
 
+use super::fresh::Fresh;
 use crate::audit::{Action, Entry, Log};
 use crate::cli::console::ask_passphrase;
 use crate::cli::{CliError, output};
 use crate::config::{self, Environment, KeyUse, LoadError, Options};
 use crate::error::{Code, Error};
-use crate::keys::{Opener, Store};
+use crate::keys::Store;
+use crate::keys::oauth::OAuth;
 use crate::provider::preset;
 use crate::secret::Secret;
 
@@ -39,7 +42,8 @@ pub(super) fn run(
     store: &Store,
     log: &Log,
 ) -> Result<ExitCode, CliError> {
-    let uses = uses(path, environment, store)?;
+    let store = &store.clone().remembering();
+    let uses = uses(path.clone(), environment, store)?;
     let wanted: Vec<(String, String)> = args.names.iter().map(|word| choice(word, &uses)).collect::<Result<_, _>>()?;
     for (at, (name, variable)) in wanted.iter().enumerate() {
         // Before a passphrase is asked for.
@@ -50,13 +54,18 @@ pub(super) fn run(
                 .into());
         }
     }
+    let fresh = Fresh { store, log, environment, path };
     let opener = store.opener(&mut ask_passphrase)?;
-    let lent: Vec<(&str, Secret)> = wanted.iter().map(|(name, variable)| lend(name, variable, &opener)).collect::<Result<_, _>>()?;
+    let lend = |(name, variable): &(String, String)| {
+        let key = fresh.of(name, opener.read(name)?, oauth(name, &uses), &mut ask_passphrase)?;
+        Ok((variable.clone(), key.secret))
+    };
+    let lent: Vec<(String, Secret)> = wanted.iter().map(lend).collect::<Result<_, Error>>()?;
     let Some((program, arguments)) = args.command.split_first() else {
         return Err(Error::new(Code::Usage, "no program was named").into());
     };
     let mut command = Command::new(program);
-    command.args(arguments).envs(lent.iter().map(|(variable, secret)| (*variable, secret.expose())));
+    command.args(arguments).envs(lent.iter().map(|(variable, secret)| (variable, secret.expose())));
     let shown = program.to_string_lossy();
     for (name, variable) in &wanted {
         log.append(&Entry::new(Action::KeyLent, name).note(format!("as {variable} to {shown}")))?;
@@ -76,8 +85,9 @@ pub(super) fn uses(path: Option<PathBuf>, environment: &Environment, store: &Sto
     }
 }
 
-fn lend<'a>(name: &str, variable: &'a str, opener: &Opener<'_>) -> Result<(&'a str, Secret), Error> {
-    Ok((variable, opener.read(name)?.secret))
+/// The login of the provider that the config uses the key for.
+fn oauth<'a>(name: &str, uses: &'a [KeyUse]) -> Option<&'a Arc<OAuth>> {
+    uses.iter().filter(|used| used.kind == "file" && used.name == name).find_map(|used| used.provider.oauth.as_ref())
 }
 
 /// `NAME`, or `NAME=VARIABLE`.

@@ -1,9 +1,13 @@
-//! What `aimux keys list` shows: names, masked keys, ages, who opens them, and former keys.
+//! What `aimux keys list` shows: names, masked keys, ages, their use, who opens them, and former keys.
 
+use std::collections::HashMap;
+
+use super::life::{Life, ago};
 use super::recipients::described;
 use crate::date;
 use crate::error::{Code, Error};
 use crate::keys::{Opener, Retired, Store};
+use crate::ledger::KeyRecord;
 
 const DAY_S: u64 = 86_400;
 /// From which age on a key is called stale.
@@ -19,33 +23,43 @@ pub(super) struct Listing {
     retired: Vec<Retired>,
 }
 
+#[derive(Default)]
 struct Row {
     name: String,
     masked: Option<String>,
     age_days: Option<u64>,
     stale: bool,
     problem: Option<String>,
+    life: Life,
+    /// What the ledger tells of it; `None`: nothing.
+    record: Option<KeyRecord>,
+    /// Seconds since 1970.
+    now: u64,
 }
 
 impl Listing {
-    pub(super) fn read(store: &Store, now: u64, stale_days: u64) -> Result<Self, Error> {
+    /// `records`: what the ledger tells of keys, by name.
+    pub(super) fn read(store: &Store, now: u64, stale_days: u64, mut records: HashMap<String, KeyRecord>) -> Result<Self, Error> {
         let protected = store.protected()?;
         let mut nobody = || Err(Error::new(Code::KeyUnavailable, "not asked for in a list"));
         // A plugin may want a device to be touched, for each key: a list asks nobody.
         let plugins = store.plugins()?;
         let opener = if protected == Some(false) && plugins.is_empty() { Some(store.opener(&mut nobody)?) } else { None };
-        let rows = store.names()?.into_iter().map(|name| Row::read(store, opener.as_ref(), name, now).judged(stale_days)).collect();
+        let row = |name: String| {
+            let record = records.remove(&name);
+            Row { record, ..Row::read(store, opener.as_ref(), name, now).judged(stale_days) }
+        };
+        let rows = store.names()?.into_iter().map(row).collect();
         Ok(Self { protected, plugins, recipients: store.recipients()?, rows, retired: store.retired()? })
     }
 
     pub(super) fn json(&self) -> String {
-        let row = |row: &Row| serde_json::json!({ "name": row.name, "masked": row.masked, "age_days": row.age_days, "stale": row.stale, "problem": row.problem });
         let retired = |retired: &Retired| {
             let until = retired.until.map(date::rfc3339);
             serde_json::json!({ "name": retired.name, "since": date::rfc3339(retired.since), "until": until, "path": retired.path.display().to_string() })
         };
         let retired: Vec<serde_json::Value> = self.retired.iter().map(retired).collect();
-        let keys: Vec<serde_json::Value> = self.rows.iter().map(row).collect();
+        let keys: Vec<serde_json::Value> = self.rows.iter().map(Row::json).collect();
         let identity = serde_json::json!({ "present": self.protected.is_some(), "protected": self.protected.unwrap_or(false), "plugins": self.plugins });
         let all = serde_json::json!({ "identity": identity, "recipients": self.recipients, "keys": keys, "retired": retired });
         format!("{all:#}")
@@ -77,19 +91,34 @@ impl Listing {
 
 impl Row {
     fn judged(self, stale_days: u64) -> Self {
-        Self { stale: self.age_days.is_some_and(|days| days >= stale_days), ..self }
+        // What is refreshed is new again, however old its login is.
+        let renewed = self.life.refreshed.map(|refreshed| self.now.saturating_sub(refreshed) / DAY_S);
+        Self { stale: renewed.or(self.age_days).is_some_and(|days| days >= stale_days), ..self }
     }
 
     fn read(store: &Store, opener: Option<&Opener<'_>>, name: String, now: u64) -> Self {
         let days = |created: u64| Some(now.saturating_sub(created) / DAY_S);
         let read = match opener {
-            Some(opener) => opener.read(&name).map(|key| (Some(key.secret.masked()), days(key.created))),
-            None => store.changed(&name).map(|changed| (None, days(changed))),
+            Some(opener) => opener.read(&name).map(|key| (Some(key.secret.masked()), days(key.created), Life::of(&key))),
+            None => store.changed(&name).map(|changed| (None, days(changed), Life::default())),
         };
+        let row = Self { name, now, ..Self::default() };
         match read {
-            Ok((masked, age_days)) => Self { name, masked, age_days, stale: false, problem: None },
-            Err(error) => Self { name, masked: None, age_days: None, stale: false, problem: Some(error.message) },
+            Ok((masked, age_days, life)) => Self { masked, age_days, life, ..row },
+            Err(error) => Self { problem: Some(error.message), ..row },
         }
+    }
+
+    fn json(&self) -> serde_json::Value {
+        let Life { expires, refreshed, .. } = self.life;
+        let moment = |ms: u64| date::rfc3339(ms / 1000);
+        let error = self.record.as_ref().and_then(|record| record.error.as_ref());
+        let error = error.map(|error| serde_json::json!({ "time": moment(error.time_ms), "status": error.status, "code": error.code }));
+        serde_json::json!({
+            "name": self.name, "masked": self.masked, "age_days": self.age_days, "stale": self.stale, "problem": self.problem,
+            "last_used": self.record.as_ref().map(|record| moment(record.used_ms)), "last_error": error,
+            "expires": expires.map(date::rfc3339), "refreshed": refreshed.map(date::rfc3339), "renews": self.life.renews,
+        })
     }
 
     fn line(&self, width: usize) -> String {
@@ -101,6 +130,20 @@ impl Row {
             (None, Some(days)) => format!("{days} days"),
             (None, None) => "—".to_owned(),
         };
-        format!("{:width$}  {masked:10}  {rest}", self.name)
+        format!("{:width$}  {masked:10}  {rest}{}", self.name, self.told())
+    }
+
+    /// What else is known of it, behind its age.
+    fn told(&self) -> String {
+        let since = |ms: u64| ago(self.now.saturating_sub(ms / 1000));
+        let mut told = Vec::from_iter(self.life.words(self.now));
+        if let Some(record) = &self.record {
+            told.push(format!("used {}", since(record.used_ms)));
+            told.extend(record.error.as_ref().map(|error| {
+                let status = error.status.map_or_else(|| "no answer".to_owned(), |status| status.to_string());
+                format!("last error {status} (AIMUX-{}) {}", error.code, since(error.time_ms))
+            }));
+        }
+        told.iter().fold(String::new(), |line, word| line + "; " + word)
     }
 }

@@ -3,6 +3,7 @@
 //! A key comes from a hidden prompt or standard input, never from argv: other users see argv, and shells keep it. Start with
 //! [`run`].
 
+use std::collections::HashMap;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -14,12 +15,15 @@ use crate::cli::console::{Console, Question, Terminal, Wanted, ask_passphrase};
 use crate::config::Environment;
 use crate::error::{Code, Error};
 use crate::keys::{Existing, Store, Unfinished};
+use crate::ledger::{self, KeyRecord};
 
 mod audit;
 mod browser;
 mod exec;
 mod export;
+mod fresh;
 mod import;
+mod life;
 mod list;
 mod login;
 mod recipients;
@@ -134,16 +138,16 @@ pub(crate) fn run(args: &KeysArgs, path: Option<PathBuf>, env: &Environment) -> 
     tidy(&store, &log, now);
     let context = |path| Context { store: &store, log: &log, environment: env, path, now };
     match &args.command {
-        Command::Test(args) => return test::run(args, path, env, &store),
+        Command::Test(args) => return test::run(args, path, env, &store, &log),
         Command::Rotate(args) => rotate::run(args, &context(path), &mut Terminal)?,
         Command::Login(args) => login::run(args, &context(path), &mut Terminal)?,
         Command::Recipients(args) => recipients::run(args, &context(path), &mut Terminal)?,
         Command::Exec(args) => return exec::run(args, path, env, &store, &log),
         Command::Scan(args) => return Ok(scan::run(args)?),
         Command::Import(args) => return Ok(import::run(args, &store, &log, now)?),
-        Command::Show(args) => show::run(args, path, env, &store, &log)?,
+        Command::Show(args) => show::run(args, &context(path))?,
         Command::Export(args) => export::run(args, &store, &log)?,
-        command => execute(command, &store, &log, now, &mut Terminal)?,
+        command => execute(command, &store, &log, now, &|| records(path.clone(), env), &mut Terminal)?,
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -201,7 +205,19 @@ fn tidy(store: &Store, log: &Log, now: u64) {
     }
 }
 
-fn execute(command: &Command, store: &Store, log: &Log, now: u64, console: &mut dyn Console) -> Result<(), Error> {
+/// What the ledger of the config tells of keys, by name.
+type Records<'a> = &'a dyn Fn() -> HashMap<String, KeyRecord>;
+
+fn records(path: Option<PathBuf>, environment: &Environment) -> HashMap<String, KeyRecord> {
+    let (ledger, _) = super::usage::settings(path, environment);
+    ledger::key_records(&ledger.path).unwrap_or_else(|error| {
+        // The keys are there all the same.
+        super::output::error(&format!("note: {}; when keys were used is not known\n", super::output::printable(&error.message)));
+        HashMap::new()
+    })
+}
+
+fn execute(command: &Command, store: &Store, log: &Log, now: u64, records: Records<'_>, console: &mut dyn Console) -> Result<(), Error> {
     match command {
         Command::Init { passphrase } => init(store, log, *passphrase, now, console),
         Command::Add { rest, .. } if !rest.is_empty() => {
@@ -210,7 +226,7 @@ fn execute(command: &Command, store: &Store, log: &Log, now: u64, console: &mut 
         }
         Command::Add { name, force, .. } => add(store, log, name, if *force { Existing::Retire } else { Existing::Refuse }, now, console),
         Command::List { json, stale_after } => {
-            let listing = Listing::read(store, now, *stale_after)?;
+            let listing = Listing::read(store, now, *stale_after, records())?;
             console.say(&if *json { listing.json() } else { listing.table(store) });
             Ok(())
         }
@@ -307,8 +323,8 @@ mod tests {
             }
             let line = <Line as clap::Parser>::parse_from(format!("keys {words}").split(' '));
             let mut script = Script { answers: answers.to_vec(), ..Script::default() };
-            let result =
-                execute(&line.keys.command, &self.store, &Log::new(&self.root.path().join("state"), "test"), 1_763_735_856, &mut script);
+            let log = Log::new(&self.root.path().join("state"), "test");
+            let result = execute(&line.keys.command, &self.store, &log, 1_763_735_856, &HashMap::new, &mut script);
             assert!(!script.said.contains(KEY));
             assert!(script.answers.is_empty(), "an answer was not asked for");
             result.map(|()| script.said)
@@ -343,7 +359,10 @@ mod tests {
         let said = fixture.keys("list", &[]).unwrap();
         assert!(said.starts_with("NAME       KEY         AGE\nanthropic  sk-a…89     0 days\n\nidentity "), "{said}");
         let json: serde_json::Value = serde_json::from_str(&fixture.keys("list --json", &[]).unwrap()).unwrap();
-        let key = serde_json::json!({ "name": "anthropic", "masked": "sk-a…89", "age_days": 0, "stale": false, "problem": null });
+        let key = serde_json::json!({
+            "name": "anthropic", "masked": "sk-a…89", "age_days": 0, "stale": false, "problem": null,
+            "last_used": null, "last_error": null, "expires": null, "refreshed": null, "renews": false,
+        });
         assert_eq!((&json["keys"][0], &json["identity"]["protected"]), (&key, &serde_json::Value::Bool(false)));
         assert!(json["recipients"][0].as_str().unwrap().starts_with("age1"));
     }

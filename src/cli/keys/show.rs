@@ -1,16 +1,14 @@
 //! `aimux keys show NAME`: what is known of one key, masked; the key itself on a terminal and nowhere else.
 
 use std::io::IsTerminal as _;
-use std::path::PathBuf;
 
-use super::exec;
-use crate::audit::{Action, Entry, Log};
+use super::life::Life;
+use super::{Context, exec};
+use crate::audit::{Action, Entry};
 use crate::cli::console::ask_passphrase;
 use crate::cli::{CliError, output};
-use crate::config::Environment;
 use crate::date;
 use crate::error::{Code, Error};
-use crate::keys::Store;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct ShowArgs {
@@ -25,7 +23,8 @@ pub(super) struct ShowArgs {
 }
 
 /// Runs the command.
-pub(super) fn run(args: &ShowArgs, path: Option<PathBuf>, environment: &Environment, store: &Store, log: &Log) -> Result<(), CliError> {
+pub(super) fn run(args: &ShowArgs, context: &Context<'_>) -> Result<(), CliError> {
+    let Context { store, log, environment, ref path, now } = *context;
     if args.reveal && !std::io::stdout().is_terminal() {
         return Err(Error::new(Code::Usage, "a key is shown on a terminal only, not in a pipe or file")
             .hint("`aimux keys exec` hands it to a program, `aimux keys export` to another person")
@@ -39,20 +38,23 @@ pub(super) fn run(args: &ShowArgs, path: Option<PathBuf>, environment: &Environm
         output::print(&format!("{}\n", key.secret.expose()));
         return Ok(());
     }
-    let uses = exec::uses(path, environment, store)?;
+    let uses = exec::uses(path.clone(), environment, store)?;
     let providers: Vec<&str> =
         uses.iter().filter(|used| used.kind == "file" && used.name == args.name).map(|used| used.provider.name.as_str()).collect();
     let (variable, created) = (exec::usual_variable(&args.name, &uses), date::rfc3339(key.created));
+    let life = Life::of(&key);
     let (masked, file) = (key.secret.masked(), store.folder.join(format!("{}.age", args.name)));
     let text = if args.json {
         let value = serde_json::json!({
             "name": args.name, "masked": masked, "created": created, "file": file, "providers": providers, "variable": variable,
+            "expires": life.expires.map(date::rfc3339), "refreshed": life.refreshed.map(date::rfc3339), "renews": life.renews,
         });
         format!("{value:#}\n")
     } else {
         let used_by = if providers.is_empty() { "no provider of the config".to_owned() } else { providers.join(", ") };
         let file = output::printable(&file.display().to_string());
-        format!("key       {masked}\ncreated   {created}\nfile      {file}\nused by   {used_by}\nvariable  {variable}\n")
+        let life = life.words(now).map_or_else(String::new, |words| format!("lasts     {words}\n"));
+        format!("key       {masked}\ncreated   {created}\n{life}file      {file}\nused by   {used_by}\nvariable  {variable}\n")
     };
     output::print(&text);
     Ok(())

@@ -11,6 +11,9 @@ use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use super::fresh::Fresh;
+use crate::audit::Log;
+use crate::cli::console::ask_passphrase;
 use crate::cli::{CliError, output};
 use crate::config::{self, Environment, KeyOpener, KeyUse, LoadError, Options};
 use crate::error::{Code, Error};
@@ -49,8 +52,15 @@ enum Outcome {
 }
 
 /// Runs the command; `path` is the one of `--config`.
-pub(super) fn run(args: &TestArgs, path: Option<PathBuf>, environment: &Environment, store: &Store) -> Result<ExitCode, CliError> {
-    let uses = match config::key_uses(&Options { path, listen: None }, environment, store) {
+pub(super) fn run(
+    args: &TestArgs,
+    path: Option<PathBuf>,
+    environment: &Environment,
+    store: &Store,
+    log: &Log,
+) -> Result<ExitCode, CliError> {
+    let store = &store.clone().remembering();
+    let uses = match config::key_uses(&Options { path: path.clone(), listen: None }, environment, store) {
         Ok(uses) => uses,
         // Keys without a config, and none that a preset has for its own: they are used by nobody.
         Err(LoadError::Other(error)) if error.code == Code::ConfigMissing => Vec::new(),
@@ -72,12 +82,16 @@ pub(super) fn run(args: &TestArgs, path: Option<PathBuf>, environment: &Environm
     let unused = files.into_iter().filter(|name| is_wanted(name) && uses.iter().all(|used| used.kind != "file" || used.name != *name));
     let unused: Vec<Row> = unused.map(|name| Row { name, kind: "file", provider: None, result: Outcome::Unused }).collect();
     let wanted: Vec<KeyUse> = uses.into_iter().filter(|used| is_wanted(&used.name)).collect();
-    let mut ask = crate::cli::console::ask_passphrase;
+    let mut ask = ask_passphrase;
     let mut opener = KeyOpener::new(environment, store, &mut ask);
+    let fresh = Fresh { store, log, environment, path };
     let opened: Vec<(KeyUse, Result<Secret, Error>)> = wanted
         .into_iter()
         .map(|used| {
-            let secret = opener.open(&used);
+            let secret = opener.open(&used).and_then(|opened| match opened.token {
+                Some(key) => fresh.of(&used.name, key, used.provider.oauth.as_ref(), &mut ask_passphrase).map(|key| key.secret),
+                None => Ok(opened.secret),
+            });
             (used, secret)
         })
         .collect();

@@ -50,9 +50,11 @@ fn what_is_kept_is_what_the_next_one_begins_with() {
     let (_root, store) = store();
     let first = due(&store);
     assert_eq!(first.refresh.expose(), "refresh-0");
-    first.keep(&grant(1), NOW, &mut never).unwrap();
+    first.keep(&grant(1), NOW + 60, &mut never).unwrap();
     drop(first);
     assert_eq!(kept(&store), ("access-1".to_owned(), "refresh-1".to_owned()));
+    let key = store.opener(&mut never).unwrap().read("a").unwrap();
+    assert_eq!((key.created, key.refreshed, key.fetched()), (NOW, Some(NOW + 60), NOW + 60), "the login stays what it was");
     // Who still has the former one takes over what is there.
     match store.renewal("a", &secret("access-0"), NOW, &mut never).unwrap() {
         Renewal::Done(key) => assert_eq!(key.secret.expose(), "access-1"),
