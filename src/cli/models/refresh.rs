@@ -80,7 +80,7 @@ fn keys(table: &Table, options: &Options, environment: &Environment) -> Result<K
             continue;
         }
         match opener.open(used) {
-            Ok(secret) => drop(keys.insert(name.clone(), Ok(secret))),
+            Ok(opened) => drop(keys.insert(name.clone(), Ok(opened.secret))),
             Err(error) => drop(keys.entry(name.clone()).or_insert(Err(error.message))),
         }
     }
