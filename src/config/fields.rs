@@ -23,6 +23,13 @@ pub(crate) enum Kind {
         /// The highest.
         max: u64,
     },
+    /// A list of whole numbers within a range.
+    Integers {
+        /// The lowest.
+        min: u64,
+        /// The highest.
+        max: u64,
+    },
     /// `true` or `false`.
     Flag,
     /// Text, of the form that the words name.
@@ -67,6 +74,7 @@ impl Kind {
         match self {
             Self::Integer { min, max } if min == max => format!("the number {min}"),
             Self::Integer { min, max } => format!("a whole number from {min} to {max}"),
+            Self::Integers { min, max } => format!("a list of whole numbers from {min} to {max}"),
             Self::Flag => "`true` or `false`".to_owned(),
             Self::Text(what) => (*what).to_owned(),
             Self::Choice(words) => words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(" or "),
@@ -264,10 +272,12 @@ pub(crate) static MODEL_FACTS: &[Field] = &[
 pub(crate) static MODEL: &[Field] = &[
     field("use", Kind::List("targets"), "", "Targets, in order: `provider/model`, or the name of another entry; mandatory."),
     field("strategy", STRATEGY, STRATEGY_DEFAULT, STRATEGY_DOC),
+    field("weights", Kind::Integers { min: 1, max: 1000 }, "as many each", WEIGHTS_DOC),
 ];
 
 const STRATEGY_DEFAULT: &str = "order; where `use` is one name, that entry's";
 const STRATEGY_DOC: &str = "Which target goes first ([routing](routing.md#strategies)).";
+const WEIGHTS_DOC: &str = "With `weighted`: how many of the requests each target gets, in the order of the targets.";
 const STRATEGY: Kind = Kind::Choice(&["order", "weighted", "round_robin", "least_busy", "latency", "cost"]);
 
 /// `routes[]`.
@@ -276,6 +286,7 @@ pub(crate) static ROUTE: &[Field] = &[
     field("when", Kind::Section(WHEN), "every request", "What must hold, all of it."),
     field("use", Kind::List("targets"), "", "Targets, in order: `provider/model`, or a name of `models`; mandatory."),
     field("strategy", STRATEGY, STRATEGY_DEFAULT, STRATEGY_DOC),
+    field("weights", Kind::Integers { min: 1, max: 1000 }, "as many each", WEIGHTS_DOC),
 ];
 
 /// `policies[]`.

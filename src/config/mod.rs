@@ -9,6 +9,7 @@ use std::path::PathBuf;
 mod allowances;
 mod backup;
 mod check;
+mod choices;
 mod diagnostic;
 mod diff;
 pub mod environment;

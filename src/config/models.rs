@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
+use super::choices::{self, Written};
 use super::diagnostic::{Diagnostic, Finding};
 use super::fields;
 use super::near::nearest;
@@ -11,7 +12,7 @@ use super::tree::{Node, Value};
 use crate::provider::models::{AS_OF, Known, model, models_of, own_id};
 use crate::provider::preset;
 use crate::route::glob::Glob;
-use crate::route::table::{Choice, ModelEntry, Strategy, TargetRef};
+use crate::route::table::{Choice, ModelEntry, TargetRef};
 
 /// The most targets of one entry, those of the entries that it names included.
 const TARGETS_MAX: usize = 100;
@@ -24,12 +25,6 @@ struct Entry {
     path: String,
     targets: Vec<(Text, Step)>,
     choice: Written,
-}
-
-/// What is said of the choice among the targets, as far as it is.
-#[derive(Default)]
-struct Written {
-    strategy: Option<Strategy>,
 }
 
 /// Where a target leads.
@@ -66,7 +61,7 @@ pub(crate) fn read(reader: &mut Reader<'_>, node: &Node, providers: &[Provider])
         let targets = steps.collect();
         entries.push(Entry { name, path, targets, choice });
     }
-    flatten(reader, entries)
+    flatten(reader, entries, providers)
 }
 
 /// Finds names that can never match. A longer name goes before a shorter one, so only one with as many literal characters
@@ -106,7 +101,7 @@ fn targets(reader: &mut Reader<'_>, node: &Node, path: &str) -> (Vec<Wanted>, Wr
 
 /// `use` of an entry or a rule, and what it says of the choice.
 fn used(reader: &mut Reader<'_>, section: &Section<'_>, node: &Node) -> (Vec<Wanted>, Written) {
-    let choice = Written { strategy: reader.choice(section, "strategy").and_then(Strategy::from_name) };
+    let choice = choices::read(reader, section);
     let Some(inner) = section.get("use") else {
         if section.lacks("use") {
             reader.found(Finding::Missing, node.span, &section.path, format!("{} lacks `use`", section.path), "no targets");
@@ -119,17 +114,6 @@ fn used(reader: &mut Reader<'_>, section: &Section<'_>, node: &Node) -> (Vec<Wan
         _ => reader.text_of(inner, &path, "a list of targets").map(|text| vec![(text, path)]).unwrap_or_default(),
     };
     (targets, choice)
-}
-
-impl Written {
-    /// How the choice is made; what is not said is as the one entry says that all targets come from.
-    fn choice(self, of: Option<&Choice>) -> Choice {
-        let of = of.cloned().unwrap_or_default();
-        match self.strategy {
-            None => of,
-            Some(strategy) => Choice { strategy, weights: Vec::new() },
-        }
-    }
 }
 
 /// The targets of a rule, those of the entries that it names included, and how one of them is chosen.
@@ -160,7 +144,8 @@ pub(crate) fn of_rule(
         let message = format!("{} has more than {TARGETS_MAX} targets", section.path);
         reader.found(Finding::TooMuch, section.span, &section.path, message, "too many targets");
     }
-    (targets, choice.choice(of))
+    let choice = choice.choice(reader, of, &targets, providers);
+    (targets, choice)
 }
 
 fn list(reader: &mut Reader<'_>, node: &Node, path: &str, expected: &str) -> Vec<(Text, String)> {
@@ -279,7 +264,7 @@ fn known(reader: &mut Reader<'_>, text: &Text, path: &str, provider: &Provider, 
 
 /// Puts the targets of named entries in their place. Entries are taken in the order of what they need, so that no
 /// depth of names costs stack or repeats work; what is never ready stands in a circle.
-fn flatten(reader: &mut Reader<'_>, mut entries: Vec<Entry>) -> Vec<ModelEntry> {
+fn flatten(reader: &mut Reader<'_>, mut entries: Vec<Entry>, providers: &[Provider]) -> Vec<ModelEntry> {
     let mut needed_by: Vec<Vec<usize>> = vec![Vec::new(); entries.len()];
     let mut open: Vec<usize> = Vec::new();
     for (index, entry) in entries.iter().enumerate() {
@@ -311,14 +296,20 @@ fn flatten(reader: &mut Reader<'_>, mut entries: Vec<Entry>) -> Vec<ModelEntry> 
         }
     }
     circles(reader, &entries, &done);
-    let choices = choices(&mut entries, &order);
+    let choices = chosen(reader, &mut entries, &order, &done, providers);
     let made = entries.into_iter().zip(done).zip(choices);
     made.map(|((entry, targets), choice)| ModelEntry { name: Glob::new(entry.name.text), targets: targets.unwrap_or_default(), choice })
         .collect()
 }
 
 /// How each entry chooses. In the order of what they need: one that is another's name for the same is chosen as that one.
-fn choices(entries: &mut [Entry], order: &[usize]) -> Vec<Choice> {
+fn chosen(
+    reader: &mut Reader<'_>,
+    entries: &mut [Entry],
+    order: &[usize],
+    done: &[Option<Vec<TargetRef>>],
+    providers: &[Provider],
+) -> Vec<Choice> {
     let mut choices = vec![Choice::default(); entries.len()];
     for &index in order {
         let Some(entry) = entries.get_mut(index) else { continue };
@@ -326,7 +317,8 @@ fn choices(entries: &mut [Entry], order: &[usize]) -> Vec<Choice> {
             [(_, Step::Entry(other))] => choices.get(*other),
             _ => None,
         };
-        let choice = std::mem::take(&mut entry.choice).choice(of);
+        let targets = done.get(index).and_then(Option::as_deref).unwrap_or_default();
+        let choice = std::mem::take(&mut entry.choice).choice(reader, of, targets, providers);
         if let Some(slot) = choices.get_mut(index) {
             *slot = choice;
         }

@@ -58,7 +58,7 @@ impl<'n> Section<'n> {
         join(&self.path, name)
     }
 
-    fn field(&self, name: &str) -> Option<(&'static Field, &'n Node)> {
+    pub(crate) fn field(&self, name: &str) -> Option<(&'static Field, &'n Node)> {
         self.entries.iter().find(|(field, _)| field.name == name).copied()
     }
 }
@@ -195,8 +195,11 @@ impl<'a> Reader<'a> {
     pub(crate) fn integer(&mut self, section: &Section<'_>, name: &str) -> Option<u64> {
         let (field, node) = section.field(name)?;
         let Kind::Integer { min, max } = field.kind else { return None };
-        let path = section.at(name);
-        let expected = field.kind.describe();
+        self.integer_of(node, &section.at(name), (min, max), &field.kind.describe())
+    }
+
+    /// The same of any value.
+    pub(crate) fn integer_of(&mut self, node: &Node, path: &str, (min, max): (u64, u64), expected: &str) -> Option<u64> {
         let Some(text) = node.number() else {
             let message = format!("{path} is {}, expected {expected}", node.kind());
             let diagnostic = Diagnostic::new(Finding::WrongType, node.span, path, message, format!("this is {}", node.kind()));
@@ -220,7 +223,7 @@ impl<'a> Reader<'a> {
                 let label =
                     if text.starts_with('-') || text.parse::<u64>().is_ok_and(|value| value < min) { "too low" } else { "too high" };
                 let message = format!("{path} is {}, expected {expected}", self.written(node.span));
-                self.found(Finding::OutOfRange, node.span, &path, message, label);
+                self.found(Finding::OutOfRange, node.span, path, message, label);
                 None
             }
         }

@@ -56,6 +56,15 @@ pub(crate) fn sample(finding: Finding) -> &'static str {
         Finding::RuleContext => {
             "version: 1\nproviders:\n  cerebras: { key: { env: SET } }\nroutes:\n  - { name: long, when: { input_tokens: \">150k\" }, use: [cerebras/gpt-oss-120b] }\n"
         }
+        Finding::Weights => {
+            "version: 1\nproviders: { ollama: {} }\nmodels:\n  \"claude-*\": { use: [ollama/qwen3, ollama/gemma3], strategy: weighted, weights: [1] }\n"
+        }
+        Finding::IdleChoice => {
+            "version: 1\nproviders: { ollama: {} }\nmodels:\n  \"claude-*\": { use: [ollama/qwen3, ollama/gemma3], weights: [3, 1] }\n"
+        }
+        Finding::CostBlind => {
+            "version: 1\nproviders:\n  ollama: { models: { qwen3: { price_input: 0, price_output: 0 } } }\nmodels:\n  \"claude-*\": { use: [ollama/qwen3, ollama/gemma3], strategy: cost }\n"
+        }
         Finding::PolicyBlind => "version: 1\nproviders: { ollama: {} }\npolicies:\n  - { name: eu-only, allow: { region: eu } }\n",
         Finding::TestFailed => {
             "version: 1\nproviders: { ollama: {} }\nmodels: { fast: ollama/qwen3 }\ntests:\n  - { request: { model: fast }, expect: ollama/qwen4 }\n"

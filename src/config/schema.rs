@@ -65,6 +65,9 @@ fn of_kind(field: &Field) -> Value {
     match &field.kind {
         // A number may come from a variable, `${NAME}`; the schema knows files, not environments.
         Kind::Integer { min, max } => json!({ "type": "integer", "minimum": min, "maximum": max }),
+        Kind::Integers { min, max } => {
+            json!({ "type": "array", "items": { "type": "integer", "minimum": min, "maximum": max }, "minItems": 1 })
+        }
         Kind::Flag => json!({ "type": "boolean" }),
         Kind::Text(_) if field.name == "preset" => json!({ "enum": PRESETS.iter().map(|preset| preset.name).collect::<Vec<_>>() }),
         Kind::Text(_) => json!({ "type": "string", "minLength": 1 }),

@@ -21,6 +21,7 @@ fn variables(fields: &'static [Field], path: &str, out: &mut Vec<(String, String
             Kind::Integer { max, .. } if field.name == "buffered_mb" => max.to_string(),
             Kind::Integer { .. } if field.name == "rest_max_s" => "3600".to_owned(),
             Kind::Integer { min, .. } => min.to_string(),
+            Kind::Integers { .. } => "[1]".to_owned(),
             Kind::Flag => "true".to_owned(),
             Kind::Text(_) => match field.name {
                 "listen" => "[::1]:9",

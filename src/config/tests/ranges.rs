@@ -86,6 +86,7 @@ fn a_wrong_type_is_found_in_every_field() {
     for (section, field) in all_fields() {
         let wrong: &[&str] = match field.kind {
             Kind::Integer { .. } => &["[1]", "{ a: 1 }", "\"5\"", "true", "~", "many", "0x10", "1_000"],
+            Kind::Integers { .. } => &["a", "5", "true", "~", "{ a: 1 }", "[a]", "[1.5]"],
             Kind::Flag => &["[true]", "{ a: 1 }", "\"true\"", "1", "~", "maybe", "yes"],
             Kind::Text(_) | Kind::Choice(_) | Kind::Key => &["[a]", "5", "true", "~", "1.5"],
             Kind::Variable => &["[a]", "true", "~"],
@@ -123,4 +124,18 @@ fn unknown_and_doubled_keys_are_found_in_every_section() {
     let report = report(&with("serve: {}"));
     assert_eq!(report.diagnostics[0].finding, Finding::UnknownKey);
     assert_eq!(report.diagnostics[0].help.as_deref(), Some("did you mean \"server\"?"));
+}
+
+#[test]
+fn each_number_of_a_list_is_within_its_range() {
+    let mut tried = 0;
+    for (section, field) in all_fields() {
+        let Kind::Integers { min, max } = field.kind else { continue };
+        for (number, is_inside) in [(min, true), (max, true), (max + 1, false), (min.wrapping_sub(1), false)] {
+            let found = findings(&placed(section, field, &format!("[{number}]")));
+            assert_eq!(found.contains(&Finding::OutOfRange), !is_inside, "{section}.{} = [{number}]: {found:?}", field.name);
+        }
+        tried += 1;
+    }
+    assert_eq!(tried, 2);
 }

@@ -1,0 +1,120 @@
+//! `strategy` and `weights` of a rule or an entry: how one of its targets is chosen, and whether that can be.
+//!
+//! Start with [`read`], then [`Written::choice`], which knows the targets too.
+
+use super::diagnostic::{Diagnostic, Finding, Span};
+use super::fields::Kind;
+use super::providers::Provider;
+use super::reader::{Reader, Section};
+use crate::provider::models::Known;
+use crate::route::table::{Choice, Strategy, TargetRef};
+
+/// What is said of the choice among the targets, as far as it is.
+#[derive(Default)]
+pub(crate) struct Written {
+    path: String,
+    strategy: Option<(Strategy, Span)>,
+    weights: Option<(Vec<u32>, Span)>,
+    /// Weights are there, be they wrong.
+    has_weights: bool,
+}
+
+/// Reads what a rule or an entry says of the choice.
+pub(crate) fn read(reader: &mut Reader<'_>, section: &Section<'_>) -> Written {
+    let span = |name: &str| section.get(name).map_or(section.span, |node| node.span);
+    let strategy = reader.choice(section, "strategy").and_then(Strategy::from_name);
+    let weights = reader.integers(section, "weights");
+    Written {
+        path: section.path.clone(),
+        has_weights: section.get("weights").is_some(),
+        strategy: strategy.map(|strategy| (strategy, span("strategy"))),
+        weights: weights.map(|weights| (weights.into_iter().filter_map(|weight| u32::try_from(weight).ok()).collect(), span("weights"))),
+    }
+}
+
+impl Written {
+    /// How the choice among the targets is made; what is not said is as the one entry says that all of them come from.
+    pub(crate) fn choice(self, reader: &mut Reader<'_>, of: Option<&Choice>, targets: &[TargetRef], providers: &[Provider]) -> Choice {
+        let inherited = of.cloned().unwrap_or_default();
+        let strategy = self.strategy.map_or(inherited.strategy, |(strategy, _)| strategy);
+        let weights = match &self.weights {
+            Some((weights, _)) => weights.clone(),
+            None if strategy == inherited.strategy => inherited.weights,
+            None => Vec::new(),
+        };
+        self.look(reader, strategy, targets, providers);
+        Choice { strategy, weights }
+    }
+
+    /// Finds what does not fit, or does nothing. Targets that lead nowhere have been reported.
+    fn look(&self, reader: &mut Reader<'_>, strategy: Strategy, targets: &[TargetRef], providers: &[Provider]) {
+        let mut idle = |span: Span, field: &str, message: String, label: &str| {
+            reader.found(Finding::IdleChoice, span, &format!("{}.{field}", self.path), message, label);
+        };
+        if let Some((_, span)) = &self.weights
+            && strategy != Strategy::Weighted
+        {
+            let message = format!("{} has weights, and the strategy `{}` goes by none", self.path, strategy.name());
+            idle(*span, "weights", message, "without effect");
+        }
+        if let Some((strategy, span)) = self.strategy
+            && strategy != Strategy::Order
+            && targets.len() == 1
+        {
+            let message = format!("{} has one target, which leaves the strategy `{}` no choice", self.path, strategy.name());
+            idle(span, "strategy", message, "without effect");
+        }
+        if let Some((Strategy::Weighted, span)) = self.strategy
+            && !self.has_weights
+        {
+            let message = format!("{} is `weighted` and has no weights: each target gets as many requests", self.path);
+            idle(span, "strategy", message, "the same as `round_robin`");
+        }
+        if let Some((weights, span)) = self.weights.as_ref().filter(|(weights, _)| !targets.is_empty() && weights.len() != targets.len()) {
+            let path = format!("{}.weights", self.path);
+            let count = |count: usize, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
+            let message = format!("{} has {} for {}", self.path, count(weights.len(), "weight"), count(targets.len(), "target"));
+            let names = targets.iter().take(SHOWN_MAX).filter_map(|target| place(target, providers));
+            let help = format!("one each, in this order: {}", names.collect::<Vec<_>>().join(", "));
+            reader.found_with(Diagnostic::new(Finding::Weights, *span, &path, message, "not one for each target").help(help));
+        }
+        if let Some((Strategy::Cost, span)) = self.strategy {
+            let unknown = targets.iter().filter(|target| targets.len() > 1 && !is_priced(target, providers));
+            let names: Vec<String> = unknown.filter_map(|target| place(target, providers)).take(SHOWN_MAX).collect();
+            if !names.is_empty() {
+                let message = format!("{} chooses by cost, and no price is known of {}", self.path, names.join(", "));
+                reader.found(Finding::CostBlind, span, &format!("{}.strategy", self.path), message, "they are tried last");
+            }
+        }
+    }
+}
+
+/// How many targets a finding names.
+const SHOWN_MAX: usize = 5;
+
+fn place(target: &TargetRef, providers: &[Provider]) -> Option<String> {
+    Some(format!("{}/{}", providers.get(target.provider)?.name.text, target.model))
+}
+
+fn is_priced(target: &TargetRef, providers: &[Provider]) -> bool {
+    let Some(provider) = providers.get(target.provider) else { return true };
+    let price = Known::of(provider.catalog, &provider.facts, &target.model).price;
+    price.input.is_some() && price.output.is_some()
+}
+
+impl Reader<'_> {
+    /// A list of whole numbers within the field's range; `None`: there is none, or it has been reported.
+    fn integers(&mut self, section: &Section<'_>, name: &str) -> Option<Vec<u64>> {
+        let (field, node) = section.field(name)?;
+        let Kind::Integers { min, max } = field.kind else { return None };
+        let (path, expected) = (section.at(name), field.kind.describe());
+        let nodes = self.list(node, &path, &expected)?;
+        let one = Kind::Integer { min, max }.describe();
+        let numbers: Vec<u64> = nodes
+            .iter()
+            .enumerate()
+            .filter_map(|(index, node)| self.integer_of(node, &format!("{path}[{index}]"), (min, max), &one))
+            .collect();
+        (numbers.len() == nodes.len()).then_some(numbers)
+    }
+}
