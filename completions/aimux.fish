@@ -49,17 +49,21 @@ complete -c aimux -n "__fish_aimux_using_subcommand serve" -l on-demand -d 'Leav
 complete -c aimux -n "__fish_aimux_using_subcommand serve" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c aimux -n "__fish_aimux_using_subcommand run" -l config -d 'The config file [env: AIMUX_CONFIG] [default: config.yaml in aimux\'s config folder]' -r -F
 complete -c aimux -n "__fish_aimux_using_subcommand run" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c aimux -n "__fish_aimux_using_subcommand route" -l request -d 'The request of a client; `-` is standard input' -r -F
-complete -c aimux -n "__fish_aimux_using_subcommand route" -s m -l model -d 'The model asked for [default: the request\'s own; for a prompt the first provider\'s main model]' -r
+complete -c aimux -n "__fish_aimux_using_subcommand route" -s m -l model -d 'The model asked for [default: the config\'s `default`, else the first provider\'s main model; a request\'s own]' -r
+complete -c aimux -n "__fish_aimux_using_subcommand route" -s s -l system -d 'What the model is told before the prompt' -r
+complete -c aimux -n "__fish_aimux_using_subcommand route" -l request -d 'The request of a client that is asked about; `-` is standard input' -r -F
 complete -c aimux -n "__fish_aimux_using_subcommand route" -l client -d 'The program that asks, `claude-code` say' -r
-complete -c aimux -n "__fish_aimux_using_subcommand route" -l header -d 'A header of the request' -r
+complete -c aimux -n "__fish_aimux_using_subcommand route" -l header -d 'A header of the request, for rules and policies: `x-aimux-project: acme`' -r
 complete -c aimux -n "__fish_aimux_using_subcommand route" -l dialect -d 'The dialect of the request [default: the capture\'s, else anthropic]' -r -f -a "anthropic\t'Anthropic Messages'
 openai-chat\t'OpenAI Chat Completions'"
 complete -c aimux -n "__fish_aimux_using_subcommand route" -l config -d 'The config file [env: AIMUX_CONFIG] [default: config.yaml in aimux\'s config folder]' -r -F
+complete -c aimux -n "__fish_aimux_using_subcommand route" -l no-stream -d 'Print the answer when it is complete, not while it comes'
+complete -c aimux -n "__fish_aimux_using_subcommand route" -l json -d 'Print JSON: the answer, or the decision; money in millionths of a dollar'
+complete -c aimux -n "__fish_aimux_using_subcommand route" -s n -l no-log -d 'Write nothing down: no entry in the ledger'
+complete -c aimux -n "__fish_aimux_using_subcommand route" -l direct -d 'Ask and decide here, even if a server runs'
+complete -c aimux -n "__fish_aimux_using_subcommand route" -l demo -d 'Let the built-in demo model answer: needs no config, account or key'
 complete -c aimux -n "__fish_aimux_using_subcommand route" -l explain -d 'Tell where the request would go, and why'
 complete -c aimux -n "__fish_aimux_using_subcommand route" -l dry-run -d 'The same, with tokens and price'
-complete -c aimux -n "__fish_aimux_using_subcommand route" -l direct -d 'Decide here even if a server runs'
-complete -c aimux -n "__fish_aimux_using_subcommand route" -l json -d 'Print JSON; money in millionths of a dollar'
 complete -c aimux -n "__fish_aimux_using_subcommand route" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c aimux -n "__fish_aimux_using_subcommand keys; and not __fish_seen_subcommand_from init add login list rotate recipients test show exec export import scan remove audit" -l config -d 'The config file [env: AIMUX_CONFIG] [default: config.yaml in aimux\'s config folder]' -r -F
 complete -c aimux -n "__fish_aimux_using_subcommand keys; and not __fish_seen_subcommand_from init add login list rotate recipients test show exec export import scan remove audit" -s h -l help -d 'Print help'

@@ -11,9 +11,10 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use super::{CliError, output};
-use crate::config::{self, Environment, Options, Ready};
+use crate::config::{self, Environment, Limits, Options, Ready};
 use crate::error::{Code, Error};
 use crate::keys::Store;
+use crate::ledger;
 use crate::provider::table::PRESETS;
 use crate::route::Table;
 use crate::secret::Secret;
@@ -34,8 +35,10 @@ pub(crate) struct KnownServer {
     pub(crate) token: Secret,
     /// What its config says, keys left out.
     pub(crate) table: Table,
-    /// How deep the JSON of a request may be.
-    pub(crate) json_depth: usize,
+    /// Its limits.
+    pub(crate) limits: Limits,
+    /// Where requests are remembered.
+    pub(crate) ledger: ledger::Settings,
     /// Its control socket.
     pub(crate) socket: PathBuf,
     /// What it says of itself; `None`: it does not run.
@@ -63,13 +66,13 @@ pub(crate) fn socket(path: Option<PathBuf>, environment: &Environment) -> PathBu
 /// The server of the config, without a key opened: nobody is asked for a passphrase.
 pub(crate) fn find(path: Option<PathBuf>, environment: &Environment) -> Result<KnownServer, CliError> {
     let options = Options { path, listen: None };
-    let Ready { server, table, limits, .. } = config::outline(&options, environment, &store(environment))?;
+    let Ready { server, table, limits, ledger, .. } = config::outline(&options, environment, &store(environment))?;
     let socket = control::socket_path(&environment.runtime_folder(), &config::usual(&options, environment));
     let token = match server.token {
         Some(token) => token,
         None => token::load_or_make(&environment.state_folder())?,
     };
-    Ok(KnownServer { status: control::status(&socket), token, table, json_depth: limits.json_depth, socket, listen: server.listen })
+    Ok(KnownServer { status: control::status(&socket), token, table, limits, ledger, socket, listen: server.listen })
 }
 
 impl KnownServer {

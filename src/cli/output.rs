@@ -1,6 +1,6 @@
 //! The one writer of standard output and standard error. A reader that has gone is a clean exit.
 
-use std::io::{ErrorKind, Write};
+use std::io::{ErrorKind, IsTerminal, Write};
 
 use serde::Serialize;
 
@@ -20,6 +20,21 @@ pub(crate) fn print(text: &str) {
         error(&format!("error: standard output cannot be written: {failure}\n"));
         std::process::exit(EX_IOERR);
     }
+}
+
+/// Writes a piece of an answer to standard output at once.
+///
+/// # Errors
+/// When it cannot be written: most often, nobody reads any more.
+pub(crate) fn stream(text: &str) -> std::io::Result<()> {
+    let mut out = anstream::stdout().lock();
+    out.write_all(text.as_bytes())?;
+    out.flush()
+}
+
+/// Whether a person sees standard error.
+pub(crate) fn error_is_terminal() -> bool {
+    std::io::stderr().is_terminal()
 }
 
 /// Writes to standard output at once, for a server: it goes on when nobody reads.

@@ -73,7 +73,7 @@ pub(crate) fn run(args: ServeArgs, path: Option<PathBuf>, environment: &Environm
         .map_err(|error| Error::new(Code::Bug, "the async runtime could not be started").caused_by(error))?;
     let demo = if args.demo { Some(runtime.block_on(start_demo())?) } else { None };
     let ready = match &demo {
-        Some(demo) => demo_config(demo, args.listen),
+        Some(demo) => demo_config(demo.address, args.listen),
         None if args.passphrase_stdin => config::ready(&options, environment, &keys, &mut super::console::piped_passphrase)?,
         None => config::ready(&options, environment, &keys, &mut super::console::ask_passphrase)?,
     };
@@ -245,15 +245,15 @@ async fn serve(
     Ok((ended, upstreams))
 }
 
-async fn start_demo() -> Result<demo::Demo, Error> {
+pub(super) async fn start_demo() -> Result<demo::Demo, Error> {
     demo::start().await.map_err(|error| Error::new(Code::CannotBind, "the demo upstream could not be started").caused_by(error))
 }
 
 /// The config of `--demo`: one provider, the built-in upstream, for every model name.
-fn demo_config(demo: &demo::Demo, listen: Option<SocketAddr>) -> Ready {
+pub(super) fn demo_config(demo: SocketAddr, listen: Option<SocketAddr>) -> Ready {
     let endpoint = Endpoint {
         dialect: Dialect::OpenAiChat,
-        base_url: format!("http://{}/v1", demo.address),
+        base_url: format!("http://{demo}/v1"),
         auth: Auth::None,
         quirks: Quirks::CHAT,
         check: Check::usual(Dialect::OpenAiChat),

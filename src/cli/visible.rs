@@ -29,7 +29,6 @@ pub(crate) fn push(shown: &mut String, c: char) {
 }
 
 /// One line: a model's name, a path, a message. Line feeds and tabs are shown, too.
-#[allow(dead_code, reason = "what prints answers and names of models comes with `aimux route`")]
 pub(crate) fn line(text: &str) -> Cow<'_, str> {
     shown(text, &[])
 }
@@ -40,7 +39,6 @@ pub(crate) fn lines(text: &str) -> Cow<'_, str> {
 }
 
 /// Somebody's text: line feeds and tabs stay.
-#[allow(dead_code, reason = "what prints answers and names of models comes with `aimux route`")]
 pub(crate) fn prose(text: &str) -> Cow<'_, str> {
     shown(text, &['\n', '\t'])
 }

@@ -112,7 +112,7 @@ pub struct KeyOpener<'a>(load::Opener<'a>);
 impl<'a> KeyOpener<'a> {
     /// Asks `passphrase` when the identity is protected by one.
     pub fn new(environment: &'a Environment, store: &'a Store, passphrase: &'a mut dyn FnMut() -> Result<Secret, Error>) -> Self {
-        Self(load::Opener { environment, store, passphrase: Some(passphrase), identity: None })
+        Self(load::Opener::new(environment, store, Some(passphrase)))
     }
 
     /// The key, as a server would send it.

@@ -197,14 +197,27 @@ pub(crate) fn ready(
     strict(&mut loaded.report);
     allowances::apply(&mut loaded.report);
     loaded.notes.extend(loaded.path.as_deref().and_then(foreign_owner));
-    compiled(loaded, environment, Opener { environment, store, passphrase: Some(passphrase), identity: None })
+    compiled(loaded, environment, Opener::new(environment, store, Some(passphrase)))
+}
+
+/// The same, opening only what these providers need: see [`super::ready_for`].
+pub(crate) fn ready_for(
+    options: &Options,
+    environment: &Environment,
+    store: &Store,
+    passphrase: &mut dyn FnMut() -> Result<Secret, Error>,
+    providers: &[String],
+) -> Result<Ready, LoadError> {
+    let mut loaded = load(options, environment, store).map_err(LoadError::Other)?;
+    allowances::apply(&mut loaded.report);
+    compiled(loaded, environment, Opener { only: Some(providers), ..Opener::new(environment, store, Some(passphrase)) })
 }
 
 /// Loads and checks, but opens no key: see [`super::outline`].
 pub(crate) fn outline(options: &Options, environment: &Environment, store: &Store) -> Result<Ready, LoadError> {
     let mut loaded = load(options, environment, store).map_err(LoadError::Other)?;
     allowances::apply(&mut loaded.report);
-    compiled(loaded, environment, Opener { environment, store, passphrase: None, identity: None })
+    compiled(loaded, environment, Opener::new(environment, store, None))
 }
 
 /// A provider, without its keys, and where they are.
@@ -217,7 +230,7 @@ pub(super) fn uses(options: &Options, environment: &Environment, store: &Store) 
     let (Some(checked), 0) = (loaded.checked, errors) else {
         return Err(LoadError::Invalid { rendered: loaded.report.render(), errors });
     };
-    let mut closed = Opener { environment, store, passphrase: None, identity: None };
+    let mut closed = Opener::new(environment, store, None);
     let with_sources = |provider: super::providers::Provider| {
         let sources = provider.keys.clone();
         Ok((Arc::new(closed.open(provider).map_err(LoadError::Other)?), sources))
@@ -273,6 +286,8 @@ pub(super) struct Opener<'a> {
     /// `None`: nothing is opened.
     pub(super) passphrase: Option<&'a mut dyn FnMut() -> Result<Secret, Error>>,
     pub(super) identity: Option<crate::keys::Opener<'a>>,
+    /// The providers whose keys are wanted; `None`: all.
+    pub(super) only: Option<&'a [String]>,
 }
 
 /// A key that was opened.
@@ -283,9 +298,18 @@ pub(super) struct Opened {
     pub(super) token: Option<crate::keys::Key>,
 }
 
-impl Opener<'_> {
+impl<'a> Opener<'a> {
+    pub(super) fn new(
+        environment: &'a Environment,
+        store: &'a Store,
+        passphrase: Option<&'a mut dyn FnMut() -> Result<Secret, Error>>,
+    ) -> Self {
+        Self { environment, store, passphrase, identity: None, only: None }
+    }
+
     fn open(&mut self, provider: super::providers::Provider) -> Result<Provider, Error> {
-        let wanted = if self.passphrase.is_some() { provider.keys.clone() } else { Vec::new() };
+        let is_wanted = self.only.is_none_or(|only| only.contains(&provider.name.text));
+        let wanted = if self.passphrase.is_some() && is_wanted { provider.keys.clone() } else { Vec::new() };
         let mut opened = providers::closed(provider);
         for source in &wanted {
             let key = self.key(source, &opened.name)?;

@@ -221,6 +221,20 @@ pub fn ready(
     load::ready(options, environment, keys, passphrase)
 }
 
+/// [`ready`] for one request: only the keys of these providers are opened, and that another's is missing is a note.
+///
+/// # Errors
+/// As for [`ready`].
+pub fn ready_for(
+    options: &Options,
+    environment: &Environment,
+    keys: &Store,
+    passphrase: &mut dyn FnMut() -> Result<Secret, Error>,
+    providers: &[String],
+) -> Result<Ready, LoadError> {
+    load::ready_for(options, environment, keys, passphrase, providers)
+}
+
 /// The file that [`ready`] would read; `None`: it would make a config from the keys at hand.
 #[must_use]
 pub fn locate(options: &Options, environment: &Environment) -> Option<PathBuf> {

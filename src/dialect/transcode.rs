@@ -91,7 +91,7 @@ impl Transcoder {
 }
 
 /// Keeps the progress up to date with one event.
-fn note(event: &Event, progress: &mut Progress) {
+pub(crate) fn note(event: &Event, progress: &mut Progress) {
     match event {
         Event::BlockStart { block, .. } => {
             progress.content |= !matches!(block, BlockStart::Text | BlockStart::Thinking);

@@ -29,6 +29,14 @@ pub struct Snapshot {
     pub(super) providers: Vec<SavedProvider>,
 }
 
+impl Snapshot {
+    /// Whether it tells of nobody.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.providers.is_empty()
+    }
+}
+
 /// Why a snapshot is not used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unusable {

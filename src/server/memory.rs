@@ -27,7 +27,7 @@ fn unix_ms() -> u64 {
 }
 
 /// Reads the file into an empty memory; what it cannot use it warns of.
-pub(super) fn load(path: &Path, health: &mut Health) {
+pub fn load(path: &Path, health: &mut Health) {
     let shown = path.display();
     let file = match std::fs::File::open(path) {
         Ok(file) => file,
@@ -53,6 +53,18 @@ pub(super) fn load(path: &Path, health: &mut Health) {
             tracing::warn!(%why, file = %shown, "what was known of providers is of no use; the server begins without it");
         }
     }
+}
+
+/// Keeps what a command has learnt that asks without a server: nothing where there is nothing to tell.
+///
+/// # Errors
+/// When it cannot be written.
+pub fn keep(path: &Path, health: &Health) -> std::io::Result<()> {
+    let snapshot = take(health);
+    if snapshot.is_empty() && !path.exists() {
+        return Ok(());
+    }
+    save(path, &snapshot)
 }
 
 /// Takes what is worth remembering.

@@ -13,7 +13,7 @@ use crate::dialect::Dialect;
 use crate::error::Code;
 use crate::ledger::{Attempt, Earlier, Ending, Entry, kept};
 use crate::provider::models::Price;
-use crate::route::facts::Role;
+use crate::route::facts::{Facts, Role};
 use crate::route::{Key, Target};
 use crate::telemetry::{Asked, Counts, Exchange};
 
@@ -50,30 +50,37 @@ struct Said {
     lines: u64,
 }
 
+/// The most failed attempts in the header.
+const FAILED_SHOWN: usize = 8;
+
 impl Account {
     pub(super) fn of(job: &Job) -> Self {
-        let facts = &job.record.facts;
+        Self::new(&job.record.facts, job.client, job.input_estimate, job.received)
+    }
+
+    /// Of a request with these facts, whose client speaks `client`.
+    pub(super) fn new(facts: &Facts, client: Dialect, input_estimate: u64, received: Instant) -> Self {
         Self {
             program: facts.client.clone(),
             role: facts.role,
             session: facts.session.clone(),
             agent: facts.agent.clone(),
             project: facts.project.clone(),
-            stream: job.peek.stream,
+            stream: facts.stream,
             key: String::new(),
             earlier: Vec::new(),
             failed: None,
             price: None,
-            input_estimate: job.input_estimate,
-            begun: job.received,
+            input_estimate,
+            begun: received,
             is_live: false,
-            said: Said { client: job.client, bytes: 0, lines: 0 },
+            said: Said { client, bytes: 0, lines: 0 },
             is_counted: false,
         }
     }
 
     /// An attempt begins. `former`: provider and model of the one before.
-    fn begin(&mut self, target: &Target, key: Option<&Key>, former: [&str; 2]) {
+    pub(super) fn begin(&mut self, target: &Target, key: Option<&Key>, former: [&str; 2]) {
         if let Some(went) = self.failed.take() {
             let [provider, model] = former.map(str::to_owned);
             self.earlier.push(Earlier { provider, model, key: std::mem::take(&mut self.key), went });
@@ -84,15 +91,30 @@ impl Account {
     }
 
     /// The attempt under way failed.
-    fn failed(&mut self, received: Instant, status: Option<u16>, code: Code, is_reused: Option<bool>) {
+    pub(super) fn failed(&mut self, received: Instant, status: Option<u16>, code: Code, is_reused: Option<bool>) {
         self.is_live = false;
         self.failed = Some(self.attempt(received, Instant::now(), status, Some(code), is_reused));
+    }
+
+    /// The attempts before this one, as a header tells them: `provider/model;status;code`, a status of 0 for no answer.
+    pub(super) fn failed_before(&self) -> String {
+        let each = self.earlier.iter().take(FAILED_SHOWN).map(|Earlier { provider, model, key: _, went }| {
+            let code = went.code.map_or_else(String::new, |code| code.to_string());
+            format!("{provider}/{model};{};{code}", went.status.unwrap_or(0))
+        });
+        each.collect::<Vec<_>>().join(", ")
     }
 
     /// The client was sent so much of a stream.
     pub(super) fn said(&mut self, bytes: &[u8]) {
         self.said.bytes += bytes.len() as u64;
         self.said.lines += memchr::memchr_iter(b'\n', bytes).count() as u64;
+    }
+
+    /// So much of a stream was read that is in the target's own dialect.
+    pub(super) fn said_in(&mut self, dialect: Dialect, bytes: &[u8]) {
+        self.said.client = dialect;
+        self.said(bytes);
     }
 
     fn attempt(&self, received: Instant, now: Instant, status: Option<u16>, code: Option<Code>, is_reused: Option<bool>) -> Attempt {
@@ -129,44 +151,87 @@ impl Settlement {
 
     /// The entry of an exchange that is over. Its texts are taken, not copied.
     pub(super) fn entry(&mut self, now: Instant) -> Box<Entry> {
-        let account = &mut self.account;
-        let has_content = self.ending == Ending::Complete || self.first_content.is_some();
-        let last = if account.is_live {
-            Some(account.attempt(self.received, now, has_content.then_some(200), self.code, self.is_reused))
-        } else {
-            account.failed.take()
-        };
-        let is_sent = account.is_live && (has_content || self.ending == Ending::ClientGone);
-        let (usage, is_estimated) = if is_sent { account.usage(self.usage) } else { (self.usage, false) };
-        // What was refused is not paid for.
-        let cost = if is_sent { account.price.and_then(|price| price.micro_usd(&usage)) } else { Some(0) };
-        let since = now.saturating_duration_since(self.received);
-        let time = SystemTime::now().checked_sub(since).and_then(|time| time.duration_since(UNIX_EPOCH).ok());
-        Box::new(Entry {
-            time_ms: millis(time.unwrap_or_default()),
+        self.account.entry(Over {
+            now,
+            received: self.received,
             request_id: std::mem::take(&mut self.request_id),
-            asked: kept(std::mem::take(&mut self.asked)),
+            asked: std::mem::take(&mut self.asked),
             route: std::mem::take(&mut self.route),
             provider: std::mem::take(&mut self.provider),
-            model: kept(std::mem::take(&mut self.model)),
+            model: std::mem::take(&mut self.model),
             status: self.status,
             code: self.code,
             ending: self.ending,
+            usage: self.usage,
+            first_content: self.first_content,
+            losses: self.losses + self.lost.len(),
+            is_reused: self.is_reused,
+            dialect: self.client,
+        })
+    }
+}
+
+/// What an account does not know of an exchange that is over.
+#[derive(Debug)]
+pub(super) struct Over {
+    pub(super) now: Instant,
+    pub(super) received: Instant,
+    pub(super) request_id: String,
+    pub(super) asked: String,
+    pub(super) route: String,
+    pub(super) provider: String,
+    pub(super) model: String,
+    pub(super) status: u16,
+    pub(super) code: Option<Code>,
+    pub(super) ending: Ending,
+    pub(super) usage: Usage,
+    pub(super) first_content: Option<Duration>,
+    pub(super) losses: usize,
+    pub(super) is_reused: Option<bool>,
+    pub(super) dialect: &'static str,
+}
+
+impl Account {
+    /// The entry of an exchange that is over.
+    pub(super) fn entry(&mut self, over: Over) -> Box<Entry> {
+        let Over { now, received, request_id, asked, route, provider, model, status, code, ending, usage, .. } = over;
+        let has_content = ending == Ending::Complete || over.first_content.is_some();
+        let last = if self.is_live {
+            Some(self.attempt(received, now, has_content.then_some(200), code, over.is_reused))
+        } else {
+            self.failed.take()
+        };
+        let is_sent = self.is_live && (has_content || ending == Ending::ClientGone);
+        let (usage, is_estimated) = if is_sent { self.usage(usage) } else { (usage, false) };
+        // What was refused is not paid for.
+        let cost = if is_sent { self.price.and_then(|price| price.micro_usd(&usage)) } else { Some(0) };
+        let since = now.saturating_duration_since(received);
+        let time = SystemTime::now().checked_sub(since).and_then(|time| time.duration_since(UNIX_EPOCH).ok());
+        Box::new(Entry {
+            time_ms: millis(time.unwrap_or_default()),
+            request_id,
+            asked: kept(asked),
+            route,
+            provider,
+            model: kept(model),
+            status,
+            code,
+            ending,
             usage,
             is_estimated,
             cost,
-            content_ms: self.first_content.map(millis),
+            content_ms: over.first_content.map(millis),
             total_ms: millis(since),
-            losses: (self.losses + self.lost.len()) as u64,
-            dialect: self.client,
-            program: account.program.take().map(Cow::into_owned).unwrap_or_default(),
-            role: account.role.name(),
-            session: account.session.take().unwrap_or_default(),
-            agent: account.agent.take().unwrap_or_default(),
-            project: account.project.take().unwrap_or_default(),
-            stream: account.stream,
-            key: std::mem::take(&mut account.key),
-            earlier: std::mem::take(&mut account.earlier),
+            losses: over.losses as u64,
+            dialect: over.dialect,
+            program: self.program.take().map(Cow::into_owned).unwrap_or_default(),
+            role: self.role.name(),
+            session: self.session.take().unwrap_or_default(),
+            agent: self.agent.take().unwrap_or_default(),
+            project: self.project.take().unwrap_or_default(),
+            stream: self.stream,
+            key: std::mem::take(&mut self.key),
+            earlier: std::mem::take(&mut self.earlier),
             last,
         })
     }

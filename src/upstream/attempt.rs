@@ -12,7 +12,7 @@ use super::client::UpstreamBody;
 use super::headers;
 use super::job::Job;
 use super::preamble::Held;
-use super::refusal::{Refusal, broken, retry_after, scrub, unreachable};
+use super::refusal::{self, Refusal, broken, disguised, refused, scrub, unreachable};
 use crate::chat::{ChatResponse, Failure, FailureKind, Loss, Usage};
 use crate::dialect::transcode::{Rendered, Transcoder, Unrendered, render};
 use crate::dialect::{Progress, ReplyMap, ReplyStream};
@@ -27,7 +27,7 @@ use crate::wire::splice::Spliced;
 pub(super) const ERROR_BODY_MAX: usize = 1 << 20;
 
 /// How long its words are waited for: the status says enough to go on.
-const ERROR_BODY_WAIT: Duration = Duration::from_secs(5);
+pub(super) const ERROR_BODY_WAIT: Duration = Duration::from_secs(5);
 
 /// How one attempt went.
 pub(super) enum Attempted {
@@ -158,7 +158,7 @@ impl Job {
         if !head.status.is_success() {
             let reading = body.read_whole(ERROR_BODY_MAX, self.patience().idle);
             let body = tokio::time::timeout(ERROR_BODY_WAIT, reading).await.ok().and_then(Result::ok).unwrap_or_default();
-            return Attempted::Refused(self.refusal(head.status.as_u16(), &body, &head.headers, headers, target, key));
+            return Attempted::Refused(refused(head.status.as_u16(), &body, &head.headers, headers, target, key, self.client));
         }
         let attempted = if self.peek.stream {
             let begun = self.begin_stream(target, body, reply_map, headers);
@@ -209,40 +209,6 @@ impl Job {
         Ok(request)
     }
 
-    /// An upstream's error answer, as the client will read it if no other target answers.
-    fn refusal(&self, status: u16, body: &Bytes, theirs: &HeaderMap, headers: HeaderMap, target: &Target, key: Option<&Key>) -> Refusal {
-        let dialect = target.endpoint().dialect;
-        let body = scrub(body.clone(), key.map(|key| &key.secret));
-        let mut failure = (dialect.codec().decode_error)(status, &body);
-        if failure.retry_after.is_none() {
-            failure.retry_after = retry_after(theirs);
-        }
-        let provider = &target.provider.name;
-        let code = match status {
-            401 | 403 => Code::UpstreamAuth,
-            429 => Code::UpstreamLimited,
-            400..=499 => Code::UpstreamRejected,
-            _ => Code::UpstreamFailed,
-        };
-        let is_auth = code == Code::UpstreamAuth;
-        if is_auth {
-            let key = key.map_or("none", |key| key.name.as_str());
-            failure.message = format!("provider \"{provider}\" refused the key \"{key}\": {}", failure.message);
-        }
-        let is_relayed = self.client == dialect && !is_auth && serde_json::from_slice::<serde::de::IgnoredAny>(&body).is_ok();
-        Refusal { code, failure, headers, body: is_relayed.then_some(body) }
-    }
-
-    /// An error in a 200, before the first content.
-    fn disguised(&self, mut failure: Failure, headers: HeaderMap) -> Refusal {
-        if failure.status < 400 {
-            failure.status = 502;
-        }
-        let other = if failure.kind == FailureKind::RateLimit { Code::UpstreamLimited } else { Code::UpstreamNonsense };
-        let code = failure.own_code().unwrap_or(other);
-        Refusal { code, failure, headers, body: None }
-    }
-
     /// Reads a stream until its content begins.
     async fn begin_stream(&self, target: &Target, mut body: UpstreamBody, map: Option<ReplyMap>, headers: HeaderMap) -> Attempted {
         let mut reply = self.reply_stream(target, map.as_ref());
@@ -291,7 +257,7 @@ impl Job {
                 let out = reply.push(next_event(&mut chunk));
                 let Progress { content, finished, failure, .. } = reply.progress();
                 if let Some(failure) = failure {
-                    return Attempted::Refused(self.disguised(failure.clone(), headers));
+                    return Attempted::Refused(disguised(failure.clone(), headers));
                 }
                 has_begun = *content || *finished;
                 held.take(out, &self.preamble);
@@ -310,8 +276,8 @@ impl Job {
                 let held = held.release(&self.preamble);
                 Attempted::Content(Box::new(Begun { reply, upstream: None, held, unread: Bytes::new(), headers }))
             }
-            Some(failure) => Attempted::Refused(self.disguised(failure.clone(), headers)),
-            None => Attempted::Refused(self.disguised(Failure::new(FailureKind::Server, "the provider's answer was empty"), headers)),
+            Some(failure) => Attempted::Refused(disguised(failure.clone(), headers)),
+            None => Attempted::Refused(disguised(Failure::new(FailureKind::Server, "the provider's answer was empty"), headers)),
         }
     }
 
@@ -349,7 +315,7 @@ impl Job {
         };
         match answered {
             Ok((body, usage, losses)) => Attempted::Whole { body, usage, headers, losses },
-            Err(failure) => Attempted::Refused(self.disguised(failure, headers)),
+            Err(failure) => Attempted::Refused(disguised(failure, headers)),
         }
     }
 
@@ -384,7 +350,7 @@ impl Job {
         let map = map.unwrap_or_else(|| self.map_for(target));
         let response = match (endpoint.dialect.codec().decode_response)(&begun, &map, &endpoint.quirks) {
             Ok(response) => response,
-            Err(failure) => return Attempted::Refused(self.disguised(failure, headers)),
+            Err(failure) => return Attempted::Refused(disguised(failure, headers)),
         };
         let mut encoder = (self.client.codec().stream_encoder)(&map);
         let mut out = Vec::new();
@@ -408,11 +374,11 @@ impl Job {
 
 /// A limit of time was met.
 fn late(message: String) -> Attempted {
-    Attempted::Broken(Refusal::new(Code::UpstreamTimeout, Failure::new(FailureKind::Timeout, message)))
+    Attempted::Broken(refusal::late(message))
 }
 
 /// The target with another secret in the place of one of its keys.
-fn with_secret(target: &Target, index: usize, secret: Secret) -> Target {
+pub(super) fn with_secret(target: &Target, index: usize, secret: Secret) -> Target {
     let mut provider = Provider::clone(&target.provider);
     if let Some(key) = provider.keys.get_mut(index) {
         key.secret = secret;
@@ -421,7 +387,7 @@ fn with_secret(target: &Target, index: usize, secret: Secret) -> Target {
 }
 
 /// Whether a whole body is an event stream: by the first letter of its first field.
-fn is_stream(body: &[u8]) -> bool {
+pub(super) fn is_stream(body: &[u8]) -> bool {
     matches!(body.trim_ascii_start().first(), Some(b'd' | b'e' | b':' | b'i' | b'r'))
 }
 

@@ -26,6 +26,7 @@ const X_AIMUX_PROVIDER: HeaderName = HeaderName::from_static("x-aimux-provider")
 const X_AIMUX_MODEL: HeaderName = HeaderName::from_static("x-aimux-model");
 const X_AIMUX_ROUTE: HeaderName = HeaderName::from_static("x-aimux-route");
 const X_AIMUX_ATTEMPTS: HeaderName = HeaderName::from_static("x-aimux-attempts");
+const X_AIMUX_FAILED: HeaderName = HeaderName::from_static("x-aimux-failed");
 const X_AIMUX_LOSS: HeaderName = HeaderName::from_static("x-aimux-loss");
 
 /// The most losses in the header, which clients and proxies give little room.
@@ -209,6 +210,10 @@ impl Job {
         set(X_AIMUX_MODEL, &target.model);
         set(X_AIMUX_ROUTE, &self.plan.route);
         set(X_AIMUX_ATTEMPTS, &settlement.attempts.made.to_string());
+        let failed = settlement.account.failed_before();
+        if !failed.is_empty() {
+            set(X_AIMUX_FAILED, &failed);
+        }
         if !losses.is_empty() {
             let mut text: Vec<String> = losses.iter().take(LOSSES_SHOWN).map(Loss::to_string).collect();
             if losses.len() > LOSSES_SHOWN {

@@ -1,10 +1,11 @@
 //! The driver that `serve` runs: it holds the sockets and the clock, and does what [`crate::route`] says.
 //!
 //! Start with [`Job`] (a request on its way), then [`drive`] (attempts until the first content) and [`relay`] (the answer
-//! on its way).
+//! on its way). [`blocking`] is the driver of a command that asks once.
 
 mod account;
 mod attempt;
+pub mod blocking;
 pub mod client;
 mod count_tokens;
 pub mod drive;

@@ -119,7 +119,7 @@ impl Agents {
     }
 }
 
-fn roots() -> RootCerts {
+pub(super) fn roots() -> RootCerts {
     let found = tls::system_certificates();
     match found.is_empty() {
         true => RootCerts::WebPki,
@@ -127,11 +127,14 @@ fn roots() -> RootCerts {
     }
 }
 
-fn agent(roots: RootCerts) -> Agent {
+pub(super) fn tls_settings(roots: RootCerts) -> TlsConfig {
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let tls = TlsConfig::builder().root_certs(roots).unversioned_rustls_crypto_provider(provider).build();
+    TlsConfig::builder().root_certs(roots).unversioned_rustls_crypto_provider(provider).build()
+}
+
+fn agent(roots: RootCerts) -> Agent {
     let config = Agent::config_builder()
-        .tls_config(tls)
+        .tls_config(tls_settings(roots))
         .proxy(None)
         .max_redirects(0)
         .max_redirects_will_error(false)

@@ -7,7 +7,9 @@ use http::HeaderMap;
 
 use super::client::{SendError, SendErrorKind};
 use crate::chat::{Failure, FailureKind, RetryAfter};
+use crate::dialect::Dialect;
 use crate::error::Code;
+use crate::route::{Key, Target};
 use crate::secret::Secret;
 
 /// Why there is no answer, as the client is told.
@@ -39,6 +41,53 @@ impl Refusal {
         }
         self
     }
+}
+
+/// A provider's error answer, as a client that speaks `client` will read it if no other target answers.
+pub(super) fn refused(
+    status: u16,
+    body: &Bytes,
+    theirs: &HeaderMap,
+    headers: HeaderMap,
+    target: &Target,
+    key: Option<&Key>,
+    client: Dialect,
+) -> Refusal {
+    let dialect = target.endpoint().dialect;
+    let body = scrub(body.clone(), key.map(|key| &key.secret));
+    let mut failure = (dialect.codec().decode_error)(status, &body);
+    if failure.retry_after.is_none() {
+        failure.retry_after = retry_after(theirs);
+    }
+    let provider = &target.provider.name;
+    let code = match status {
+        401 | 403 => Code::UpstreamAuth,
+        429 => Code::UpstreamLimited,
+        400..=499 => Code::UpstreamRejected,
+        _ => Code::UpstreamFailed,
+    };
+    let is_auth = code == Code::UpstreamAuth;
+    if is_auth {
+        let key = key.map_or("none", |key| key.name.as_str());
+        failure.message = format!("provider \"{provider}\" refused the key \"{key}\": {}", failure.message);
+    }
+    let is_relayed = client == dialect && !is_auth && serde_json::from_slice::<serde::de::IgnoredAny>(&body).is_ok();
+    Refusal { code, failure, headers, body: is_relayed.then_some(body) }
+}
+
+/// An error in a 200, before the first content.
+pub(super) fn disguised(mut failure: Failure, headers: HeaderMap) -> Refusal {
+    if failure.status < 400 {
+        failure.status = 502;
+    }
+    let other = if failure.kind == FailureKind::RateLimit { Code::UpstreamLimited } else { Code::UpstreamNonsense };
+    let code = failure.own_code().unwrap_or(other);
+    Refusal { code, failure, headers, body: None }
+}
+
+/// A limit of time was met.
+pub(super) fn late(message: String) -> Refusal {
+    Refusal::new(Code::UpstreamTimeout, Failure::new(FailureKind::Timeout, message))
 }
 
 pub(super) fn bug() -> Refusal {

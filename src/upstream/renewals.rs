@@ -122,6 +122,29 @@ impl Renewals {
         refreshed.unwrap_or_else(|_| Err(Unrenewed { message: "refreshing it ended unexpectedly".to_owned(), is_final: false }))
     }
 
+    /// [`Renewals::usable`] for a command that asks once and may wait. Blocks.
+    pub(super) fn usable_blocking(&self, key: &Key, token: &Token) -> Result<Live, Unrenewed> {
+        let slot = self.slot(&key.name);
+        let live = slot.latest(key, token);
+        if live.is_over(now()) { self.renewed_blocking(key, token, &live) } else { Ok(live) }
+    }
+
+    /// [`Renewals::after_refusal`] for the same. Blocks.
+    pub(super) fn after_refusal_blocking(&self, key: &Key, token: &Token, refused: &Live) -> Option<Live> {
+        if refused.may_be_spent() { self.renewed_blocking(key, token, refused).ok() } else { None }
+    }
+
+    fn renewed_blocking(&self, key: &Key, token: &Token, spent: &Live) -> Result<Live, Unrenewed> {
+        let slot = self.slot(&key.name);
+        let _turn = slot.flight.blocking_lock();
+        if let Some(known) = slot.state().known(spent) {
+            return known;
+        }
+        let refreshed = self.refresh(&slot, &key.name, &token.oauth, &spent.secret);
+        slot.state().settle(&key.name, &refreshed);
+        refreshed
+    }
+
     /// What to try after the provider has refused a key that had not expired; `None`: nothing would be another one.
     pub(super) async fn after_refusal(self: &Arc<Self>, key: &Key, token: &Token, refused: &Live) -> Option<Live> {
         let slot = self.slot(&key.name);

@@ -152,7 +152,7 @@ fn what_cannot_be_explained_is_an_error_with_its_reason() {
     std::fs::write(home.path().join("list.json"), "[1]").unwrap();
     std::fs::write(home.path().join("odd.json"), r#"{"target":"/v2/odd","headers":[],"body":{"model":"m"}}"#).unwrap();
     for (args, code, words) in [
-        (&["x"][..], 64, "--explain"),
+        (&["--request", "f"][..], 64, "--explain"),
         (&["--explain"], 64, "PROMPT"),
         (&["--explain", "x", "--request", "f"], 64, "cannot be used with"),
         (&["--explain", "--request", "absent.json"], 64, "absent.json"),

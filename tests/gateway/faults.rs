@@ -12,10 +12,10 @@ use crate::http::Whole;
 use crate::replies::{Speaks, text};
 use crate::upstream::{Act, Answer, Outcome, Seen, Upstream};
 
-const BOTH: [Speaks; 2] = [Speaks::Anthropic, Speaks::Chat];
+pub(crate) const BOTH: [Speaks; 2] = [Speaks::Anthropic, Speaks::Chat];
 
 /// What a faulty upstream can do. The first three need no upstream at all.
-const FAULTS: [&str; 32] = [
+pub(crate) const FAULTS: [&str; 32] = [
     "refused connection",
     "unknown name",
     "no TLS",
@@ -51,7 +51,7 @@ const FAULTS: [&str; 32] = [
 ];
 
 /// The answer of an upstream with that fault.
-fn fault(name: &str, speaks: Speaks, seen: &Seen) -> Answer {
+pub(crate) fn fault(name: &str, speaks: Speaks, seen: &Seen) -> Answer {
     let healthy = || speaks.answer(seen, &[text("from the first")]);
     let other = if speaks == Speaks::Chat { Speaks::Anthropic } else { Speaks::Chat };
     // A stream is cut before its content, a whole answer in its middle.
@@ -95,11 +95,11 @@ fn half(answer: Answer, act: Act) -> Answer {
 
 /// One request of the table.
 #[derive(Clone, Copy, Debug)]
-struct Case {
-    fault: &'static str,
-    upstream: Speaks,
-    client: Speaks,
-    is_stream: bool,
+pub(crate) struct Case {
+    pub(crate) fault: &'static str,
+    pub(crate) upstream: Speaks,
+    pub(crate) client: Speaks,
+    pub(crate) is_stream: bool,
 }
 
 fn cases() -> Vec<Case> {
@@ -143,7 +143,7 @@ fn no_fault_before_content_loses_a_request_that_a_healthy_upstream_can_answer() 
 }
 
 /// A provider and a model for each case, and the healthy ones.
-fn config(cases: &[Case], scripts: &[Upstream; 2]) -> String {
+pub(crate) fn config(cases: &[Case], scripts: &[Upstream; 2]) -> String {
     let url = |speaks: Speaks| match speaks {
         Speaks::Anthropic => scripts[0].url(),
         Speaks::Chat => scripts[1].url() + "/v1",

@@ -1,7 +1,7 @@
 //! The program over real sockets: a scripted upstream behind it, plain and real clients before it.
 //!
 //! `upstream` plays providers, `replies` has their words, `gateway` starts the program, `http` is the plain client.
-//! Tests by subject: `same_dialect`, `translated`, `failures`, `access`, `lifecycle`, `reload`, `routing`, `run`, and `real_clients`, which needs what
+//! Tests by subject: `same_dialect`, `translated`, `failures`, `access`, `lifecycle`, `reload`, `routing`, `oneshot`, `run`, and `real_clients`, which needs what
 //! `tests/run` installs and `claude` drives.
 #![allow(
     clippy::unwrap_used,
@@ -25,6 +25,7 @@ mod ledger;
 mod lifecycle;
 mod limits;
 mod metrics;
+mod oneshot;
 mod pitfalls;
 mod providers;
 mod providers_messages;

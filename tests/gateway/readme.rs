@@ -35,6 +35,8 @@ const COMMANDS: &[(&str, How)] = &[
     ("aimux serve", How::Stays("aimux is ready on http://")),
     ("aimux run claude", How::Says("claude was started with http://127.0.0.1:")),
     ("aimux status", How::Says(" runs on http://127.0.0.1:")),
+    ("aimux models", How::Says("anthropic/")),
+    ("aimux route \"hello\"", How::Not("it asks a provider itself; `tests/gateway/oneshot.rs` runs each command of docs/route.md")),
     ("aimux usage", How::Says("ledger.sqlite")),
     ("aimux config init --yes", How::Says("wrote ")),
     (
@@ -52,7 +54,7 @@ const COMMANDS: &[(&str, How)] = &[
 ];
 
 /// The commands of a page's `sh` blocks: continued lines joined, comments and blank lines left out.
-fn commands(page: &str) -> Vec<String> {
+pub(crate) fn commands(page: &str) -> Vec<String> {
     let blocks = page.split("```sh\n").skip(1).filter_map(|rest| rest.split("```").next());
     let joined: Vec<String> = blocks.map(|block| block.replace("\\\n", " ")).collect();
     let lines = joined.iter().flat_map(|block| block.lines());
@@ -72,7 +74,7 @@ impl Drop for Running {
 }
 
 /// A home with `aimux` and a `claude` in its path.
-fn sandbox() -> tempfile::TempDir {
+pub(crate) fn sandbox() -> tempfile::TempDir {
     let home = tempfile::tempdir().unwrap();
     let bin = home.path().join("bin");
     fs::create_dir(&bin).unwrap();
@@ -84,7 +86,7 @@ fn sandbox() -> tempfile::TempDir {
     home
 }
 
-fn bash(home: &Path, command: &str, env: &[(String, String)]) -> Command {
+pub(crate) fn bash(home: &Path, command: &str, env: &[(String, String)]) -> Command {
     let path = format!("{}:{}", home.join("bin").display(), std::env::var("PATH").unwrap());
     let mut bash = Command::new("bash");
     bash.env_clear().env("HOME", home).env("PATH", path).env("AIMUX_SERVER__LISTEN", "127.0.0.1:0").current_dir(home);

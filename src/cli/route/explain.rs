@@ -1,7 +1,7 @@
-//! `aimux route`: where a request would go, why, and what it would cost. Nobody is called.
+//! `aimux route --explain`: where a request would go, why, and what it would cost. Nobody is called.
 //!
-//! A running server is asked by its control socket, because it knows what rests; else the config alone decides. It lacks the
-//! sending itself. Start with [`run`].
+//! A running server is asked by its control socket, because it knows what rests; else the config alone decides. Start with
+//! [`run`].
 
 use std::borrow::Cow;
 use std::io::Read;
@@ -10,85 +10,21 @@ use std::process::ExitCode;
 use std::str::FromStr;
 use std::time::Instant;
 
-use clap::{ArgGroup, Args, ValueEnum};
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::known::{self, KnownServer};
-use super::{CliError, output};
+use super::args::RouteArgs;
+use crate::cli::known::{self, KnownServer};
+use crate::cli::{CliError, output};
 use crate::config::Environment;
 use crate::dialect::Dialect;
 use crate::error::{Code, Error};
 use crate::provider::preset;
-use crate::route::Health;
 use crate::route::trial::{Asked, Trial};
+use crate::route::{Health, Table};
 use crate::server::control;
 use crate::wire::peek::{PeekError, peek};
-
-/// Arguments of `aimux route`.
-#[derive(Debug, Args)]
-#[command(
-    group(ArgGroup::new("what").required(true).multiple(true).args(["explain", "dry_run"])),
-    group(ArgGroup::new("whose").required(true).args(["prompt", "request"])),
-    after_help = "Nothing is sent to a provider. FILE is a request's body, or a capture of it: a JSON object with `target`, `headers` (pairs) and \
-    `body`. Prices are those of the table for input that no cache holds. The exit code is that of the error where the request would be refused: \
-    65 where no target serves the model, or none can do what it needs, 77 where a policy denies it."
-)]
-pub(crate) struct RouteArgs {
-    /// A prompt: asked about is a request with nothing else in it
-    prompt: Option<String>,
-    /// Tell where the request would go, and why
-    #[arg(long)]
-    explain: bool,
-    /// The same, with tokens and price
-    #[arg(long)]
-    dry_run: bool,
-    /// The request of a client; `-` is standard input
-    #[arg(long, value_name = "FILE")]
-    request: Option<PathBuf>,
-    /// The model asked for [default: the request's own; for a prompt the first provider's main model]
-    #[arg(short, long)]
-    model: Option<String>,
-    /// The program that asks, `claude-code` say
-    #[arg(long, value_name = "PROGRAM")]
-    client: Option<String>,
-    /// A header of the request
-    #[arg(long = "header", value_name = "NAME: VALUE", value_parser = header_line)]
-    headers: Vec<(HeaderName, HeaderValue)>,
-    /// The dialect of the request [default: the capture's, else anthropic]
-    #[arg(long, value_enum)]
-    dialect: Option<Speech>,
-    /// Decide here even if a server runs
-    #[arg(long)]
-    direct: bool,
-    /// Print JSON; money in millionths of a dollar
-    #[arg(long)]
-    json: bool,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Speech {
-    /// Anthropic Messages
-    Anthropic,
-    /// OpenAI Chat Completions
-    OpenaiChat,
-}
-
-impl Speech {
-    fn dialect(self) -> Dialect {
-        match self {
-            Self::Anthropic => Dialect::AnthropicMessages,
-            Self::OpenaiChat => Dialect::OpenAiChat,
-        }
-    }
-}
-
-fn header_line(line: &str) -> Result<(HeaderName, HeaderValue), &'static str> {
-    let (name, value) = line.split_once(':').ok_or("expected `name: value`")?;
-    let name = HeaderName::from_str(name.trim()).map_err(|_| "not a header's name")?;
-    Ok((name, HeaderValue::from_str(value.trim()).map_err(|_| "not a header's value")?))
-}
 
 /// The most bytes that are read of a request: what `limits.body_mb` is by default.
 const REQUEST_MAX: u64 = 32 << 20;
@@ -124,7 +60,7 @@ pub(crate) fn run(args: &RouteArgs, path: Option<PathBuf>, environment: &Environ
         }
         None => {
             let asked = Asked { dialect: request.dialect, headers: &request.headers, body: &request.body };
-            let trial = Trial::of(&server.table, &mut Health::default(), &asked, server.json_depth, Instant::now())?;
+            let trial = Trial::of(&server.table, &mut Health::default(), &asked, server.limits.json_depth, Instant::now())?;
             (trial, "decided by the config alone: what rests or is busy, only a running server knows".to_owned())
         }
     };
@@ -148,12 +84,12 @@ fn ask(server: &KnownServer, request: &Request) -> Result<Trial, CliError> {
 fn request(args: &RouteArgs, server: &KnownServer) -> Result<Request, Error> {
     let mut request = match (&args.prompt, &args.request) {
         (Some(prompt), _) => {
-            let body = serde_json::json!({ "model": main_model(server), "messages": [{ "role": "user", "content": prompt }] });
+            let body = serde_json::json!({ "model": main_model(&server.table), "messages": [{ "role": "user", "content": prompt }] });
             let dialect = Dialect::AnthropicMessages;
             Request { dialect, headers: HeaderMap::new(), body: body.to_string().into_bytes(), foreign: None }
         }
         (None, Some(path)) => read(path)?,
-        (None, None) => return Err(Error::new(Code::Usage, "a prompt or --request is missing")),
+        (None, None) => return Err(Error::new(Code::Usage, "a PROMPT or --request is missing")),
     };
     if let Some(speech) = args.dialect {
         (request.dialect, request.foreign) = (speech.dialect(), None);
@@ -170,12 +106,12 @@ fn request(args: &RouteArgs, server: &KnownServer) -> Result<Request, Error> {
 }
 
 /// What a prompt without a model is put to: the entry `default` of the config, else the first provider's main model.
-fn main_model(server: &KnownServer) -> String {
-    if server.table.models.iter().any(|entry| entry.name.text() == "default") {
+pub(super) fn main_model(table: &Table) -> String {
+    if table.models.iter().any(|entry| entry.name.text() == "default") {
         return "default".to_owned();
     }
     let main = |name: &str| preset(name).map(|preset| preset.main).filter(|main| !main.is_empty());
-    let mut places = server.table.providers.iter().filter_map(|provider| {
+    let mut places = table.providers.iter().filter_map(|provider| {
         let model = provider.models.first().map(String::as_str).or_else(|| main(provider.catalog)).or_else(|| main(&provider.name))?;
         Some(format!("{}/{model}", provider.name))
     });

@@ -1,0 +1,183 @@
+//! What is said when a call is over: its JSON, its exit code, and why it failed.
+
+use std::process::ExitCode;
+
+use serde::Serialize;
+
+use super::tell::{Failed, Told, who_answers};
+use super::way::{SERVER, TOKEN, Way};
+use crate::chat::{Loss, StopReason, Usage};
+use crate::cli::{CliError, output};
+use crate::error::{Code, Error};
+use crate::upstream::Refusal;
+use crate::upstream::blocking::{Ended, Exchange};
+
+/// A call that is over, however it was made.
+pub(super) struct Report {
+    exchange: Exchange,
+    told: Told,
+    /// `provider/model`, where one answered or was asked last.
+    target: Option<String>,
+    attempts: u64,
+    cost: Option<u64>,
+    via: &'static str,
+    error: Option<Error>,
+    signal: Option<u8>,
+}
+
+/// The answer as `--json` prints it. Members are added, never renamed or left out.
+#[derive(Serialize)]
+struct Json<'a> {
+    answer: &'a str,
+    reasoning: &'a str,
+    /// Whether the answer is all there.
+    complete: bool,
+    /// `end`, `length`, `stop_sequence`, `context_full`, `tool_use`, `refusal` or `paused`.
+    stop: Option<&'static str>,
+    target: Option<&'a str>,
+    asked: &'a str,
+    route: &'a str,
+    usage: JsonUsage,
+    cost_micro_usd: Option<u64>,
+    attempts: u64,
+    failed: Vec<JsonFailed<'a>>,
+    losses: Vec<String>,
+    first_content_ms: Option<u64>,
+    total_ms: u64,
+    /// `server`, `direct` or `demo`.
+    via: &'static str,
+    request_id: &'a str,
+    error: Option<JsonError>,
+}
+
+#[derive(Serialize)]
+struct JsonUsage {
+    input_tokens: Option<u64>,
+    /// Part of the input, as the next: 0 where the provider does not say.
+    cache_read_tokens: u64,
+    cache_write_tokens: u64,
+    output_tokens: Option<u64>,
+    reasoning_tokens: Option<u64>,
+    /// Whether some of it is an estimate.
+    estimated: bool,
+}
+
+#[derive(Serialize)]
+struct JsonFailed<'a> {
+    target: &'a str,
+    code: Option<String>,
+    status: Option<u16>,
+    message: &'a str,
+}
+
+#[derive(Serialize)]
+struct JsonError {
+    code: String,
+    message: String,
+    hint: String,
+}
+
+impl Report {
+    pub(super) fn new(exchange: Exchange, told: Told, way: &Way, signal: Option<u8>) -> Self {
+        let entry = &exchange.entry;
+        let header = |name: &str| exchange.headers.get(name).and_then(|value| value.to_str().ok());
+        let (target, attempts) = if way.is_served() {
+            (who_answers(&exchange.headers), header("x-aimux-attempts").and_then(|text| text.parse().ok()).unwrap_or(1))
+        } else {
+            let target = (!entry.provider.is_empty()).then(|| format!("{}/{}", entry.provider, entry.model));
+            (target, entry.earlier.len() as u64 + u64::from(entry.last.is_some()))
+        };
+        let cost = if way.is_served() { target.as_deref().and_then(|target| way.cost(target, &entry.usage)) } else { entry.cost };
+        let error = match &exchange.ended {
+            Ended::Failed(refusal) => Some(error(refusal, &exchange)),
+            Ended::Whole | Ended::Interrupted | Ended::Unread => None,
+        };
+        Self { target, attempts, cost, via: way.word(), error, signal, exchange, told }
+    }
+
+    /// Prints what is left to print; gives the exit code.
+    pub(super) fn print(mut self, as_json: bool) -> Result<ExitCode, CliError> {
+        if let Some(error) = self.told.unwritten.take() {
+            let message = format!("standard output cannot be written: {error}");
+            return Err(Error::new(Code::StateFolder, message).hint("is the disk full?").into());
+        }
+        if as_json {
+            output::print(&output::json(&self.json())?);
+        }
+        match (&self.exchange.ended, self.error) {
+            (_, Some(error)) => Err(error.into()),
+            (Ended::Interrupted, None) => Ok(ExitCode::from(self.signal.unwrap_or(130))),
+            // Nobody reads any more, as `head` does: that is no failure.
+            (Ended::Whole | Ended::Failed(_) | Ended::Unread, None) => Ok(ExitCode::SUCCESS),
+        }
+    }
+
+    fn json(&self) -> Json<'_> {
+        let entry = &self.exchange.entry;
+        let Usage { input, cache_read, cache_write, cache_write_1h: _, output, reasoning } = entry.usage;
+        let header = |name: &str| self.exchange.headers.get(name).and_then(|value| value.to_str().ok());
+        let route = if entry.route.is_empty() { header("x-aimux-route").unwrap_or_default() } else { &entry.route };
+        let mut losses: Vec<String> = self.exchange.losses.iter().map(Loss::to_string).collect();
+        losses.extend(header("x-aimux-loss").into_iter().flat_map(|text| text.split(", ")).map(str::to_owned));
+        Json {
+            answer: &self.told.text,
+            reasoning: &self.told.reasoning,
+            complete: matches!(self.exchange.ended, Ended::Whole),
+            stop: self.told.stop.map(stop_word),
+            target: self.target.as_deref(),
+            asked: &entry.asked,
+            route,
+            usage: JsonUsage {
+                input_tokens: input,
+                cache_read_tokens: cache_read.unwrap_or(0),
+                cache_write_tokens: cache_write.unwrap_or(0),
+                output_tokens: output,
+                reasoning_tokens: reasoning,
+                estimated: entry.is_estimated,
+            },
+            cost_micro_usd: self.cost,
+            attempts: self.attempts,
+            failed: self.told.failed.iter().map(json_failed).collect(),
+            losses,
+            first_content_ms: entry.content_ms,
+            total_ms: entry.total_ms,
+            via: self.via,
+            request_id: &entry.request_id,
+            error: self.error.as_ref().map(|error| JsonError {
+                code: error.code.to_string(),
+                message: error.message.clone(),
+                hint: error.advice(),
+            }),
+        }
+    }
+}
+
+fn json_failed(failed: &Failed) -> JsonFailed<'_> {
+    let Failed { target, code, status, message } = failed;
+    JsonFailed { target, code: code.map(|code| code.to_string()), status: *status, message }
+}
+
+fn stop_word(stop: StopReason) -> &'static str {
+    match stop {
+        StopReason::End => "end",
+        StopReason::StopSequence => "stop_sequence",
+        StopReason::Length => "length",
+        StopReason::ContextFull => "context_full",
+        StopReason::ToolUse => "tool_use",
+        StopReason::Refusal => "refusal",
+        StopReason::Paused => "paused",
+    }
+}
+
+/// Why there is no answer. A server's own code stands in its header or, where a stream had begun, behind its words.
+fn error(refusal: &Refusal, exchange: &Exchange) -> Error {
+    let message = &refusal.failure.message;
+    let refused = format!("provider \"{SERVER}\" refused the key \"{TOKEN}\": ");
+    let message = message.strip_prefix(&refused).unwrap_or(message);
+    let in_header = exchange.headers.get("x-aimux-error").and_then(|value| value.to_str().ok());
+    let behind = message.rsplit_once("(AIMUX-").map(|(_, code)| code.trim_end_matches(')'));
+    let of_word = |word: &str| Code::ALL.iter().copied().find(|code| code.row().id == word.trim_start_matches("AIMUX-"));
+    let code = in_header.and_then(of_word).or_else(|| behind.and_then(of_word)).unwrap_or(refusal.code);
+    let message = message.trim_end_matches(&format!("({code})")).trim_end();
+    Error::new(code, message)
+}

@@ -1,0 +1,278 @@
+//! Which way a prompt takes: through the running server of the config, which has keys, rests and limits; else from here, by
+//! the same decision and the same attempts; or to the built-in demo model.
+//!
+//! A running server is one more target to the driver, so that the answer is the same either way. Start with [`Way::find`].
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+
+use super::args::RouteArgs;
+use crate::audit::Log;
+use crate::chat::{ChatRequest, Usage};
+use crate::cli::known::{self, KnownServer};
+use crate::cli::{CliError, console, output, serve};
+use crate::config::{self, Environment, Limits, Options};
+use crate::dialect::{Dialect, Quirks, Upstream, names::fresh_id, quirks::Structured};
+use crate::error::{Code, Error};
+use crate::ledger;
+use crate::provider::{Auth, Check};
+use crate::route::table::{Endpoint, Provider, Retry};
+use crate::route::{Decision, Facts, Health, Key, Plan, Table, decide};
+use crate::server::memory;
+use crate::upstream::blocking::{Call, Driver, Exchange, Post, Watcher, to_server};
+
+/// What the ledger gets to write the entry.
+const FLUSH_MAX: Duration = Duration::from_secs(2);
+const AGENT: &str = concat!("aimux-route/", env!("CARGO_PKG_VERSION"));
+
+/// The way of this process's prompts.
+pub(super) struct Way {
+    kind: Kind,
+    /// The config as far as it is known here.
+    table: Table,
+    limits: Limits,
+    driver: Driver,
+}
+
+enum Kind {
+    /// Through the server.
+    Served(Arc<Provider>, Arc<Provider>),
+    /// From here.
+    Direct {
+        options: Options,
+        memory: Option<PathBuf>,
+    },
+    Demo,
+}
+
+/// A request that is planned.
+#[derive(Debug)]
+pub(super) struct Planned {
+    dialect: Dialect,
+    facts: Facts,
+    plan: Plan,
+    /// How that came about; `None`: the server knows.
+    decision: Option<Decision>,
+    headers: HeaderMap,
+}
+
+/// A running aimux takes all that its dialect can say.
+const FULL_MESSAGES: Quirks =
+    Quirks { structured: Structured::Native, full_anthropic: true, mid_conversation_system: true, ..Quirks::ANTHROPIC };
+const FULL_CHAT: Quirks = Quirks { top_k: true, ..Quirks::CHAT };
+
+impl Way {
+    /// The way that the arguments and the running server leave.
+    pub(super) fn find(args: &RouteArgs, path: Option<PathBuf>, environment: &Environment) -> Result<Self, CliError> {
+        if args.demo {
+            return Ok(Self::demo(start_demo()?));
+        }
+        let server = known::find(path.clone(), environment)?;
+        if server.status.is_some() && !args.direct {
+            return Ok(Self::served(server)?);
+        }
+        // A running server writes its memory itself.
+        let file = memory::path(&environment.state_folder(), &server.socket);
+        let mut health = Health::default();
+        memory::load(&file, &mut health);
+        let memory = server.status.is_none().then_some(file);
+        let KnownServer { table, limits, ledger, .. } = server;
+        let settings = if args.no_log { ledger::Settings::off() } else { ledger };
+        let kind = Kind::Direct { options: Options { path, listen: None }, memory };
+        Ok(Self { kind, table, limits, driver: Driver::new(health, settings) })
+    }
+
+    fn demo(address: SocketAddr) -> Self {
+        let ready = serve::demo_config(address, None);
+        Self { kind: Kind::Demo, table: ready.table, limits: ready.limits, driver: Driver::new(Health::default(), ready.ledger) }
+    }
+
+    fn served(server: KnownServer) -> Result<Self, Error> {
+        let url = server.base_url()?;
+        let provider = |dialect: Dialect, base_url: String, quirks: Quirks| {
+            Arc::new(Provider {
+                name: SERVER.to_owned(),
+                endpoints: vec![Endpoint { dialect, base_url, auth: Auth::Bearer, quirks, check: Check::usual(dialect) }],
+                keys: vec![Key { name: TOKEN.to_owned(), secret: server.token.clone(), token: None }],
+                catalog: "",
+                models: Vec::new(),
+                region: String::new(),
+                data: Vec::new(),
+                facts: Vec::new(),
+                headers: Vec::new(),
+                query: String::new(),
+                limits: Default::default(),
+                key_limits: Default::default(),
+                http2: false,
+                oauth: None,
+            })
+        };
+        let messages = provider(Dialect::AnthropicMessages, url.clone(), FULL_MESSAGES);
+        let chat = provider(Dialect::OpenAiChat, format!("{url}/v1"), FULL_CHAT);
+        // How long its targets are waited for is the server's to say.
+        let patience = server.table.retry.deadline.as_secs();
+        let limits = Limits { first_byte_s: patience, first_byte_whole_s: patience, first_content_s: patience, ..server.limits };
+        let driver = Driver::new(Health::default(), ledger::Settings::off());
+        Ok(Self { kind: Kind::Served(messages, chat), table: server.table, limits, driver })
+    }
+
+    /// The config's providers and models; their keys are not needed to read it.
+    pub(super) fn table(&self) -> &Table {
+        &self.table
+    }
+
+    pub(super) fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// Whether a running server answers.
+    pub(super) fn is_served(&self) -> bool {
+        matches!(self.kind, Kind::Served(..))
+    }
+
+    /// `server`, `direct` or `demo`.
+    pub(super) fn word(&self) -> &'static str {
+        match self.kind {
+            Kind::Served(..) => "server",
+            Kind::Direct { .. } => "direct",
+            Kind::Demo => "demo",
+        }
+    }
+
+    /// Decides where a request goes; a running server decides itself.
+    ///
+    /// # Errors
+    /// When it goes nowhere, or is larger than a request may be.
+    pub(super) fn plan(&self, request: &ChatRequest<'_>, headers: &[(HeaderName, HeaderValue)]) -> Result<Planned, Error> {
+        let (dialect, body) = written(request)?;
+        if body.len() > self.limits.body_bytes {
+            return Err(super::prompt::too_long("the request", self.limits.body_bytes));
+        }
+        let mut all: HeaderMap = headers.iter().cloned().collect();
+        all.insert(header::USER_AGENT, HeaderValue::from_static(AGENT));
+        let (_, facts) = Facts::read(dialect, &body, &all, self.limits.json_depth)?;
+        let (plan, decision) = match &self.kind {
+            Kind::Served(messages, chat) => {
+                let provider = if dialect == Dialect::AnthropicMessages { messages } else { chat };
+                (to_server(Arc::clone(provider), &request.model), None)
+            }
+            Kind::Direct { .. } | Kind::Demo => {
+                let decided = decide(&self.table, facts.clone(), &mut self.driver.health(), Instant::now());
+                let decision = decided.map_err(|refused| refused.error(&self.table))?;
+                (decision.plan.clone(), Some(decision))
+            }
+        };
+        Ok(Planned { dialect, facts, plan, decision, headers: all })
+    }
+
+    /// Opens the keys that these requests may need; what was planned before is to be planned anew.
+    pub(super) fn open(&mut self, planned: &[Planned], environment: &Environment) -> Result<(), CliError> {
+        let Kind::Direct { options, .. } = &self.kind else { return Ok(()) };
+        let targets = planned.iter().flat_map(|planned| &planned.plan.targets);
+        let mut names: Vec<String> = targets.map(|target| target.provider.name.clone()).collect();
+        names.dedup();
+        let store = known::store(environment);
+        let ready = config::ready_for(options, environment, &store, &mut console::ask_passphrase, &names)?;
+        self.table = ready.table;
+        self.driver.keep_in(store.unattended(), Log::new(&environment.state_folder(), "route"));
+        Ok(())
+    }
+
+    /// Asks, and tells the watcher what comes.
+    pub(super) fn ask(&self, request: &ChatRequest<'_>, planned: Planned, post: &Post, watcher: &mut dyn Watcher) -> Exchange {
+        let Planned { dialect, facts, plan, decision, mut headers } = planned;
+        if let Some(decision) = decision {
+            decision.taken(&self.table, &mut self.driver.health());
+        }
+        let request_id = fresh_id("req_");
+        if let Ok(id) = HeaderValue::try_from(&request_id) {
+            headers.insert("x-request-id", id);
+        }
+        // A server has tried all that there is before it says no.
+        let once = Table { retry: Retry { attempts_per_target: 1, ..self.table.retry.clone() }, ..Table::default() };
+        let (table, headers) = if self.is_served() { (&once, Some(&headers)) } else { (&self.table, None) };
+        let limits = &self.limits;
+        self.driver.drive(&Call { table, limits, plan, facts, request, client: dialect, headers, request_id, post }, watcher)
+    }
+
+    /// Writes down what is to be remembered.
+    pub(super) fn close(&self) {
+        if !self.driver.flush(FLUSH_MAX) {
+            output::error(&format!("aimux: warning: the request is missing in the ledger [{}]\n", Code::Ledger));
+        }
+        if let Kind::Direct { memory: Some(path), .. } = &self.kind {
+            // Losing it costs a request to a target that rests.
+            let _ = memory::keep(path, &self.driver.health());
+        }
+    }
+
+    /// What so much costs at a target, in millionths of a dollar; `None`: its price is not known.
+    pub(super) fn cost(&self, target: &str, usage: &Usage) -> Option<u64> {
+        let (name, model) = target.split_once('/')?;
+        let provider = self.table.providers.iter().find(|provider| provider.name == name)?;
+        provider.known(model).price.micro_usd(usage)
+    }
+}
+
+/// The name of the running server among providers, and that of its key.
+pub(super) const SERVER: &str = "aimux";
+pub(super) const TOKEN: &str = "client token";
+
+/// The request as a client would say it, in the dialect that loses least of it.
+fn written(request: &ChatRequest<'_>) -> Result<(Dialect, Bytes), Error> {
+    let mut best: Option<(usize, Dialect, Bytes)> = None;
+    let mut refused = None;
+    for (dialect, quirks) in [(Dialect::AnthropicMessages, FULL_MESSAGES), (Dialect::OpenAiChat, FULL_CHAT)] {
+        let upstream = Upstream {
+            provider: SERVER,
+            model: &request.model,
+            quirks: &quirks,
+            output_max: None,
+            sees_images: None,
+            thinks: None,
+            enforces_schemas: None,
+            client: dialect,
+        };
+        let mut losses = Vec::new();
+        match (dialect.codec().encode_request)(request, &upstream, &mut losses) {
+            Ok((body, _)) if losses.is_empty() => return Ok((dialect, body)),
+            Ok((body, _)) if best.as_ref().is_none_or(|(least, ..)| losses.len() < *least) => best = Some((losses.len(), dialect, body)),
+            Ok(_) => {}
+            Err(error) => refused = Some(error),
+        }
+    }
+    match (best, refused) {
+        (Some((_, dialect, body)), _) => Ok((dialect, body)),
+        (None, error) => Err(Error::new(Code::Unsupported, error.map_or_else(|| "no dialect".to_owned(), |error| error.to_string()))),
+    }
+}
+
+/// Starts the demo model in this process, on a thread of its own, which ends with it.
+fn start_demo() -> Result<SocketAddr, Error> {
+    let failed = |error: std::io::Error| Error::new(Code::CannotBind, "the demo upstream could not be started").caused_by(error);
+    let (tell, told) = std::sync::mpsc::sync_channel(1);
+    let thread = std::thread::Builder::new().name("demo".to_owned());
+    let work = move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let runtime = match runtime {
+            Ok(runtime) => runtime,
+            Err(error) => return drop(tell.send(Err(failed(error)))),
+        };
+        runtime.block_on(async {
+            let demo = serve::start_demo().await;
+            let address = demo.as_ref().map(|demo| demo.address);
+            let is_there = address.is_ok();
+            let _ = tell.send(demo.as_ref().map(|demo| demo.address).map_err(|error| Error::new(error.code, error.message.clone())));
+            if is_there {
+                std::future::pending::<()>().await;
+            }
+        });
+    };
+    thread.spawn(work).map_err(failed)?;
+    told.recv().unwrap_or_else(|_| Err(Error::new(Code::Bug, "the demo upstream ended at once")))
+}

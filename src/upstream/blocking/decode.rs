@@ -1,0 +1,74 @@
+//! An answer on its way in: bytes become events, and what they tell of its progress is kept.
+
+use crate::chat::{ChatResponse, Event, Failure};
+use crate::dialect::transcode::note;
+use crate::dialect::{Codec, Progress, Quirks, ReplyMap, StreamDecoder};
+use crate::wire::sse::Splitter;
+
+/// Reads a stream.
+pub(super) struct Decode {
+    splitter: Splitter,
+    decoder: Box<dyn StreamDecoder>,
+    pub(super) progress: Progress,
+    /// The terminal event has come.
+    pub(super) is_over: bool,
+}
+
+impl Decode {
+    /// Of a stream in this dialect, of which one event has `frame_max` bytes at most.
+    pub(super) fn new(codec: &Codec, map: &ReplyMap, quirks: &Quirks, frame_max: usize) -> Self {
+        let decoder = (codec.stream_decoder)(map, quirks);
+        Self { splitter: Splitter::new(frame_max), decoder, progress: Progress::default(), is_over: false }
+    }
+
+    /// Takes what came.
+    pub(super) fn push(&mut self, chunk: &[u8], out: &mut Vec<Event>) {
+        let from = out.len();
+        self.splitter.push(chunk);
+        loop {
+            match self.splitter.next_frame() {
+                Ok(Some(frame)) => self.decoder.frame(&frame, out),
+                Ok(None) => break,
+                Err(error) => {
+                    out.push(Event::Failed(Failure::nonsense(error)));
+                    break;
+                }
+            }
+        }
+        self.note(from, out);
+    }
+
+    /// The body has ended.
+    pub(super) fn end(&mut self, out: &mut Vec<Event>) {
+        let from = out.len();
+        if let Some(frame) = self.splitter.finish() {
+            self.decoder.frame(&frame, out);
+        }
+        self.decoder.end(out);
+        self.note(from, out);
+    }
+
+    /// Takes an answer that came whole.
+    pub(super) fn whole(&mut self, response: ChatResponse, out: &mut Vec<Event>) {
+        let from = out.len();
+        out.extend(response.into_events());
+        self.note(from, out);
+        self.progress.content = true;
+    }
+
+    fn note(&mut self, from: usize, out: &mut Vec<Event>) {
+        let over_at = out.iter().skip(from).position(|event| matches!(event, Event::End | Event::Failed(_)));
+        if self.is_over {
+            out.truncate(from);
+        } else if let Some(at) = over_at {
+            out.truncate(from + at + 1);
+            self.is_over = true;
+        }
+        for event in out.iter().skip(from) {
+            note(event, &mut self.progress);
+            if let Event::Lost(loss) = event {
+                crate::chat::lose(&mut self.progress.losses, loss.clone());
+            }
+        }
+    }
+}
