@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::HeaderMap;
+use memchr::{memchr2, memmem};
 
 use super::client::{SendError, SendErrorKind};
 use crate::chat::{Failure, FailureKind, RetryAfter};
@@ -143,22 +144,53 @@ pub(super) fn retry_after(headers: &HeaderMap) -> Option<RetryAfter> {
     Some(RetryAfter { text, ms })
 }
 
-/// The body without the key, should the upstream have echoed it.
+/// What stands in a key's place.
+pub(super) const REDACTED: &[u8] = b"[redacted]";
+
+/// The body without the key, should the upstream have echoed it; as it is, or with letters of it as JSON's escapes.
 pub(super) fn scrub(body: Bytes, secret: Option<&Secret>) -> Bytes {
-    let Some(secret) = secret.map(Secret::expose).filter(|secret| secret.len() >= 8) else { return body };
-    let finder = memchr::memmem::Finder::new(secret);
-    if finder.find(&body).is_none() {
+    let Some(key) = secret.map(|secret| secret.expose().as_bytes()).filter(|key| key.len() >= 8) else { return body };
+    let is_escaped = may_be_escaped(&body, key);
+    if !is_escaped && memmem::find(&body, key).is_none() {
         return body;
     }
-    let mut out = Vec::with_capacity(body.len());
-    let mut rest = &body[..];
-    while let Some(at) = finder.find(rest) {
-        out.extend_from_slice(&rest[..at]);
-        out.extend_from_slice(b"[redacted]");
-        rest = &rest[at + secret.len()..];
+    let (mut out, mut from, mut at) = (Vec::new(), 0, 0);
+    while let Some(start) = key.first().and_then(|first| memchr2(*first, b'\\', body.get(at..)?)).map(|start| at + start) {
+        at = start + 1;
+        if let Some(length) = body.get(start..).and_then(|rest| spelled(rest, key)) {
+            out.extend_from_slice(body.get(from..start).unwrap_or_default());
+            out.extend_from_slice(REDACTED);
+            (from, at) = (start + length, start + length);
+        }
     }
-    out.extend_from_slice(rest);
+    if from == 0 {
+        return body;
+    }
+    out.extend_from_slice(body.get(from..).unwrap_or_default());
     out.into()
+}
+
+/// Whether there is an escape that a letter of the key may hide behind.
+pub(super) fn may_be_escaped(body: &[u8], key: &[u8]) -> bool {
+    memmem::find(body, b"\\u00").is_some() || (key.contains(&b'/') && memmem::find(body, b"\\/").is_some())
+}
+
+/// How many bytes spell the key at the front of these, if they do.
+fn spelled(bytes: &[u8], key: &[u8]) -> Option<usize> {
+    let mut rest = bytes;
+    for letter in key {
+        let length = match rest {
+            [b'\\', b'u', b'0', b'0', high, low, ..] => {
+                let digit = |digit: u8| char::from(digit).to_digit(16);
+                (digit(*high)? * 16 + digit(*low)? == u32::from(*letter)).then_some(6)?
+            }
+            [b'\\', b'/', ..] if *letter == b'/' => 2,
+            [first, ..] if first == letter => 1,
+            _ => return None,
+        };
+        rest = rest.get(length..)?;
+    }
+    Some(bytes.len() - rest.len())
 }
 
 #[cfg(test)]
@@ -171,6 +203,16 @@ mod tests {
         let secret = Secret::new("sk-0123456789".to_owned());
         let body = scrub(Bytes::from_static(b"bad key sk-0123456789, sk-0123456789!"), Some(&secret));
         assert_eq!(body, "bad key [redacted], [redacted]!");
+        for spelled in [r"sk-\u00301\u00323456789", r"\u0073\u006B\u002D0123456789", r"\u0073k-012345678\u0039"] {
+            let said = format!(r#"{{"a":"\u00e4 {spelled}\n","b":"sk-"}}"#);
+            assert_eq!(scrub(Bytes::from(said), Some(&secret)), r#"{"a":"\u00e4 [redacted]\n","b":"sk-"}"#, "{spelled}");
+        }
+        let slashed = Secret::new("a/b/c+0123".to_owned());
+        assert_eq!(scrub(Bytes::from_static(br"[a\/b\/c+0123]"), Some(&slashed)), "[[redacted]]");
+        for healthy in [r"sk-\u0030123456788", r"\u0073k-012345678", r"\u00", r"sk-0123456\u00378", r"\\u0073"] {
+            let body = Bytes::from(healthy);
+            assert_eq!(scrub(body.clone(), Some(&secret)).as_ptr(), body.as_ptr(), "{healthy}");
+        }
     }
 
     #[test]

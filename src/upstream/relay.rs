@@ -225,11 +225,21 @@ impl Body for Relay {
 
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
         let relay = self.get_mut();
-        let bytes = std::task::ready!(relay.poll_bytes(cx));
-        let bytes = bytes.map(|bytes| match &relay.echo {
-            Some(echo) => echo.taken_out_of(bytes),
-            None => bytes,
-        });
-        Poll::Ready(bytes.map(|bytes| Ok(Frame::data(bytes))))
+        loop {
+            let next = std::task::ready!(relay.poll_bytes(cx));
+            let is_over = next.is_none();
+            let out = match (next, &mut relay.echo) {
+                (Some(bytes), Some(echo)) => echo.taken_out_of(bytes),
+                (Some(bytes), None) => bytes,
+                (None, Some(echo)) => echo.rest(),
+                (None, None) => Bytes::new(),
+            };
+            if !out.is_empty() {
+                return Poll::Ready(Some(Ok(Frame::data(out))));
+            }
+            if is_over {
+                return Poll::Ready(None);
+            }
+        }
     }
 }

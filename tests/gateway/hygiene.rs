@@ -189,6 +189,49 @@ fn a_key_that_a_started_answer_repeats_is_taken_out_and_the_rest_is_the_same() {
 }
 
 #[test]
+fn a_key_that_a_stream_brings_in_pieces_is_taken_out() {
+    for speaks in [Speaks::Anthropic, Speaks::Chat] {
+        let upstream = Upstream::start(move |_, count: usize| {
+            let blocks = [text("@")];
+            let frames = if speaks == Speaks::Chat { chat_frames(&blocks) } else { anthropic_frames(&blocks) };
+            // Words; letters; and letters as JSON's escapes, in one piece.
+            let pieces: Vec<String> = match count % 3 {
+                0 => KEY.split_inclusive('-').map(str::to_owned).collect(),
+                1 => KEY.chars().map(String::from).collect(),
+                _ => vec![KEY.bytes().map(|letter| format!("\\u{letter:04x}")).collect()],
+            };
+            let told = |frame: String| match frame.contains('@') {
+                true => pieces.iter().map(|piece| frame.replace('@', piece)).collect(),
+                false => vec![frame],
+            };
+            let frames: Vec<String> = frames.into_iter().flat_map(told).collect();
+            let writes = frames.len();
+            (0..writes).fold(Answer::stream(frames), |answer, at| answer.pause(2 * at, Duration::from_millis(2)))
+        });
+        let gateway = Gateway::start(&config(&[(speaks, &upstream)], "m: up0/up-model", ""));
+        for path in ["/v1/messages", "/v1/chat/completions"] {
+            for how in ["words", "letters", "escapes"] {
+                let body = json!({ "model": "m", "max_tokens": 9, "stream": true, "messages": [{ "role": "user", "content": "hi" }] });
+                let whole = gateway.call("POST", path, body.to_string().as_bytes());
+                let said = whole.text();
+                let texts: String = said
+                    .lines()
+                    .filter_map(|line| serde_json::from_str::<serde_json::Value>(line.strip_prefix("data: ")?).ok())
+                    .filter_map(|event| {
+                        let text = event.pointer("/delta/text").or(event.pointer("/choices/0/delta/content"))?;
+                        text.as_str().map(str::to_owned)
+                    })
+                    .collect();
+                // What is shorter than four letters says nothing, and does not wait.
+                let what = format!("{speaks:?} to {path}, {how}: {said}");
+                assert!(whole.status == 200 && ["[redacted]", "sk-[redacted]"].contains(&texts.as_str()), "{texts}, {what}");
+                assert!(said.contains("message_stop") || said.contains("[DONE]"), "{what}");
+            }
+        }
+    }
+}
+
+#[test]
 fn a_program_that_prints_a_key_is_given_none() {
     let home = tempfile::tempdir().unwrap();
     let dump = home.path().join("dump");
