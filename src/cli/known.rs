@@ -60,14 +60,14 @@ pub(crate) fn store(environment: &Environment) -> Store {
 
 /// The control socket of a config's server; the config itself is not read, so a broken one does not hide its server.
 pub(crate) fn socket(path: Option<PathBuf>, environment: &Environment) -> PathBuf {
-    control::socket_path(&environment.runtime_folder(), &config::usual(&Options { path, listen: None }, environment))
+    control::find_socket(&environment.runtime_folder(), &config::usual(&Options { path, listen: None }, environment))
 }
 
 /// The server of the config, without a key opened: nobody is asked for a passphrase.
 pub(crate) fn find(path: Option<PathBuf>, environment: &Environment) -> Result<KnownServer, CliError> {
     let options = Options { path, listen: None };
     let Ready { server, table, limits, ledger, .. } = config::outline(&options, environment, &store(environment))?;
-    let socket = control::socket_path(&environment.runtime_folder(), &config::usual(&options, environment));
+    let socket = control::find_socket(&environment.runtime_folder(), &config::usual(&options, environment));
     let token = match server.token {
         Some(token) => token,
         None => token::load_or_make(&environment.state_folder())?,
@@ -113,6 +113,7 @@ impl KnownServer {
             }
         }
         start(path, environment)?;
+        self.socket = socket(path.map(Path::to_path_buf), environment);
         self.status = control::status(&self.socket);
         match self.status {
             Some(_) => Ok(self),

@@ -69,22 +69,33 @@ pub struct Tasks {
     pub stalled_ms: u64,
 }
 
-/// The socket of the server of a config, which need not be there: a server without one is found by where it would be.
+/// The socket of the server of a config. The config need not be there, and may be a link that appears later or is pointed
+/// elsewhere while the server runs: its own path counts, in the folder that it is really in.
 #[must_use]
 pub fn socket_path(runtime_folder: &Path, config: &Path) -> PathBuf {
-    let path = canonical(config);
+    let config = std::path::absolute(config).unwrap_or_else(|_| config.to_owned());
+    socket_of(runtime_folder, &link_path(&config))
+}
+
+/// The same for who looks for a running server: where none is, and the config is a link, the one of the file behind it.
+#[must_use]
+pub fn find_socket(runtime_folder: &Path, config: &Path) -> PathBuf {
+    let usual = socket_path(runtime_folder, config);
+    let Ok(behind) = fs::canonicalize(config).map(|file| socket_of(runtime_folder, &file)) else { return usual };
+    let answers = |socket: &Path| UnixStream::connect(socket).is_ok();
+    if behind != usual && !answers(&usual) && answers(&behind) { behind } else { usual }
+}
+
+fn socket_of(runtime_folder: &Path, path: &Path) -> PathBuf {
     let digest = Sha256::digest(path.as_os_str().as_encoded_bytes());
     let name = digest.iter().take(8).fold(String::new(), |name, byte| format!("{name}{byte:02x}"));
     runtime_folder.join(format!("{name}.sock"))
 }
 
-/// The path as it will be read once its last parts are there, too.
-fn canonical(path: &Path) -> PathBuf {
-    match (fs::canonicalize(path), path.parent(), path.file_name()) {
-        (Ok(path), ..) => path,
-        (Err(_), Some(parent), Some(name)) => canonical(parent).join(name),
-        _ => path.to_owned(),
-    }
+/// The path with its folder resolved, as far as that is there; its last part is left as it is.
+fn link_path(path: &Path) -> PathBuf {
+    let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else { return path.to_owned() };
+    fs::canonicalize(parent).unwrap_or_else(|_| link_path(parent)).join(name)
 }
 
 /// The socket of the demo, which has no config.

@@ -143,7 +143,7 @@ impl Trails<'_> {
             let end = at + matched;
             let text = || self.buffer.get(..at).and_then(|before| Some(memrchr(b'"', before)? + 1)).unwrap_or(at);
             let carried = || Carried { matched, name: self.name(text()).to_vec() };
-            ends_a_text(self.buffer, end).then(|| self.trail(carried(), end + 1, vec![at..end]))
+            ends_a_text(self.buffer, end).then(|| self.trail(carried(), end + 1, Vec::from_iter([at..end])))
         });
         let (mut cuts, mut longest) = (Vec::new(), Carried::default());
         for trail in begun.into_iter().chain(starts) {
@@ -292,7 +292,7 @@ mod tests {
         }
         let out = search.taken_out_of(ping.clone().into(), &secret());
         assert_eq!(out, part.clone() + &ping.repeat(FRAMES_MAX), "not for ever");
-        assert_eq!(leaves(&[part.clone()]), part, "the answer ends");
+        assert_eq!(leaves(std::slice::from_ref(&part)), part, "the answer ends");
         let names = "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"masks\"}}]}\n\n".to_owned();
         assert_eq!(leaves(&[names.clone(), names.clone()]), names.repeat(2));
     }

@@ -457,6 +457,31 @@ fn a_server_without_a_config_takes_on_the_one_that_appears_and_does_not_go_back(
 }
 
 #[test]
+fn a_server_is_found_by_a_config_that_becomes_a_link_or_is_pointed_elsewhere() {
+    let upstream = answering();
+    let gateway = Gateway::without_config(tempfile::tempdir().unwrap(), &[("ZAI_API_KEY", std::path::Path::new("sk-zai-0123456789"))]);
+    let home = gateway.home();
+    let (path, dotfiles) = (home.join(".config/aimux/config.yaml"), home.join("dotfiles"));
+    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+    for generation in ["one", "two"] {
+        let file = dotfiles.join(generation).join("aimux.yaml");
+        std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+        std::fs::write(&file, unwatched([&upstream, &upstream], 0, &format!("# {generation}"))).unwrap();
+        let _ = std::fs::remove_file(&path);
+        std::os::unix::fs::symlink(&file, &path).unwrap();
+        let reloaded = aimux(&home).args(["config", "reload"]).output().unwrap();
+        assert!(reloaded.status.success(), "{generation}: {}", said(&reloaded));
+        assert_eq!(gateway.call("POST", "/v1/messages", body(false).to_string().as_bytes()).status, 200, "{generation}");
+    }
+    // And by a link to the file that it was started with.
+    let started = Gateway::start(&unwatched([&upstream, &upstream], 0, ""));
+    let link = started.home().join("link.yaml");
+    std::os::unix::fs::symlink("aimux.yaml", &link).unwrap();
+    let status = aimux(&started.home()).args(["status", "--config"]).arg(&link).output().unwrap();
+    assert!(status.status.success() && said(&status).contains(&started.port.to_string()), "{}", said(&status));
+}
+
+#[test]
 fn without_a_server_and_for_the_demo_there_is_nothing_to_reload() {
     let home = tempfile::tempdir().unwrap();
     let output = aimux(home.path()).args(["config", "reload"]).output().unwrap();
