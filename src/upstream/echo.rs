@@ -143,7 +143,7 @@ impl Trails<'_> {
             let end = at + matched;
             let text = || self.buffer.get(..at).and_then(|before| Some(memrchr(b'"', before)? + 1)).unwrap_or(at);
             let carried = || Carried { matched, name: self.name(text()).to_vec() };
-            ends_a_text(self.buffer, end).then(|| self.trail(carried(), end + 1, Vec::from_iter([at..end])))
+            ends_a_text(self.buffer, end).then(|| self.trail(carried(), end + 1, std::iter::once(at..end).collect()))
         });
         let (mut cuts, mut longest) = (Vec::new(), Carried::default());
         for trail in begun.into_iter().chain(starts) {
