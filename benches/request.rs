@@ -7,7 +7,7 @@ use aimux::chat::Usage;
 use aimux::dialect::{Dialect, Quirks, Upstream, transcode};
 use aimux::ledger::{Attempt, Entry, Ledger, Settings};
 use aimux::telemetry::{Asked, Counts, Exchange, Names};
-use aimux::wire::peek;
+use aimux::wire::{peek, prefix::Prefix};
 use bytes::Bytes;
 use divan::{Bencher, counter::BytesCount};
 
@@ -55,6 +55,13 @@ const TURNS: [usize; 2] = [20, 78];
 fn peek_only(bencher: Bencher<'_, '_>, turns: usize) {
     let body = body(turns);
     bencher.counter(BytesCount::new(body.len())).bench(|| peek::peek(divan::black_box(&body), 128));
+}
+
+/// A request of a session: a hash of each block, which is made while the provider is waited for.
+#[divan::bench(args = TURNS)]
+fn hash_the_prefix(bencher: Bencher<'_, '_>, turns: usize) {
+    let body = body(turns);
+    bencher.counter(BytesCount::new(body.len())).bench(|| Prefix::of(divan::black_box(&body)));
 }
 
 /// An upstream that knows the models of its dialect.
@@ -115,6 +122,7 @@ fn count_an_exchange(bencher: Bencher<'_, '_>) {
             content_ms: Some(420),
             total_ms: 2100,
             losses: 0,
+            cache_break: None,
         }));
         counts.asked(std::iter::once(divan::black_box(Asked { target, status: Some(200) })));
     });

@@ -18,6 +18,7 @@ use crate::error::{Code, Error};
 use crate::ledger;
 use crate::provider::{Auth, Check};
 use crate::route::glob::Glob;
+use crate::route::sticky::Sticky;
 use crate::route::table::{Choice, Endpoint, ModelEntry, Provider, Table, TargetRef};
 use crate::secret::Secret;
 use crate::server::control::{self, Control, Status};
@@ -279,7 +280,12 @@ pub(super) fn demo_config(demo: SocketAddr, listen: Option<SocketAddr>) -> Ready
         targets: vec![TargetRef { provider: 0, model: "demo".to_owned() }],
         choice: Choice::default(),
     };
-    let table = Table { providers: vec![Arc::new(provider)], models: vec![entry("claude-*"), entry("*")], ..Table::default() };
+    let table = Table {
+        providers: vec![Arc::new(provider)],
+        models: vec![entry("claude-*"), entry("*")],
+        sticky: Some(Sticky::default()),
+        ..Table::default()
+    };
     let listen = listen.unwrap_or_else(|| (Ipv4Addr::LOCALHOST, config::DEFAULT_PORT).into());
     Ready {
         path: None,

@@ -11,7 +11,7 @@ use super::{CliError, known, output};
 use crate::config::{self, Environment, LoadError, Options};
 use crate::date;
 use crate::error::{Code, Error};
-use crate::ledger::{self, Report, Row, Settings, Span, Unpriced};
+use crate::ledger::{self, CacheBreaks, Report, Row, Settings, Span, Unpriced};
 
 /// Arguments of `aimux usage`.
 #[derive(Debug, Args)]
@@ -98,6 +98,7 @@ struct Shown<'a> {
     groups: &'a [Row],
     total: &'a Row,
     unpriced: &'a [Unpriced],
+    cache_breaks: &'a [CacheBreaks],
 }
 
 /// Prints the table.
@@ -114,9 +115,9 @@ pub(crate) fn run(args: &UsageArgs, path: Option<PathBuf>, environment: &Environ
     let place = ledger.path.display().to_string();
     if args.json {
         let moment = |ms: Option<u64>| ms.map(|ms| date::rfc3339(ms / 1000));
-        let Report { groups, total, unpriced } = &report;
+        let Report { groups, total, unpriced, cache_breaks } = &report;
         let (since, until) = (moment(since_ms), moment(until_ms));
-        let shown = Shown { ledger: place, by: args.by.name(), since, until, groups, total, unpriced };
+        let shown = Shown { ledger: place, by: args.by.name(), since, until, groups, total, unpriced, cache_breaks };
         output::print(&output::json(&shown)?);
     } else if report.total.requests == 0 {
         let off = if ledger.enabled { "" } else { "; the config turns the ledger off" };
@@ -157,8 +158,15 @@ fn table(by: &str, report: &Report) -> String {
         text.push('\n');
     }
     let total = &report.total;
-    if total.estimated > 0 || total.unpriced > 0 {
+    if total.estimated > 0 || total.unpriced > 0 || total.cache_breaks > 0 {
         text.push('\n');
+    }
+    if total.cache_breaks > 0 {
+        let causes: Vec<String> =
+            report.cache_breaks.iter().map(|broken| format!("{} {}", broken.cause, grouped(broken.requests))).collect();
+        let (tokens, cost) = (grouped(total.cache_break_tokens), dollars(total.cache_break_micro_usd));
+        let missed = counted(total.cache_breaks, "request");
+        text += &format!("{missed} missed what the session had in a cache: {tokens} tokens, {cost} more ({})\n", causes.join(", "));
     }
     if total.estimated > 0 {
         text += &format!("{} ended before the provider said what was used: estimated\n", counted(total.estimated, "request"));
@@ -200,13 +208,16 @@ pub(super) fn cost(row: &Row) -> String {
         return dash();
     }
     let at_least = if row.unpriced > 0 { "≥" } else { "" };
-    let (dollars, micro) = (row.cost_micro_usd / 1_000_000, row.cost_micro_usd % 1_000_000);
-    match dollars {
+    format!("{at_least}{}", dollars(row.cost_micro_usd))
+}
+
+fn dollars(micro_usd: u64) -> String {
+    match (micro_usd / 1_000_000, micro_usd % 1_000_000) {
         // Rounded up to the last digit shown, so that nothing that cost something looks free.
-        0 => format!("{at_least}${}.{:04}", micro.div_ceil(100) / 10_000, micro.div_ceil(100) % 10_000),
+        (0, micro) => format!("${}.{:04}", micro.div_ceil(100) / 10_000, micro.div_ceil(100) % 10_000),
         _ => {
-            let cents = (row.cost_micro_usd + 5_000) / 10_000;
-            format!("{at_least}${}.{:02}", grouped(cents / 100), cents % 100)
+            let cents = micro_usd.saturating_add(5_000) / 10_000;
+            format!("${}.{:02}", grouped(cents / 100), cents % 100)
         }
     }
 }

@@ -21,6 +21,7 @@ use super::{routes, rule_findings};
 use crate::keys::Store;
 use crate::ledger;
 use crate::route::Table;
+use crate::route::sticky::Sticky;
 use crate::route::table::{Breaker, Retry, TargetRef};
 
 /// Where aimux listens without being told.
@@ -80,10 +81,11 @@ pub(crate) fn check(mut root: Node, report: Report, environment: &Environment, s
         Retry { queue_wait: Duration::from_secs(limits.queue_wait_s), queue_length: limits.queue_length, ..retry(&mut reader, &section) };
     let breaker = breaker(&mut reader, &section);
     let ledger = ledger(&mut reader, &section);
+    let sticky = sticky(&mut reader, &section);
     conflicts(&mut reader, &section, &limits, &retry);
     let mut report = reader.report;
     report.finish();
-    let table = Table { providers: Vec::new(), policies, rules, models, retry, breaker };
+    let table = Table { providers: Vec::new(), policies, rules, models, retry, breaker, sticky };
     let checked = Checked { listen, token, hosts, watch, limits, providers, table, ledger, tests, written };
     (checked, report)
 }
@@ -299,6 +301,14 @@ fn breaker(reader: &mut Reader<'_>, root: &Section<'_>) -> Option<Breaker> {
         None => breaker.rest_max = breaker.rest_max.max(breaker.rest),
     }
     Some(breaker)
+}
+
+fn sticky(reader: &mut Reader<'_>, root: &Section<'_>) -> Option<Sticky> {
+    let mut sticky = Sticky::default();
+    let Some(section) = reader.inner(root, "sticky") else { return Some(sticky) };
+    take!(reader, section, "idle_s" => sticky.idle, Duration::from_secs);
+    take!(reader, section, "sessions_max" => sticky.sessions_max, |value| usize::try_from(value).unwrap_or(usize::MAX));
+    reader.flag(&section, "enabled").unwrap_or(true).then_some(sticky)
 }
 
 fn ledger(reader: &mut Reader<'_>, root: &Section<'_>) -> ledger::Settings {

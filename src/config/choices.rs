@@ -1,4 +1,4 @@
-//! `strategy` and `weights` of a rule or an entry: how one of its targets is chosen, and whether that can be.
+//! `strategy`, `weights` and `stick` of a rule or an entry: how one of its targets is chosen, and whether that can be.
 //!
 //! Start with [`read`], then [`Written::choice`], which knows the targets too.
 
@@ -17,6 +17,7 @@ pub(crate) struct Written {
     weights: Option<(Vec<u32>, Span)>,
     /// Weights are there, be they wrong.
     has_weights: bool,
+    stick: Option<bool>,
 }
 
 /// Reads what a rule or an entry says of the choice.
@@ -27,6 +28,7 @@ pub(crate) fn read(reader: &mut Reader<'_>, section: &Section<'_>) -> Written {
     Written {
         path: section.path.clone(),
         has_weights: section.get("weights").is_some(),
+        stick: reader.flag(section, "stick"),
         strategy: strategy.map(|strategy| (strategy, span("strategy"))),
         weights: weights.map(|weights| (weights.into_iter().filter_map(|weight| u32::try_from(weight).ok()).collect(), span("weights"))),
     }
@@ -43,7 +45,7 @@ impl Written {
             None => Vec::new(),
         };
         self.look(reader, strategy, targets, providers);
-        Choice { strategy, weights }
+        Choice { strategy, weights, is_loose: self.stick.map_or(inherited.is_loose, |stick| !stick) }
     }
 
     /// Finds what does not fit, or does nothing. Targets that lead nowhere have been reported.

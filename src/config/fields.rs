@@ -157,6 +157,12 @@ pub(crate) static ROOT: &[Field] = &[
     field("limits", Kind::Section(LIMITS), "", "The server's limits."),
     field("retry", Kind::Section(RETRY), "", "How often and how long is tried."),
     field("breaker", Kind::SectionOrOff(BREAKER), "", "When a target that fails is left out for a while; `off` or `false`: never."),
+    field(
+        "sticky",
+        Kind::Section(STICKY),
+        "",
+        "Whether a session stays with the target that answered it, so that its prompt cache is met again: [routing.md](routing.md).",
+    ),
     field("ledger", Kind::Section(LEDGER), "", "What is remembered of each request: who, when, tokens, cost; never what was said."),
 ];
 
@@ -273,10 +279,13 @@ pub(crate) static MODEL: &[Field] = &[
     field("use", Kind::List("targets"), "", "Targets, in order: `provider/model`, or the name of another entry; mandatory."),
     field("strategy", STRATEGY, STRATEGY_DEFAULT, STRATEGY_DOC),
     field("weights", Kind::Integers { min: 1, max: 1000 }, "as many each", WEIGHTS_DOC),
+    field("stick", Kind::Flag, STICK_DEFAULT, STICK_DOC),
 ];
 
 const STRATEGY_DEFAULT: &str = "order; where `use` is one name, that entry's";
 const STRATEGY_DOC: &str = "Which target goes first ([routing](routing.md#strategies)).";
+const STICK_DEFAULT: &str = "true; where `use` is one name, that entry's";
+const STICK_DOC: &str = "Whether a session stays with the target that answered it ([routing](routing.md#sessions)).";
 const WEIGHTS_DOC: &str = "With `weighted`: how many of the requests each target gets, in the order of the targets.";
 const STRATEGY: Kind = Kind::Choice(&["order", "weighted", "round_robin", "least_busy", "latency", "cost"]);
 
@@ -287,6 +296,7 @@ pub(crate) static ROUTE: &[Field] = &[
     field("use", Kind::List("targets"), "", "Targets, in order: `provider/model`, or a name of `models`; mandatory."),
     field("strategy", STRATEGY, STRATEGY_DEFAULT, STRATEGY_DOC),
     field("weights", Kind::Integers { min: 1, max: 1000 }, "as many each", WEIGHTS_DOC),
+    field("stick", Kind::Flag, STICK_DEFAULT, STICK_DOC),
 ];
 
 /// `policies[]`.
@@ -405,6 +415,19 @@ pub(crate) static BREAKER: &[Field] = &[
     integer("rest_max_s", 1, 86_400, "300", "Seconds of the longest rest; at least `rest_s`."),
 ];
 
+/// `sticky`.
+pub(crate) static STICKY: &[Field] = &[
+    field("enabled", Kind::Flag, "true", "Whether sessions stay."),
+    integer(
+        "idle_s",
+        10,
+        604_800,
+        "3600",
+        "Seconds after which a session that asks nothing is forgotten. Caches keep for 5 minutes to an hour.",
+    ),
+    integer("sessions_max", 1, 100_000, "4096", "Sessions that are remembered; the one that was quiet for longest is forgotten first."),
+];
+
 /// `ledger`.
 pub(crate) static LEDGER: &[Field] = &[
     field("enabled", Kind::Flag, "true", "Whether requests are remembered."),
@@ -417,6 +440,7 @@ mod tests {
     use super::*;
     use crate::config::Limits;
     use crate::dialect::Dialect;
+    use crate::route::sticky::Sticky;
     use crate::route::table::{Breaker, Retry};
 
     fn default(fields: &[Field], name: &str) -> u64 {
@@ -463,6 +487,9 @@ mod tests {
         let ledger = crate::ledger::Settings::usual(std::path::Path::new("/state"));
         assert_eq!(default(LEDGER, "keep_days"), u64::from(ledger.keep_days));
         assert!(ledger.enabled && LEDGER[0].default == "true" && ledger.path == std::path::Path::new("/state/ledger.sqlite"));
+        let sticky = Sticky::default();
+        assert_eq!(default(STICKY, "idle_s"), sticky.idle.as_secs());
+        assert_eq!(default(STICKY, "sessions_max"), sticky.sessions_max as u64);
         let breaker = Breaker::default();
         assert_eq!(default(BREAKER, "failures"), u64::from(breaker.failures));
         assert_eq!(default(BREAKER, "rest_s"), breaker.rest.as_secs());

@@ -209,6 +209,7 @@ fn what_is_right_has_no_finding() {
     for text in [
         with(""),
         with("server:\nmodels:\nlimits:\nretry:\nbreaker:\n"),
+        with("sticky: { enabled: false }"),
         with("breaker: off"),
         with("breaker: \"off\""),
         with("breaker: false"),

@@ -86,6 +86,21 @@ pub struct Entry {
     pub earlier: Vec<Earlier>,
     /// The last one; `None`: nobody was asked.
     pub last: Option<Attempt>,
+    /// Less came from a cache than the session's request before had left there; `None`: no less.
+    pub cache_break: Option<CacheBreak>,
+}
+
+/// Input that a cache would have had.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CacheBreak {
+    /// Why it had not, in a word.
+    pub cause: &'static str,
+    /// The same in a few words: which block, from where.
+    pub detail: String,
+    /// Tokens.
+    pub tokens: u64,
+    /// What they cost more, in millionths of a US dollar; `None`: a price is unknown.
+    pub cost: Option<u64>,
 }
 
 /// An attempt that was followed by another.

@@ -21,10 +21,10 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::mpsc::{self, SyncSender, TrySendError};
 use std::time::Duration;
 
-pub use entry::{Attempt, Earlier, Ending, Entry, kept};
+pub use entry::{Attempt, CacheBreak, Earlier, Ending, Entry, kept};
 pub use keys::{KeyError, KeyRecord, key_records};
 pub use moment::moment;
-pub use usage::{By, Report, Row, Span, Unpriced, today, usage};
+pub use usage::{By, CacheBreaks, Report, Row, Span, Unpriced, today, usage};
 
 /// Entries that wait to be written. With a database that cannot be written, so many are kept for when it can.
 const QUEUE_MAX: usize = 8192;

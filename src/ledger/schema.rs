@@ -17,7 +17,8 @@ use crate::error::{Code, Error};
 const APPLICATION: i32 = 0x6169_6d78;
 
 /// What makes the next version of a file out of the one before.
-const MIGRATIONS: &[&str] = &["
+const MIGRATIONS: &[&str] = &[
+    "
     CREATE TABLE requests (
         id INTEGER PRIMARY KEY,
         time INTEGER NOT NULL,
@@ -63,7 +64,14 @@ const MIGRATIONS: &[&str] = &["
         reused INTEGER,
         PRIMARY KEY (request, number)
     ) STRICT, WITHOUT ROWID;
-"];
+",
+    "
+    ALTER TABLE requests ADD COLUMN break_cause TEXT;
+    ALTER TABLE requests ADD COLUMN break_detail TEXT;
+    ALTER TABLE requests ADD COLUMN break_tokens INTEGER;
+    ALTER TABLE requests ADD COLUMN break_cost INTEGER;
+",
+];
 
 /// How long a writer or a reader waits for another process.
 const BUSY: Duration = Duration::from_secs(2);

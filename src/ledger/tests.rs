@@ -107,6 +107,7 @@ fn a_request_and_its_attempts_are_written_whole() {
             went: went(1, 2, Some(429), Some(Code::UpstreamLimited), Some(true)),
         }],
         last: Some(went(4, 84, Some(200), Some(Code::UpstreamBroken), Some(false))),
+        cache_break: Some(CacheBreak { cause: "messages", detail: "messages[3] changed".to_owned(), tokens: 99, cost: Some(98) }),
     };
     ledger.put(Box::new(full));
     ledger.put(entry("req_2"));
@@ -116,7 +117,8 @@ fn a_request_and_its_attempts_are_written_whole() {
         requests[0],
         "id=1 time=1795000000123 request_id=req_1 dialect=anthropic program=claude-cli role=subagent session=s1 agent=a1 project=p1 \
          asked=claude-opus-4-8 route=claude-* stream=1 provider=zai model=glm-5.1 key=zai-a status=502 code=E0505 ending=failed \
-         attempts=2 input=11 output=44 cache_read=22 cache_write=33 thinking=5 estimated=1 cost=66 content_ms=77 total_ms=88 losses=9"
+         attempts=2 input=11 output=44 cache_read=22 cache_write=33 thinking=5 estimated=1 cost=66 content_ms=77 total_ms=88 losses=9 \
+         break_cause=messages break_detail=messages[3] changed break_tokens=99 break_cost=98"
     );
     let unknown = "attempts=0 input=NULL output=NULL cache_read=NULL cache_write=NULL thinking=NULL estimated=0 cost=NULL content_ms=NULL";
     assert!(requests[1].contains(unknown) && requests[1].contains("code=NULL ending=client_gone"), "{}", requests[1]);

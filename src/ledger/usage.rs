@@ -97,6 +97,12 @@ pub struct Row {
     pub estimated: u64,
     /// The share of the input that came from a cache, 0 to 1; `None`: no input.
     pub cache_share: Option<f64>,
+    /// Requests that read less from a cache than the session's request before had left there.
+    pub cache_breaks: u64,
+    /// Tokens that these would have read from it.
+    pub cache_break_tokens: u64,
+    /// What that cost, in millionths of a US dollar, where the price is known; it is part of the cost.
+    pub cache_break_micro_usd: u64,
     /// Milliseconds to the first content that half of them stayed below, by the nearest rank.
     pub first_content_p50_ms: Option<u64>,
     /// The same for 95 of 100.
@@ -120,6 +126,21 @@ pub struct Report {
     pub total: Row,
     /// Whose price is unknown, most requests first.
     pub unpriced: Vec<Unpriced>,
+    /// Why caches had less than they could, the dearest first.
+    pub cache_breaks: Vec<CacheBreaks>,
+}
+
+/// Requests that read less from a cache than they could, for one reason.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct CacheBreaks {
+    /// The reason: one of the words of the metric `aimux_cache_breaks_total`.
+    pub cause: String,
+    /// How many.
+    pub requests: u64,
+    /// Tokens that they would have read.
+    pub tokens: u64,
+    /// What that cost, where the price is known, in millionths of a US dollar.
+    pub micro_usd: u64,
 }
 
 /// Requests whose price is unknown.
@@ -154,7 +175,7 @@ pub fn today(path: &Path) -> Option<Row> {
 fn read(connection: &Connection, by: By, span: Span) -> Result<Report, Fault> {
     let sql = format!(
         "SELECT {}, ending = 'failed', ifnull(input, 0), ifnull(output, 0), ifnull(cache_read, 0), ifnull(cache_write, 0),
-            ifnull(thinking, 0), cost, estimated, content_ms, provider, model
+            ifnull(thinking, 0), cost, estimated, content_ms, provider, model, break_cause, ifnull(break_tokens, 0), ifnull(break_cost, 0)
          FROM requests WHERE time >= ?1 AND time < ?2",
         by.column()
     );
@@ -164,10 +185,12 @@ fn read(connection: &Connection, by: By, span: Span) -> Result<Report, Fault> {
     let mut groups: HashMap<String, Group> = HashMap::new();
     let mut total = Group::default();
     let mut unpriced: HashMap<String, u64> = HashMap::new();
+    let mut breaks: HashMap<String, [u64; 3]> = HashMap::new();
     while let Some(row) = rows.next()? {
         let figure = |index| row.get::<_, i64>(index).map(|figure| u64::try_from(figure).unwrap_or(0));
         let cost = row.get::<_, Option<i64>>(7)?.map(|cost| u64::try_from(cost).unwrap_or(0));
         let wait = row.get::<_, Option<i64>>(9)?.map(|wait| u64::try_from(wait).unwrap_or(0));
+        let broken: Option<String> = row.get(12)?;
         let one = Row {
             name: String::new(),
             requests: 1,
@@ -180,11 +203,18 @@ fn read(connection: &Connection, by: By, span: Span) -> Result<Report, Fault> {
             cost_micro_usd: cost.unwrap_or(0),
             unpriced: u64::from(cost.is_none()),
             estimated: figure(8)?,
+            cache_breaks: u64::from(broken.is_some()),
+            cache_break_tokens: figure(13)?,
+            cache_break_micro_usd: figure(14)?,
             ..Row::default()
         };
         if cost.is_none() {
             let [provider, model] = [row.get_ref(10)?.as_str(), row.get_ref(11)?.as_str()].map(|text| text.unwrap_or_default());
             *unpriced.entry(format!("{provider}/{model}")).or_default() += 1;
+        }
+        if let Some(cause) = broken {
+            let sum = breaks.entry(cause).or_default();
+            *sum = [sum[0] + 1, sum[1].saturating_add(one.cache_break_tokens), sum[2].saturating_add(one.cache_break_micro_usd)];
         }
         total.add(&one, wait);
         let name = row.get_ref(0)?.as_str().unwrap_or_default();
@@ -200,7 +230,10 @@ fn read(connection: &Connection, by: By, span: Span) -> Result<Report, Fault> {
     });
     let mut unpriced: Vec<Unpriced> = unpriced.into_iter().map(|(target, requests)| Unpriced { target, requests }).collect();
     unpriced.sort_by(|a, b| b.requests.cmp(&a.requests).then_with(|| a.target.cmp(&b.target)));
-    Ok(Report { groups, total: total.settled(), unpriced })
+    let told = |(cause, [requests, tokens, micro_usd]): (String, [u64; 3])| CacheBreaks { cause, requests, tokens, micro_usd };
+    let mut cache_breaks: Vec<CacheBreaks> = breaks.into_iter().map(told).collect();
+    cache_breaks.sort_by(|a, b| (b.micro_usd, b.tokens).cmp(&(a.micro_usd, a.tokens)).then_with(|| a.cause.cmp(&b.cause)));
+    Ok(Report { groups, total: total.settled(), unpriced, cache_breaks })
 }
 
 impl Group {
@@ -217,6 +250,9 @@ impl Group {
         sum(&mut row.cost_micro_usd, other.cost_micro_usd);
         sum(&mut row.unpriced, other.unpriced);
         sum(&mut row.estimated, other.estimated);
+        sum(&mut row.cache_breaks, other.cache_breaks);
+        sum(&mut row.cache_break_tokens, other.cache_break_tokens);
+        sum(&mut row.cache_break_micro_usd, other.cache_break_micro_usd);
         self.waits.extend(wait);
     }
 

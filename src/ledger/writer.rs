@@ -171,9 +171,9 @@ fn insert(connection: &mut Connection, entries: &[Box<Entry>]) -> Result<(), Fau
         let mut request = transaction.prepare_cached(
             "INSERT INTO requests (time, request_id, dialect, program, role, session, agent, project, asked, route, stream, provider, model,
                 key, status, code, ending, attempts, input, output, cache_read, cache_write, thinking, estimated, cost, content_ms,
-                total_ms, losses)
+                total_ms, losses, break_cause, break_detail, break_tokens, break_cost)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24,
-                ?25, ?26, ?27, ?28)",
+                ?25, ?26, ?27, ?28, ?29, ?30, ?31, ?32)",
         )?;
         let mut attempt = transaction.prepare_cached(
             "INSERT INTO attempts (request, number, provider, model, key, start_ms, ms, status, code, reused)
@@ -183,6 +183,7 @@ fn insert(connection: &mut Connection, entries: &[Box<Entry>]) -> Result<(), Fau
             let usage = &entry.usage;
             let last = entry.last.map(|went| (entry.provider.as_str(), entry.model.as_str(), entry.key.as_str(), went));
             let earlier = entry.earlier.iter().map(|one| (one.provider.as_str(), one.model.as_str(), one.key.as_str(), one.went));
+            let broken = entry.cache_break.as_ref();
             let id = request.insert(params![
                 number(entry.time_ms),
                 entry.request_id,
@@ -212,6 +213,10 @@ fn insert(connection: &mut Connection, entries: &[Box<Entry>]) -> Result<(), Fau
                 entry.content_ms.map(number),
                 number(entry.total_ms),
                 number(entry.losses),
+                broken.map(|broken| broken.cause),
+                broken.map(|broken| broken.detail.as_str()),
+                broken.map(|broken| number(broken.tokens)),
+                broken.and_then(|broken| broken.cost).map(number),
             ])?;
             for (count, (provider, model, key, went)) in (1_i64..).zip(earlier.chain(last)) {
                 let Attempt { start_ms, ms, status, code, is_reused } = went;

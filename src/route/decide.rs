@@ -7,12 +7,14 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::ability::{Need, left_out};
+use super::cache::Served;
 use super::estimate::expected_output;
 use super::facts::Facts;
 use super::figures::{Figures, Form};
 use super::health::{Health, State};
 use super::plan::{DIRECT, NAME_MAX, Named, Plan, PlanError, Target, named, targets};
 use super::policy::Denial;
+use super::sticky::{self, Found, Id, Standing, Stick, Why};
 use super::strategy::{Candidate, Figure, Member, Of, cost, order, rank};
 use super::table::{Choice, Provider, Strategy, Table};
 use crate::error::{Code, Error};
@@ -40,6 +42,8 @@ pub struct Record {
     pub chosen: Chosen,
     /// How one of the targets was chosen.
     pub strategy: Strategy,
+    /// What is made of its session; `None`: it tells none, or sessions do not stay.
+    pub stick: Option<Stick>,
     /// The targets, in the config's order.
     pub targets: Vec<Considered>,
 }
@@ -257,7 +261,7 @@ pub fn decide(table: &Table, facts: Facts, health: &mut Health, now: Instant) ->
     let (tried, by_rule) = rules(table, &facts);
     let policies = table.policies.iter().enumerate().map(|(rule, policy)| Tried { rule, failed: policy.fails(&facts) }).collect();
     let (chosen, strategy) = (Chosen::Nothing, Strategy::default());
-    let mut record = Record { facts, tried, policies, chosen, strategy, targets: Vec::new() };
+    let mut record = Record { facts, tried, policies, chosen, strategy, stick: None, targets: Vec::new() };
     let targets = match by_rule {
         Some((index, targets)) => {
             record.chosen = Chosen::Rule(index);
@@ -281,10 +285,11 @@ pub fn decide(table: &Table, facts: Facts, health: &mut Health, now: Instant) ->
         let reason = if is_denied { Reason::Denied } else { Reason::NoneCan };
         return Err(Box::new(Refused { record, reason }));
     }
-    let targets = match record.chosen.choice(table) {
+    let mut targets = match record.chosen.choice(table) {
         Some(choice) => arranged(table, choice, targets, &mut record, health, now),
         None => targets,
     };
+    stick(table, &mut targets, &mut record, health, now);
     let plan = Plan { targets, route: record.chosen.name(table).to_owned() };
     Ok(Decision { plan, record })
 }
@@ -382,6 +387,39 @@ fn left(table: &Table, targets: Vec<Target>, record: &mut Record, health: &mut H
         }
     }
     left
+}
+
+/// A session's own target goes to the front, if it stays.
+fn stick(table: &Table, targets: &mut [Target], record: &mut Record, health: &Health, now: Instant) {
+    let Some(sticky) = table.sticky.as_ref().filter(|_| record.chosen.choice(table).is_none_or(|choice| !choice.is_loose)) else { return };
+    let route = record.chosen.name(table);
+    let name = if record.chosen == Chosen::Direct { record.facts.model.as_str() } else { "" };
+    let (Some(id), Some(first)) = (Id::of(&record.facts, [route, name]), targets.first()) else { return };
+    let found = |served: &Served| {
+        let found = record.targets.iter().find(|target| served.is(&target.provider.name, &target.model));
+        match found.map(|target| (target.fate, target.state)) {
+            Some((Fate::Place(at), state)) => Found::At(at, matches!(state, State::Ready(_))),
+            Some((Fate::Lacks(need), _)) => Found::Out(Why::Lacks(need)),
+            Some((Fate::Denied(..), _)) => Found::Out(Why::Denied),
+            None => Found::Out(Why::Gone),
+        }
+    };
+    let is_preferred = matches!(record.strategy, Strategy::Order | Strategy::Cost);
+    let standing = Standing { sessions: &health.sessions, sticky, input: record.facts.input_tokens, is_preferred, now };
+    let (stick, at) = sticky::place(id, standing, first, found, targets);
+    record.stick = Some(stick);
+    if let Some(moving) = at.and_then(|at| targets.get_mut(..=at)) {
+        moving.rotate_right(1);
+        for target in &mut record.targets {
+            if let Fate::Place(place) = &mut target.fate {
+                *place = match at {
+                    Some(at) if *place == at => 0,
+                    Some(at) if *place < at => *place + 1,
+                    _ => *place,
+                };
+            }
+        }
+    }
 }
 
 /// The first policy for the request that denies a target.

@@ -15,6 +15,7 @@ use super::facts::Facts;
 use super::health::State;
 use super::policy::Denial;
 use super::rule::{Condition, Fact, Value};
+use super::sticky::Verdict;
 use super::strategy::Figure;
 use super::table::Table;
 use super::trial::usd;
@@ -36,8 +37,71 @@ pub struct Told {
     pub route: String,
     /// How one of the targets was chosen.
     pub strategy: Cow<'static, str>,
+    /// What is made of its session; `None`: it tells none, or sessions do not stay.
+    #[serde(default)]
+    pub session: Option<SessionTold>,
     /// The targets, in the config's order.
     pub targets: Vec<TargetTold>,
+}
+
+/// What is made of a session.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SessionTold {
+    /// `kept`, `new` or `moved`.
+    pub verdict: Cow<'static, str>,
+    /// Where it was, `provider/model`; empty: nowhere.
+    pub from: String,
+    /// Why it leaves; empty: it does not.
+    pub why: String,
+    /// Tokens of its last request and answer; `None`: nobody knows.
+    pub used_tokens: Option<u64>,
+    /// Whether these are an estimate.
+    pub is_estimated: bool,
+    /// Tokens that its target takes; `None`: nobody knows.
+    pub window: Option<u64>,
+}
+
+impl SessionTold {
+    fn of(record: &Record) -> Option<Self> {
+        let stick = record.stick.as_ref()?;
+        let (verdict, from, why) = match &stick.verdict {
+            Verdict::New => ("new", String::new(), String::new()),
+            Verdict::Kept => {
+                let first = record.targets.iter().find(|target| target.fate == Fate::Place(0));
+                ("kept", first.map(|first| format!("{}/{}", first.provider.name, first.model)).unwrap_or_default(), String::new())
+            }
+            Verdict::Moved { from, why } => ("moved", from.clone(), why.to_string()),
+        };
+        Some(Self {
+            verdict: verdict.into(),
+            from,
+            why,
+            used_tokens: stick.meter.map(|meter| meter.used).filter(|used| *used > 0),
+            is_estimated: stick.meter.is_some_and(|meter| meter.is_estimated),
+            window: stick.meter.and_then(|meter| meter.window),
+        })
+    }
+
+    /// `kept at zai/glm-5.2, 84000 of 200000 tokens (42 %)`.
+    fn text(&self) -> String {
+        let mut out = match self.verdict.as_ref() {
+            "kept" => format!("kept at {}", self.from),
+            "moved" => format!("moved from {}: {}", self.from, self.why),
+            other => other.to_owned(),
+        };
+        if let Some(used) = self.used_tokens {
+            let about = if self.is_estimated { "about " } else { "" };
+            let _ = write!(out, ", {about}{used}");
+            if let Some(window) = self.window.filter(|window| *window > 0) {
+                let _ = write!(out, " of {window}");
+            }
+            out += " tokens";
+            if let Some(window) = self.window.filter(|window| *window > 0) {
+                let _ = write!(out, " ({} %)", used.saturating_mul(100) / window);
+            }
+        }
+        out
+    }
 }
 
 /// A fact.
@@ -97,6 +161,7 @@ impl Told {
             by: record.chosen.word().into(),
             route: record.chosen.name(table).to_owned(),
             strategy: record.strategy.name().into(),
+            session: SessionTold::of(record),
             targets: record.targets.iter().map(|considered| target(considered, &record.facts, table)).collect(),
         }
     }
@@ -131,6 +196,9 @@ impl Told {
         };
         let strategy = if self.targets.is_empty() { String::new() } else { format!(", strategy {}", self.strategy) };
         let _ = writeln!(out, "decided  by {by}{strategy}");
+        if let Some(session) = &self.session {
+            let _ = writeln!(out, "session  {}", session.text());
+        }
         for (index, target) in self.in_order().into_iter().enumerate() {
             let head = if index == 0 { "targets" } else { "" };
             let place = target.place.map_or_else(|| "-".to_owned(), |place| place.to_string());
@@ -147,6 +215,9 @@ impl Told {
         for target in self.in_order() {
             let fate = if target.why.is_empty() { &target.state } else { &target.why };
             let _ = write!(out, " {} ({fate})", target.target);
+        }
+        if let Some(session) = &self.session {
+            let _ = write!(out, "; session {}", session.text());
         }
         for rule in self.rules.iter().filter(|rule| !rule.fits) {
             let _ = write!(out, "; not {}: {}", rule.name, rule.why);

@@ -12,6 +12,7 @@ use super::figures::{Figures, Form};
 use super::room::Room;
 pub use super::standing::Why;
 use super::standing::{Admission, Guest, KeyHealth, KeyRest, Overlook, ProviderHealth};
+use super::sticky::{Answered, Before, Id, Sessions, Sticky, Taken};
 use super::strategy::Turns;
 use super::table::{Breaker, Provider};
 use super::window::Reserved;
@@ -22,6 +23,7 @@ pub struct Health {
     pub(super) providers: HashMap<String, ProviderHealth>,
     pub(super) budget: Budget,
     pub(super) turns: Turns,
+    pub(super) sessions: Sessions,
     /// The last number that was given to a request which waits in line.
     tickets: u64,
     /// How many places in lines are taken.
@@ -256,6 +258,18 @@ impl Health {
         if let Some(circuit) = self.circuit(provider, model) {
             circuit.probe_released();
         }
+    }
+
+    /// The answer to a request of a session has begun: it stays with who gives it.
+    pub fn answered(&mut self, answered: &Answered<'_>, sticky: &Sticky, now: Instant) -> Before {
+        self.changes += 1;
+        self.sessions.answered(answered, sticky, now)
+    }
+
+    /// The answer to a request of a session is over.
+    pub fn session_took(&mut self, id: Id, taken: &Taken<'_>) {
+        self.changes += 1;
+        self.sessions.took(id, taken);
     }
 
     /// How many failing models are remembered.

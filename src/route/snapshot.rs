@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::breaker::Circuit;
 use super::health::{Health, PROVIDERS_MAX, Why};
 use super::quota::{Meter, Span};
+use super::saved_sessions::{self as sessions, SavedSession};
 use super::standing::{CIRCUITS_MAX, KEYS_MAX, KeyHealth, KeyRest, ProviderHealth};
 
 /// The form of the file; another one is not read.
@@ -27,6 +28,8 @@ pub struct Snapshot {
     /// When it was taken, in milliseconds since 1970.
     pub saved_ms: u64,
     pub(super) providers: Vec<SavedProvider>,
+    #[serde(default)]
+    pub(super) sessions: Vec<SavedSession>,
 }
 
 impl Snapshot {
@@ -110,7 +113,12 @@ impl Health {
             let is_news = |key: &SavedKey| SavedKey { name: String::new(), ..SavedKey::default() } != key.nameless();
             !saved.models.is_empty() || saved.taken != Taken::default() || saved.keys.iter().any(is_news)
         };
-        Snapshot { version: VERSION, saved_ms: unix_ms, providers: providers.filter(is_news).collect() }
+        Snapshot {
+            version: VERSION,
+            saved_ms: unix_ms,
+            providers: providers.filter(is_news).collect(),
+            sessions: sessions::saved(&self.sessions, now),
+        }
     }
 
     /// Begins with what an earlier process knew. For a memory in which nothing is yet.
@@ -131,6 +139,7 @@ impl Health {
         for saved in snapshot.providers.into_iter().take(PROVIDERS_MAX) {
             self.providers.insert(saved.name.clone(), saved.restored(now, age));
         }
+        sessions::restore(&mut self.sessions, snapshot.sessions, now, age);
         Ok(())
     }
 }

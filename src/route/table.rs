@@ -7,6 +7,7 @@ use super::glob::Glob;
 use super::policy::Policy;
 use super::quota::Quota;
 use super::rule::Rule;
+use super::sticky::Sticky;
 use crate::dialect::{Dialect, Quirks};
 use crate::keys::oauth::OAuth;
 use crate::provider::models::Known;
@@ -28,6 +29,8 @@ pub struct Table {
     pub retry: Retry,
     /// When a target is taken out; `None`: never.
     pub breaker: Option<Breaker>,
+    /// How long sessions stay with their targets; `None`: they do not.
+    pub sticky: Option<Sticky>,
 }
 
 /// One entry under `models`.
@@ -48,6 +51,8 @@ pub struct Choice {
     pub strategy: Strategy,
     /// How many of the requests each target gets, in the order of the targets; empty: as many each.
     pub weights: Vec<u32>,
+    /// Sessions do not stay with a target.
+    pub is_loose: bool,
 }
 
 /// How one of several targets is chosen.

@@ -2,7 +2,7 @@
 
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
@@ -275,6 +275,7 @@ async fn receive(
         request_id,
         reply_id: fresh_id(""),
         received,
+        prefix: OnceLock::new(),
         preamble: Arc::new(Preamble::default()),
         places: [None, None],
     };

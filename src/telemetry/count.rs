@@ -24,6 +24,8 @@ const ROUTES_MAX: usize = 200;
 pub(super) const CLASSES: [&str; 5] = ["2xx", "3xx", "4xx", "5xx", NONE];
 /// How requests end.
 pub(super) const ENDINGS: [&str; 3] = ["complete", "failed", "client_gone"];
+/// Why caches had less than they could.
+pub const BREAKS: [&str; 9] = ["moved", "key", "tools", "system", "messages", "settings", "markers", "idle", "dropped"];
 /// The kinds of tokens.
 pub(super) const KINDS: [&str; 5] = ["input", "output", "cache_read", "cache_write", "thinking"];
 
@@ -54,6 +56,8 @@ pub struct Exchange<'a> {
     pub total_ms: u64,
     /// What the target could not carry.
     pub losses: u64,
+    /// Input that a cache would have had: why not, tokens, and what they cost more, in millionths of a US dollar.
+    pub cache_break: Option<(&'static str, u64, Option<u64>)>,
 }
 
 /// An attempt that has ended.
@@ -101,6 +105,11 @@ pub(super) struct Target {
     pub(super) unpriced: AtomicU64,
     pub(super) estimated: AtomicU64,
     pub(super) losses: AtomicU64,
+    /// Cache breaks by their cause.
+    pub(super) breaks: [AtomicU64; BREAKS.len()],
+    pub(super) break_tokens: AtomicU64,
+    /// In millionths of a US dollar.
+    pub(super) break_cost: AtomicU64,
     pub(super) duration: Histogram,
     pub(super) first: Histogram,
     pub(super) input: Histogram,
@@ -122,6 +131,9 @@ impl Default for Target {
             unpriced: AtomicU64::new(0),
             estimated: AtomicU64::new(0),
             losses: AtomicU64::new(0),
+            breaks: Default::default(),
+            break_tokens: AtomicU64::new(0),
+            break_cost: AtomicU64::new(0),
             duration: Histogram::new(DURATION),
             first: Histogram::new(FIRST),
             input: Histogram::new(TOKENS),
@@ -180,6 +192,13 @@ impl Counts {
         let usage = exchange.usage;
         let kinds = [usage.input, usage.output, usage.cache_read, usage.cache_write, usage.reasoning];
         target.tokens.iter().zip(kinds).for_each(|(count, tokens)| add(count, tokens.unwrap_or(0)));
+        if let Some((cause, tokens, cost)) = exchange.cache_break {
+            if let Some(count) = BREAKS.iter().position(|word| *word == cause).and_then(|at| target.breaks.get(at)) {
+                add(count, 1);
+            }
+            add(&target.break_tokens, tokens);
+            add(&target.break_cost, cost.unwrap_or(0));
+        }
         if exchange.is_answered {
             target.input.observe(usage.input_total());
             target.output.observe(usage.output.unwrap_or(0));

@@ -77,6 +77,9 @@ metrics! {
     Unpriced: "aimux_unpriced_requests_total", Counter, "requests", TARGET, "Requests whose price is unknown; they are not in the cost.";
     Estimated: "aimux_estimated_requests_total", Counter, "requests", TARGET, "Requests whose tokens are an estimate in part: they ended before the provider said what was used.";
     Losses: "aimux_losses_total", Counter, "fields", TARGET, "Fields that a target could not carry.";
+    Breaks: "aimux_cache_breaks_total", Counter, "requests", &["provider", "model", "cause"], "Requests of a session that read less from the provider's cache than the one before had left there, by why: another target (`moved`) or `key` answered; the client changed `tools`, `system`, `messages` or `settings`, or set no `markers`; it was `idle` for longer than caches keep; or the provider `dropped` it.";
+    BreakTokens: "aimux_cache_break_tokens_total", Counter, "tokens", TARGET, "Tokens that these would have read from the cache.";
+    BreakCost: "aimux_cache_break_cost_dollars_total", Counter, "US dollars", TARGET, "What that cost, by the price table; it is part of the cost.";
     Duration: "gen_ai_client_operation_duration_seconds", Histogram, "seconds", GEN_AI, "From a request's arrival to the end of its answer, failed attempts included.";
     FirstContent: "gen_ai_client_operation_time_to_first_chunk_seconds", Histogram, "seconds", GEN_AI, "From a streamed request's arrival to its first content, failed attempts included.";
     TokenUsage: "gen_ai_client_token_usage", Histogram, "tokens", &["gen_ai_operation_name", "gen_ai_provider_name", "gen_ai_request_model", "gen_ai_token_type"], "Tokens of an answered request: `input`, cached ones included, and `output`.";

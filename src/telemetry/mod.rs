@@ -11,6 +11,6 @@ mod process;
 #[cfg(test)]
 mod tests;
 
-pub use count::{Asked, Counts, Exchange, Names};
+pub use count::{Asked, BREAKS, Counts, Exchange, Names};
 pub use page::{Gauges, Rest};
 pub use process::Process;

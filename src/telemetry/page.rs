@@ -3,7 +3,7 @@
 use std::fmt::{Display, Write};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-use super::count::{CLASSES, Classes, Counts, ENDINGS, KINDS, Target};
+use super::count::{BREAKS, CLASSES, Classes, Counts, ENDINGS, KINDS, Target};
 use super::histogram::Histogram;
 use super::metrics::{Metric, Row};
 use super::process::Process;
@@ -89,6 +89,19 @@ impl Counts {
                 Metric::Unpriced => page.each(&targets, |target| &target.unpriced),
                 Metric::Estimated => page.each(&targets, |target| &target.estimated),
                 Metric::Losses => page.each(&targets, |target| &target.losses),
+                Metric::Breaks => {
+                    for (provider, model, target) in &targets {
+                        for (cause, count) in BREAKS.iter().zip(&target.breaks) {
+                            page.counted(&[provider, model, cause], count);
+                        }
+                    }
+                }
+                Metric::BreakTokens => page.each(&targets, |target| &target.break_tokens),
+                Metric::BreakCost => {
+                    for (provider, model, target) in targets.iter().filter(|(.., target)| target.break_cost.load(Relaxed) > 0) {
+                        page.sample(&[provider, model], Decimal::<1_000_000>(target.break_cost.load(Relaxed)));
+                    }
+                }
                 Metric::Duration => page.histograms(&targets, |target| &target.duration),
                 Metric::FirstContent => page.histograms(&targets, |target| &target.first),
                 Metric::TokenUsage => {

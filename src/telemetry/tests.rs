@@ -30,6 +30,7 @@ fn exchange<'a>(target: Option<[&'a str; 2]>, usage: &'a Usage) -> Exchange<'a> 
         content_ms: None,
         total_ms: 15,
         losses: 0,
+        cache_break: None,
     }
 }
 

@@ -90,6 +90,16 @@ impl Account {
         (self.begun, self.is_live) = (Instant::now(), true);
     }
 
+    /// Provider and model of the attempts that failed before the one under way.
+    pub(super) fn asked_in_vain(&self) -> Vec<[&str; 2]> {
+        self.earlier.iter().map(|one| [one.provider.as_str(), one.model.as_str()]).collect()
+    }
+
+    /// What the tokens of the target cost.
+    pub(super) fn price(&self) -> Option<Price> {
+        self.price
+    }
+
     /// The attempt under way failed.
     pub(super) fn failed(&mut self, received: Instant, status: Option<u16>, code: Code, is_reused: Option<bool>) {
         self.is_live = false;
@@ -233,6 +243,7 @@ impl Account {
             key: std::mem::take(&mut self.key),
             earlier: std::mem::take(&mut self.earlier),
             last,
+            cache_break: None,
         })
     }
 }
@@ -272,6 +283,7 @@ pub(super) fn count(counts: &Counts, entry: &Entry) {
         content_ms: entry.content_ms,
         total_ms: entry.total_ms,
         losses: entry.losses,
+        cache_break: entry.cache_break.as_ref().map(|broken| (broken.cause, broken.tokens, broken.cost)),
     });
     let earlier = entry.earlier.iter().map(|one| Asked { target: [&one.provider, &one.model], status: one.went.status });
     counts.asked(earlier.chain(entry.last.map(|last| Asked { target, status: last.status })));

@@ -9,6 +9,7 @@ use http::{HeaderMap, Method, Request, Uri, Version};
 use http_body_util::{BodyExt, Full};
 
 use super::client::UpstreamBody;
+use super::guard::meanwhile;
 use super::headers;
 use super::job::Job;
 use super::preamble::Held;
@@ -145,7 +146,11 @@ impl Job {
         };
         let content_at = tokio::time::Instant::now() + Duration::from_secs(self.limits.first_content_s);
         let first_byte = if self.peek.stream { self.limits.first_byte_s } else { self.limits.first_byte_whole_s };
-        let answer = match tokio::time::timeout(Duration::from_secs(first_byte), self.upstreams.client.send(request)).await {
+        // The blocks of a session's request are hashed while it is on its way: nobody waits for that.
+        let sent = meanwhile(self.upstreams.client.send(request), || {
+            self.prefix();
+        });
+        let answer = match tokio::time::timeout(Duration::from_secs(first_byte), sent).await {
             Ok(Ok(answer)) => answer,
             Ok(Err(error)) => return Attempted::Broken(unreachable(&target.provider.name, &error)),
             Err(_) => return late(format!("provider \"{}\" sent nothing for {first_byte} s", target.provider.name)),

@@ -27,6 +27,8 @@ const X_AIMUX_MODEL: HeaderName = HeaderName::from_static("x-aimux-model");
 const X_AIMUX_ROUTE: HeaderName = HeaderName::from_static("x-aimux-route");
 const X_AIMUX_ATTEMPTS: HeaderName = HeaderName::from_static("x-aimux-attempts");
 const X_AIMUX_FAILED: HeaderName = HeaderName::from_static("x-aimux-failed");
+/// What became of the session: `new`, `kept` or `moved (failed)`.
+const X_AIMUX_SESSION: HeaderName = HeaderName::from_static("x-aimux-session");
 const X_AIMUX_LOSS: HeaderName = HeaderName::from_static("x-aimux-loss");
 
 /// The most losses in the header, which clients and proxies give little room.
@@ -86,6 +88,7 @@ pub async fn drive(mut job: Job) -> Answer {
                 match attempted {
                     Attempted::Content(begun) => {
                         settlement.attempts.next(Instant::now(), &Happened::Content, &mut job.upstreams.health());
+                        settlement.answered(&job, target, key);
                         // What the answer loses from here on only the log can tell.
                         let progress = begun.reply.progress();
                         progress.losses.iter().for_each(|loss| lose(&mut losses, loss.clone()));
@@ -103,6 +106,7 @@ pub async fn drive(mut job: Job) -> Answer {
                     }
                     Attempted::Whole { body, usage, headers, losses: lost } => {
                         settlement.attempts.next(Instant::now(), &Happened::Content, &mut job.upstreams.health());
+                        settlement.answered(&job, target, key);
                         settlement.usage = usage;
                         settlement.account.is_counted = true;
                         settlement.ending = Ending::Complete;
@@ -190,6 +194,7 @@ impl Job {
             ending: Ending::ClientGone,
             code: None,
             account: Account::of(self),
+            guard: None,
         }
     }
 
@@ -213,6 +218,9 @@ impl Job {
         let failed = settlement.account.failed_before();
         if !failed.is_empty() {
             set(X_AIMUX_FAILED, &failed);
+        }
+        if let Some(guard) = &settlement.guard {
+            set(X_AIMUX_SESSION, &guard.word());
         }
         if !losses.is_empty() {
             let mut text: Vec<String> = losses.iter().take(LOSSES_SHOWN).map(Loss::to_string).collect();

@@ -2,7 +2,7 @@
 //!
 //! Lacks the phases themselves: an attempt, the relay, the settling. Start with [`Job`].
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -21,6 +21,7 @@ use crate::ledger::{self, Ledger};
 use crate::route::{Health, Plan, Record, Table};
 use crate::telemetry::Counts;
 use crate::wire::peek::Peek;
+use crate::wire::prefix::Prefix;
 
 /// What all requests share: connections and the memory of targets.
 #[derive(Debug)]
@@ -123,6 +124,8 @@ pub struct Job {
     pub received: Instant,
     /// The input in tokens, estimated.
     pub input_estimate: u64,
+    /// The body's blocks, for the cache guard: made when there is time.
+    pub prefix: OnceLock<Arc<Prefix>>,
     /// What may be said before the first content.
     pub preamble: Arc<Preamble>,
     /// The request's places among those in flight and, if it is one, among the streams; given back when the answer has ended.
@@ -150,6 +153,11 @@ impl Job {
             pace: (self.limits.pace_bytes_per_s, self.limits.pace_over_s),
             until: self.received.checked_add(self.table.retry.deadline).map(tokio::time::Instant::from_std),
         }
+    }
+
+    /// The body's blocks, looked at once, and only where a session wants them.
+    pub(super) fn prefix(&self) -> Option<&Arc<Prefix>> {
+        self.record.stick.as_ref().map(|_| self.prefix.get_or_init(|| Arc::new(Prefix::of(&self.body))))
     }
 
     /// What the reply of a translated request must undo, or an early start must say.

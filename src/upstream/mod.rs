@@ -10,6 +10,7 @@ pub mod client;
 mod count_tokens;
 pub mod drive;
 mod echo;
+mod guard;
 mod headers;
 mod job;
 mod listed;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::account::{Account, count};
+use super::guard::Guard;
 use super::job::Upstreams;
 use crate::chat::{Loss, Usage};
 use crate::error::Code;
@@ -40,6 +41,8 @@ pub(super) struct Settlement {
     /// Why it failed.
     pub(super) code: Option<Code>,
     pub(super) account: Account,
+    /// What becomes of its session.
+    pub(super) guard: Option<Box<Guard>>,
 }
 
 impl Drop for Settlement {
@@ -72,6 +75,7 @@ impl Drop for Settlement {
             first_content_ms = self.first_content.map(|wait| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX)),
             input_tokens = self.usage.input_total(),
             output_tokens = self.usage.output.unwrap_or(0),
+            session = self.guard.as_ref().map(|guard| tracing::field::display(guard.word())),
             losses = self.losses + self.lost.len(),
             lost = (!self.lost.is_empty()).then(|| self.lost.iter().map(Loss::to_string).collect::<Vec<_>>().join(", ")),
             conn = self.is_reused.map(|is_reused| if is_reused { "reused" } else { "new" }),
@@ -79,7 +83,12 @@ impl Drop for Settlement {
             code = self.code.map(tracing::field::display),
             "request"
         );
-        let entry = self.entry(now);
+        let reported = self.usage;
+        let is_counted = self.account.is_counted;
+        let mut entry = self.entry(now);
+        if let Some(guard) = self.guard.take() {
+            entry.cache_break = guard.settle(&self.upstreams, &reported, is_counted, &entry);
+        }
         count(&self.upstreams.counts, &entry);
         if let Some(ledger) = &*self.upstreams.ledger() {
             ledger.put(entry);

@@ -7,6 +7,7 @@ pub(crate) mod json;
 pub(crate) mod object;
 pub mod peek;
 pub(crate) mod percent;
+pub mod prefix;
 pub(crate) mod read;
 pub(crate) mod scan;
 pub mod splice;

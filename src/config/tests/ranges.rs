@@ -57,6 +57,7 @@ pub(super) fn all_fields() -> Vec<(&'static str, &'static Field)> {
         ("limits", fields::LIMITS),
         ("retry", fields::RETRY),
         ("breaker", fields::BREAKER),
+        ("sticky", fields::STICKY),
     ];
     sections.into_iter().flat_map(|(name, fields)| fields.iter().map(move |field| (name, field))).collect()
 }

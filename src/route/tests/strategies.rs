@@ -33,7 +33,7 @@ pub(super) fn table(strategy: Strategy, weights: &[u32], prices: &[Option<(f64, 
         Arc::new(crate::route::Provider { catalog: "", facts, ..provider(&format!("p{index}"), 1) })
     });
     let targets = (0..prices.len()).map(|provider| TargetRef { provider, model: "m".to_owned() }).collect();
-    let choice = Choice { strategy, weights: weights.to_vec() };
+    let choice = Choice { strategy, weights: weights.to_vec(), ..Choice::default() };
     let models = vec![ModelEntry { name: Glob::new("*"), targets, choice }];
     Table { providers: providers.collect(), models, ..Table::default() }
 }

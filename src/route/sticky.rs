@@ -1,0 +1,564 @@
+//! Sessions: which target each has been answered by, so that its prompt cache is met again, and how full its window is.
+//!
+//! A session is one line of a conversation: the client's session, the agent within it, its role and the route, because each of
+//! these has another beginning. It stays with its target whatever the strategy says. It moves when that target may not, cannot or
+//! does not answer, or is no longer of the route, or when another is so much cheaper that it pays to write the cache anew:
+//! see [`saving`]. Ids are kept as hashes. It lacks what became of the cache, which is [`super::cache`]. Start with [`place`].
+
+use std::collections::HashMap;
+use std::fmt::{self, Display, Formatter};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use sha2::{Digest, Sha256};
+
+use super::ability::Need;
+use super::cache::{Left, Served};
+use super::facts::Facts;
+use super::plan::Target;
+use crate::chat::Usage;
+use crate::provider::models::Price;
+
+/// `sticky:` of the config.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sticky {
+    /// How long a session is remembered that asks nothing.
+    pub idle: Duration,
+    /// The most sessions that are remembered.
+    pub sessions_max: usize,
+}
+
+impl Default for Sticky {
+    fn default() -> Self {
+        Self { idle: Duration::from_secs(3600), sessions_max: 4096 }
+    }
+}
+
+/// A session's name: a hash, from which nobody reads the client's id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Id(pub(super) [u8; 16]);
+
+impl Id {
+    /// The name of a request's session; `None`: it tells none. `route`: what decided, and for a plain name that name.
+    #[must_use]
+    pub fn of(facts: &Facts, route: [&str; 2]) -> Option<Self> {
+        let session = facts.session.as_deref()?;
+        let mut hash = Sha256::new();
+        for part in [session, facts.agent.as_deref().unwrap_or_default(), facts.role.name(), route[0], route[1]] {
+            hash.update(part.as_bytes());
+            hash.update([0xff]);
+        }
+        let whole: [u8; 32] = hash.finalize().into();
+        whole.first_chunk().copied().map(Self)
+    }
+}
+
+impl Display for Id {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+/// Why a session does not stay.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Why {
+    /// The route has that target no longer.
+    Gone,
+    /// It lacks what the request needs.
+    Lacks(Need),
+    /// A policy denies it.
+    Denied,
+    /// It rests, or its keys do.
+    Rests,
+    /// Another costs so much less, in millionths of a US dollar, that it pays to move.
+    Saves(u64),
+    /// It was asked and failed.
+    Failed,
+    /// It had no place, or came to rest meanwhile.
+    Busy,
+}
+
+impl Why {
+    /// The word of logs and metrics.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Gone => "gone",
+            Self::Lacks(_) => "lacks",
+            Self::Denied => "denied",
+            Self::Rests => "rests",
+            Self::Saves(_) => "saves",
+            Self::Failed => "failed",
+            Self::Busy => "busy",
+        }
+    }
+}
+
+impl Display for Why {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Gone => f.write_str("the route has it no longer"),
+            Self::Lacks(need) => write!(f, "it {}", need.lacking()),
+            Self::Denied => f.write_str("a policy denies it"),
+            Self::Rests => f.write_str("it rests"),
+            Self::Saves(micro_usd) => {
+                write!(f, "the other saves some ${}.{:04}", micro_usd / 1_000_000, micro_usd % 1_000_000 / 100)
+            }
+            Self::Failed => f.write_str("it failed"),
+            Self::Busy => f.write_str("it had no place"),
+        }
+    }
+}
+
+/// What is made of a session when its request is decided on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// It is not known yet, or has been quiet for too long.
+    New,
+    /// It stays.
+    Kept,
+    /// It does not.
+    Moved {
+        /// Where it was, `provider/model`.
+        from: String,
+        /// Why it leaves.
+        why: Why,
+    },
+}
+
+/// A request's session, and what is made of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stick {
+    /// The session.
+    pub id: Id,
+    /// What is made of it.
+    pub verdict: Verdict,
+    /// The key that it was answered with, by its name; empty: none, or it does not stay.
+    pub key: String,
+    /// How full its window was after the last answer; `None`: nobody knows.
+    pub meter: Option<Meter>,
+}
+
+/// How full a window is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Meter {
+    /// Tokens of the last request and its answer.
+    pub used: u64,
+    /// Whether the provider has not reported them, so that they are estimated.
+    pub is_estimated: bool,
+    /// What the target takes.
+    pub window: Option<u64>,
+}
+
+/// A session that has been answered.
+#[derive(Debug, Clone)]
+pub(super) struct Session {
+    pub(super) served: Served,
+    /// When it was last answered.
+    pub(super) used: Instant,
+    /// How many of its requests were answered.
+    pub(super) requests: u32,
+    /// What its last answer took.
+    pub(super) took: Took,
+    pub(super) meter: Option<Meter>,
+    pub(super) left: Option<Arc<Left>>,
+}
+
+/// What an answer took, in tokens.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Took {
+    /// Input that no cache had.
+    pub(super) fresh: u64,
+    pub(super) output: u64,
+}
+
+/// The sessions. Those that were quiet for longest go first when there are too many.
+#[derive(Debug, Default)]
+pub(super) struct Sessions {
+    map: HashMap<Id, Session>,
+}
+
+/// A session's answer has begun.
+#[derive(Debug, Clone, Copy)]
+pub struct Answered<'a> {
+    /// The session.
+    pub id: Id,
+    /// Who answers, with which key.
+    pub target: &'a Target,
+    /// The key's name.
+    pub key: &'a str,
+    /// Provider and model of those that were asked in vain.
+    pub failed: &'a [[&'a str; 2]],
+    /// What the decision said.
+    pub verdict: &'a Verdict,
+}
+
+/// What a session's answer took.
+#[derive(Debug, Clone, Copy)]
+pub struct Taken<'a> {
+    /// Tokens, as the provider reported them.
+    pub usage: &'a Usage,
+    /// Input, estimated.
+    pub input_estimate: u64,
+    /// Output, estimated where nobody reported it.
+    pub output: u64,
+    /// What it left in the cache.
+    pub left: Option<&'a Arc<Left>>,
+}
+
+/// What was known of a session when its answer began.
+#[derive(Debug, Clone, Default)]
+pub struct Before {
+    /// What its last request left in a cache.
+    pub left: Option<Arc<Left>>,
+    /// Where it was and why it is there no more; `None`: it stays, or is new.
+    pub moved: Option<(String, Why)>,
+    /// Whether it was known.
+    pub is_known: bool,
+}
+
+impl Sessions {
+    /// A session that has not been quiet for too long.
+    pub(super) fn get(&self, id: Id, sticky: &Sticky, now: Instant) -> Option<&Session> {
+        self.map.get(&id).filter(|session| now.saturating_duration_since(session.used) <= sticky.idle)
+    }
+
+    /// How many are remembered.
+    pub(super) fn len(&self) -> usize {
+        self.map.len()
+    }
+
+    /// All of them.
+    pub(super) fn all(&self) -> impl Iterator<Item = (Id, &Session)> {
+        self.map.iter().map(|(id, session)| (*id, session))
+    }
+
+    /// An answer has begun: its session stays with who gives it.
+    pub(super) fn answered(&mut self, answered: &Answered<'_>, sticky: &Sticky, now: Instant) -> Before {
+        let Answered { id, target, key, failed, verdict } = *answered;
+        let served = Served { provider: target.provider.name.clone(), model: target.model.clone(), key: key.to_owned() };
+        let known = self.map.get_mut(&id).filter(|session| now.saturating_duration_since(session.used) <= sticky.idle);
+        let Some(session) = known else {
+            self.make_room(sticky, now);
+            let meter = Some(Meter { used: 0, is_estimated: true, window: target.info.context });
+            self.map.insert(id, Session { served, used: now, requests: 1, took: Took::default(), meter, left: None });
+            return Before::default();
+        };
+        let moved = (!session.served.is(&served.provider, &served.model)).then(|| {
+            let why = match verdict {
+                Verdict::Moved { why, .. } => *why,
+                _ if failed.iter().any(|[provider, model]| session.served.is(provider, model)) => Why::Failed,
+                _ => Why::Busy,
+            };
+            (session.served.target(), why)
+        });
+        session.served = served;
+        session.used = now;
+        session.requests = session.requests.saturating_add(1);
+        if let Some(meter) = &mut session.meter {
+            meter.window = target.info.context;
+        }
+        Before { left: session.left.clone(), moved, is_known: true }
+    }
+
+    /// An answer is over. Of two that overlap, the one that ends last counts.
+    pub(super) fn took(&mut self, id: Id, taken: &Taken<'_>) {
+        let Some(session) = self.map.get_mut(&id) else { return };
+        let usage = taken.usage;
+        let is_reported = usage.input.is_some();
+        let input = if is_reported { usage.input_total() } else { taken.input_estimate };
+        session.took = Took { fresh: input.saturating_sub(usage.cache_read.unwrap_or(0)), output: taken.output };
+        let window = session.meter.and_then(|meter| meter.window);
+        session.meter = Some(Meter { used: input.saturating_add(taken.output), is_estimated: !is_reported, window });
+        if let Some(left) = taken.left {
+            session.left = Some(Arc::clone(left));
+        }
+    }
+
+    /// A session of an earlier process.
+    pub(super) fn restore(&mut self, id: Id, session: Session) {
+        self.map.insert(id, session);
+    }
+
+    /// Forgets who was quiet for too long, and of those that are left as many of the quietest as leaves room for some.
+    fn make_room(&mut self, sticky: &Sticky, now: Instant) {
+        if self.map.len() < sticky.sessions_max.max(1) {
+            return;
+        }
+        self.map.retain(|_, session| now.saturating_duration_since(session.used) <= sticky.idle);
+        // A sixteenth at a time, so that not each new session looks at all of them.
+        let most = sticky.sessions_max.saturating_sub(1 + sticky.sessions_max / 16);
+        let Some(over) = self.map.len().checked_sub(most).filter(|over| *over > 0) else { return };
+        let mut used: Vec<Instant> = self.map.values().map(|session| session.used).collect();
+        let (_, last, _) = used.select_nth_unstable(over - 1);
+        let last = *last;
+        let mut over = over;
+        self.map.retain(|_, session| {
+            let goes = session.used <= last && over > 0;
+            over -= usize::from(goes);
+            !goes
+        });
+    }
+}
+
+/// What is known when a session is to be placed.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Standing<'a> {
+    pub(super) sessions: &'a Sessions,
+    pub(super) sticky: &'a Sticky,
+    /// Tokens of input, estimated.
+    pub(super) input: u64,
+    /// Whether the first of the targets is there for being preferred, so that a saving counts.
+    pub(super) is_preferred: bool,
+    pub(super) now: Instant,
+}
+
+/// What became of the target of a session, of those that the route has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Found {
+    /// At this place of the targets that are left, and whether it takes requests.
+    At(usize, bool),
+    /// It is left out.
+    Out(Why),
+}
+
+/// What is made of a request's session: it stays with its target, unless there is a reason. `found` looks for a target; `first`
+/// is the one that would be tried first without a session.
+pub(super) fn place(
+    id: Id,
+    standing: Standing<'_>,
+    first: &Target,
+    found: impl Fn(&Served) -> Found,
+    targets: &[Target],
+) -> (Stick, Option<usize>) {
+    let Standing { sessions, sticky, input, is_preferred, now } = standing;
+    let none = Stick { id, verdict: Verdict::New, key: String::new(), meter: None };
+    let Some(session) = sessions.get(id, sticky, now) else { return (none, None) };
+    let moved = |why| Verdict::Moved { from: session.served.target(), why };
+    let (verdict, at) = match found(&session.served) {
+        Found::Out(why) => (moved(why), None),
+        Found::At(_, false) => (moved(Why::Rests), None),
+        Found::At(at, true) => {
+            let saved = targets.get(at).filter(|_| at > 0 && is_preferred).and_then(|own| saving(session, own, first, input, now));
+            match saved {
+                Some(saved) => (moved(Why::Saves(saved)), None),
+                None => (Verdict::Kept, Some(at)),
+            }
+        }
+    };
+    let key = if at.is_some() { session.served.key.clone() } else { String::new() };
+    (Stick { verdict, key, meter: session.meter, ..none }, at)
+}
+
+/// The most further requests that a session is expected to make.
+const FURTHER_MAX: u32 = 10;
+/// How much dearer, in per cent, it must be to stay.
+const DEARER_PERCENT: u64 = 125;
+
+/// What it saves, in millionths of a US dollar, to move a session from `own` to `other`; `None`: nothing worth it, or a price is
+/// unknown.
+///
+/// A session is expected to ask as often again as it has, this request included, ten times at most. Each time it sends its input
+/// `I` and takes the output `O` of the last one. With `own` it reads what it left there, `P`, from the cache; with `other` the
+/// first request writes all of it, and later ones read it. `F` is what each request brings anew. Prices: `in` fresh (or written
+/// to a cache, which is dearer), `read`, `out`.
+///
+/// ```text
+/// stay = P·read + (I − P)·in + O·out + (n − 1)·(I·read + F·in + O·out)      at own's prices
+/// move = I·in + O·out                + (n − 1)·(I·read + F·in + O·out)      at the other's
+/// ```
+///
+/// It pays when staying is dearer by a quarter: `stay ≥ 1.25 · move`.
+fn saving(session: &Session, own: &Target, other: &Target, input: u64, now: Instant) -> Option<u64> {
+    let left = session
+        .left
+        .as_ref()
+        .filter(|left| left.served.is(&own.provider.name, &own.model) && now.saturating_duration_since(left.at) < left.kept());
+    let cached = left.map_or(0, |left| left.tokens).min(input);
+    let further = u64::from(session.requests.clamp(1, FURTHER_MAX)) - 1;
+    let first = |price: &Price, cached: u64| cost(price, cached, input - cached, session.took.output);
+    let later = |price: &Price| cost(price, input, session.took.fresh.min(input), session.took.output);
+    let total = |price: &Price, cached: u64| Some(first(price, cached)?.saturating_add(later(price)?.saturating_mul(further)));
+    let stay = total(&own.info.price, cached)?;
+    let moving = total(&other.info.price, 0)?;
+    (stay.saturating_mul(100) >= moving.saturating_mul(DEARER_PERCENT)).then(|| stay - moving).filter(|saved| *saved > 0)
+}
+
+/// What a request costs that reads so much from a cache and writes so much to it.
+fn cost(price: &Price, read: u64, write: u64, output: u64) -> Option<u64> {
+    price.input?;
+    price.output?;
+    price.micro_usd(&Usage { cache_read: Some(read), cache_write: Some(write), output: Some(output), ..Usage::default() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::provider;
+    use super::*;
+    use crate::provider::models::Known;
+
+    const S: Duration = Duration::from_secs(1);
+
+    fn target(name: &str, price: [f64; 4]) -> Target {
+        let [input, read, write, output] = price.map(Some);
+        let price = Price { input, cache_read: read, cache_write: write, output };
+        let info = Known { price, context: Some(1000), ..Known::NOTHING };
+        Target { provider: Arc::new(provider(name, 1)), endpoint: 0, model: "m".to_owned(), info }
+    }
+
+    const DEAR: [f64; 4] = [5.0, 0.5, 6.25, 25.0];
+    const CHEAP: [f64; 4] = [0.5, 0.05, 0.5, 2.0];
+
+    fn facts(session: &str, agent: Option<&str>) -> Facts {
+        Facts { session: Some(session.to_owned()), agent: agent.map(str::to_owned), ..Facts::default() }
+    }
+
+    fn id(session: &str) -> Id {
+        Id::of(&facts(session, None), ["claude-*", ""]).unwrap()
+    }
+
+    fn answer(sessions: &mut Sessions, id: Id, target: &Target, at: Instant) -> Before {
+        sessions.answered(&Answered { id, target, key: "k", failed: &[], verdict: &Verdict::New }, &Sticky::default(), at)
+    }
+
+    /// What is made of a session when these targets are left, all of them ready.
+    fn placed(sessions: &Sessions, id: Id, targets: &[Target], input: u64, now: Instant) -> (Verdict, Option<usize>) {
+        let found = |served: &Served| {
+            targets
+                .iter()
+                .position(|target| served.is(&target.provider.name, &target.model))
+                .map_or(Found::Out(Why::Gone), |at| Found::At(at, true))
+        };
+        let standing = Standing { sessions, sticky: &Sticky::default(), input, is_preferred: true, now };
+        let (stick, at) = place(id, standing, &targets[0], found, targets);
+        (stick.verdict, at)
+    }
+
+    #[test]
+    fn a_session_stays_where_it_was_answered_and_others_do_not_follow() {
+        let (a, b, now) = (target("a", DEAR), target("b", DEAR), Instant::now());
+        let mut sessions = Sessions::default();
+        let both = [a.clone(), b.clone()];
+        assert_eq!(placed(&sessions, id("one"), &both, 9, now), (Verdict::New, None));
+        answer(&mut sessions, id("one"), &b, now);
+        assert_eq!(placed(&sessions, id("one"), &both, 9, now), (Verdict::Kept, Some(1)));
+        assert_eq!(placed(&sessions, id("two"), &both, 9, now), (Verdict::New, None));
+        assert_eq!(placed(&sessions, id("one"), &both[..1], 9, now).0, Verdict::Moved { from: "b/m".to_owned(), why: Why::Gone });
+        let late = now + Sticky::default().idle + S;
+        assert_eq!(placed(&sessions, id("one"), &both, 9, late), (Verdict::New, None), "it was quiet for too long");
+    }
+
+    #[test]
+    fn agents_roles_and_routes_of_a_session_are_told_apart_and_ids_are_hashes() {
+        let main = facts("one", None);
+        let others = [
+            Id::of(&facts("one", Some("agent-1")), ["claude-*", ""]),
+            Id::of(&Facts { role: crate::route::facts::Role::Background, ..main.clone() }, ["claude-*", ""]),
+            Id::of(&main, ["long", ""]),
+            Id::of(&main, ["direct", "a/m"]),
+            Id::of(&main, ["direct", "a/n"]),
+            Id::of(&facts("oneclaude", None), ["-*", ""]),
+        ];
+        let mut all: Vec<String> = others.into_iter().map(|id| id.unwrap().to_string()).collect();
+        all.push(id("one").to_string());
+        assert!(all.iter().all(|id| id.len() == 32 && !id.contains("one")), "{all:?}");
+        all.sort();
+        all.dedup();
+        assert_eq!(all.len(), 7);
+        assert_eq!(Id::of(&Facts::default(), ["claude-*", ""]), None);
+    }
+
+    #[test]
+    fn why_a_session_is_elsewhere_is_known() {
+        let (a, b, now) = (target("a", DEAR), target("b", DEAR), Instant::now());
+        let rests = Verdict::Moved { from: "a/m".to_owned(), why: Why::Rests };
+        for (failed, verdict, why) in [
+            (&[["a", "m"]][..], &Verdict::Kept, Why::Failed),
+            (&[["c", "m"]], &Verdict::Kept, Why::Busy),
+            (&[["c", "m"]], &rests, Why::Rests),
+        ] {
+            let mut sessions = Sessions::default();
+            assert!(!answer(&mut sessions, id("s"), &a, now).is_known);
+            let before = sessions.answered(&Answered { id: id("s"), target: &b, key: "k", failed, verdict }, &Sticky::default(), now);
+            assert_eq!(before.moved, Some(("a/m".to_owned(), why)));
+            assert_eq!(answer(&mut sessions, id("s"), &b, now).moved, None, "it sticks to the new one");
+        }
+    }
+
+    #[test]
+    fn the_quietest_make_room_and_no_more_are_kept_than_may_be() {
+        let (a, begin) = (target("a", DEAR), Instant::now());
+        let sticky = Sticky { sessions_max: 100, idle: 3600 * S };
+        let mut sessions = Sessions::default();
+        for count in 0..1000_u32 {
+            let now = begin + count * S;
+            let answered = Answered { id: id(&count.to_string()), target: &a, key: "", failed: &[], verdict: &Verdict::New };
+            sessions.answered(&answered, &sticky, now);
+            sessions.answered(&Answered { id: id("busy"), ..answered }, &sticky, now);
+            assert!(sessions.len() <= 100, "{}", sessions.len());
+            assert!(sessions.get(id(&count.to_string()), &sticky, now).is_some());
+            assert!(sessions.get(id("busy"), &sticky, now).is_some());
+        }
+        assert!(sessions.len() > 90);
+        let one = Sticky { sessions_max: 1, ..sticky };
+        sessions.answered(&Answered { id: id("new"), target: &a, key: "", failed: &[], verdict: &Verdict::New }, &one, begin + 1000 * S);
+        assert_eq!(sessions.len(), 1);
+    }
+
+    /// A session that was answered so often by `own`, has 100,000 tokens cached there and takes 500 a time.
+    fn session(own: &Target, requests: u32, at: Instant) -> Session {
+        let mut sessions = Sessions::default();
+        (0..requests).for_each(|_| drop(answer(&mut sessions, id("s"), own, at)));
+        let served = Served { provider: own.provider.name.clone(), model: "m".to_owned(), key: "k".to_owned() };
+        let left = Arc::new(Left { served, tokens: 100_000, prefix: Arc::default(), at });
+        let usage = Usage { input: Some(10), cache_read: Some(99_000), cache_write: Some(1000), ..Usage::default() };
+        sessions.took(id("s"), &Taken { usage: &usage, input_estimate: 9, output: 500, left: Some(&left) });
+        sessions.get(id("s"), &Sticky::default(), at).unwrap().clone()
+    }
+
+    #[test]
+    fn a_session_moves_only_where_the_saving_beats_the_writing_of_its_cache() {
+        let (dear, cheap, now) = (target("a", DEAR), target("b", CHEAP), Instant::now());
+        let young = session(&dear, 1, now);
+        // Once 101,000 tokens: 100,000 read at 0.5, 1,000 written at 6.25 and 500 put out at 25 are 68,750; at the other 50,500 written
+        // and 1,000 put out.
+        assert_eq!(saving(&young, &dear, &cheap, 101_000, now), Some(68_750 - 51_500));
+        assert_eq!(saving(&young, &dear, &target("c", [1.0, 0.1, 1.0, 5.0]), 101_000, now), None, "the writing costs more than it saves");
+        assert!(saving(&session(&dear, 10, now), &dear, &target("c", [1.0, 0.1, 1.0, 5.0]), 101_000, now).is_some(), "a long session pays");
+        assert_eq!(saving(&session(&cheap, 10, now), &cheap, &dear, 101_000, now), None);
+        assert_eq!(saving(&session(&dear, 10, now), &dear, &target("c", DEAR), 101_000, now), None, "what costs the same saves nothing");
+        let unpriced = Target { info: Known::NOTHING, ..cheap.clone() };
+        assert_eq!(saving(&young, &dear, &unpriced, 101_000, now), None);
+        // What has expired is written anew in any case.
+        let a_little_cheaper = target("c", [3.5, 0.35, 4.4, 17.0]);
+        assert_eq!(saving(&young, &dear, &a_little_cheaper, 101_000, now), None);
+        assert!(saving(&young, &dear, &a_little_cheaper, 101_000, now + 301 * S).is_some());
+    }
+
+    #[test]
+    fn a_preferred_target_that_saves_enough_takes_a_session_back() {
+        let (cheap, dear, now) = (target("a", CHEAP), target("b", DEAR), Instant::now());
+        let mut sessions = Sessions::default();
+        sessions.restore(id("s"), session(&dear, 3, now));
+        let both = [cheap, dear];
+        let (verdict, at) = placed(&sessions, id("s"), &both, 101_000, now);
+        assert!(matches!(verdict, Verdict::Moved { why: Why::Saves(saved), .. } if saved > 10_000), "{verdict:?}");
+        assert_eq!(at, None);
+        let standing = Standing { sessions: &sessions, sticky: &Sticky::default(), input: 101_000, is_preferred: false, now };
+        let (stick, at) = place(id("s"), standing, &both[0], |_| Found::At(1, true), &both);
+        assert_eq!((stick.verdict, at, stick.key.as_str()), (Verdict::Kept, Some(1), "k"), "where the first is there by turns");
+        let (stick, _) = place(id("s"), standing, &both[0], |_| Found::At(1, false), &both);
+        assert_eq!(stick.verdict, Verdict::Moved { from: "b/m".to_owned(), why: Why::Rests });
+    }
+
+    #[test]
+    fn the_meter_takes_what_is_reported_and_else_the_estimate() {
+        let (own, now) = (target("a", DEAR), Instant::now());
+        assert_eq!(session(&own, 1, now).meter, Some(Meter { used: 100_510, is_estimated: false, window: Some(1000) }));
+        let mut sessions = Sessions::default();
+        answer(&mut sessions, id("s"), &own, now);
+        sessions.took(id("s"), &Taken { usage: &Usage::default(), input_estimate: 700, output: 50, left: None });
+        let meter = sessions.get(id("s"), &Sticky::default(), now).unwrap().meter;
+        assert_eq!(meter, Some(Meter { used: 750, is_estimated: true, window: Some(1000) }));
+    }
+}
