@@ -4,7 +4,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use clap::Args;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -113,6 +113,8 @@ pub(crate) fn run(args: ServeArgs, path: Option<PathBuf>, environment: &Environm
 
 /// What the tasks that are left get to end, once the server has.
 const SHUTDOWN_MAX: Duration = Duration::from_secs(1);
+/// Sessions that a status has.
+const SESSIONS_SHOWN: usize = 50;
 /// What the ledger gets to write its last entries.
 const FLUSH_MAX: Duration = Duration::from_secs(5);
 
@@ -205,10 +207,11 @@ async fn serve(
         server.remember(memory::path(&source.environment.state_folder(), socket));
     }
     let (client, on_demand, upstreams) = (server.client(), args.on_demand, server.upstreams());
-    let tasks = server.tasks();
+    let (tasks, known) = (server.tasks(), server.upstreams());
     let status = move || {
         let (version, pid) = (env!("CARGO_PKG_VERSION").to_owned(), std::process::id());
-        Status { version, pid, address, on_demand, connections: client.counters(), tasks: tasks() }
+        let sessions = known.health().sessions(SESSIONS_SHOWN, Instant::now());
+        Status { version, pid, address, on_demand, connections: client.counters(), tasks: tasks(), sessions }
     };
     let reloader = source.map(|(source, stamp)| (server.reloader(source), stamp));
     let voice = server.voice();

@@ -11,6 +11,7 @@ use super::{CliError, known, output, usage};
 use crate::config::Environment;
 use crate::error::{Code, Error};
 use crate::ledger;
+use crate::route::sticky;
 use crate::server::control;
 
 /// How long `stop` waits for the requests in flight: longer than `limits.drain_s` is by default.
@@ -18,6 +19,9 @@ const STOP_MAX: Duration = Duration::from_secs(40);
 
 /// Exit code of `status` where no server runs, as service managers have it.
 const NOT_RUNNING: u8 = 3;
+
+/// Sessions that people are told of; JSON has more.
+const SESSIONS_TOLD: usize = 5;
 
 /// Arguments of `aimux status`.
 #[derive(Debug, Args)]
@@ -36,6 +40,7 @@ struct Shown<'a> {
     url: Option<String>,
     socket: String,
     tasks: Option<&'a control::Tasks>,
+    sessions: Option<&'a sticky::Known>,
     /// What the ledger says of today; `None`: nothing, or there is none.
     today: Option<ledger::Row>,
 }
@@ -52,6 +57,7 @@ pub(crate) fn run(args: &StatusArgs, path: Option<PathBuf>, environment: &Enviro
         url: status.as_ref().map(|status| format!("http://{}", status.address)),
         socket: socket.display().to_string(),
         tasks: status.as_ref().map(|status| &status.tasks),
+        sessions: status.as_ref().map(|status| &status.sessions),
         today,
     };
     if args.json {
@@ -61,6 +67,9 @@ pub(crate) fn run(args: &StatusArgs, path: Option<PathBuf>, environment: &Enviro
             Some(status) => format!("aimux {} runs on http://{} (pid {})\n", status.version, status.address, status.pid),
             None => "no server runs for this config\n".to_owned(),
         });
+        if let Some(sessions) = shown.sessions.filter(|sessions| sessions.count > 0) {
+            output::print(&output::printable(&told(sessions)));
+        }
         if let Some(today) = &shown.today {
             let [requests, errors] =
                 [(today.requests, "request"), (today.errors, "error")].map(|(count, noun)| usage::counted(count, noun));
@@ -68,6 +77,23 @@ pub(crate) fn run(args: &StatusArgs, path: Option<PathBuf>, environment: &Enviro
         }
     }
     Ok(if status.is_some() { ExitCode::SUCCESS } else { ExitCode::from(NOT_RUNNING) })
+}
+
+/// The sessions that were answered last, with how full their windows are.
+fn told(sessions: &sticky::Known) -> String {
+    let mut text = format!("sessions: {}\n", sessions.count);
+    for session in sessions.last.iter().take(SESSIONS_TOLD) {
+        let window = session.window.filter(|window| *window > 0);
+        let used = session.used_tokens.map_or_else(String::new, |used| {
+            let about = if session.is_estimated { "about " } else { "" };
+            match window {
+                Some(window) => format!(", {about}{used} of {window} tokens ({} %)", used.saturating_mul(100) / window),
+                None => format!(", {about}{used} tokens"),
+            }
+        });
+        text += &format!("  {}  {}{used}, {} s ago\n", session.id, session.target, session.idle_s);
+    }
+    text
 }
 
 /// Stops the server and waits for its end. That none runs is as good.

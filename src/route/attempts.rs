@@ -52,6 +52,8 @@ struct Slot {
     keys_refused: usize,
     /// The keys that it was asked with, one bit each; those beyond share the last.
     keys_asked: u64,
+    /// The name of the key that goes first if it can; empty: none does.
+    prefers: String,
     /// Not to be tried again by this request.
     is_out: bool,
     /// The upstream's own wish.
@@ -102,6 +104,7 @@ impl Attempts {
             tries: 0,
             keys_refused: 0,
             keys_asked: 0,
+            prefers: String::new(),
             is_out: false,
             not_before: None,
         });
@@ -141,6 +144,15 @@ impl Attempts {
     #[must_use]
     pub fn in_form(self, form: Form) -> Self {
         Self { form, ..self }
+    }
+
+    /// The same with a key, by its name, that the first target is asked with if it can be.
+    #[must_use]
+    pub fn preferring(mut self, key: &str) -> Self {
+        if let Some(first) = self.slots.first_mut() {
+            key.clone_into(&mut first.prefers);
+        }
+        self
     }
 
     /// What to do next. After [`Step::Commit`] and [`Step::Fail`] the answer stays the same.
@@ -366,7 +378,7 @@ impl Attempts {
     }
 
     fn guest<'a>(&self, slot: &'a Slot, overlook: Overlook) -> Guest<'a> {
-        Guest { model: &slot.model, tokens: self.tokens, ticket: self.ticket, overlook }
+        Guest { model: &slot.model, tokens: self.tokens, ticket: self.ticket, overlook, prefers: &slot.prefers }
     }
 
     /// The first target of this round that takes the request.

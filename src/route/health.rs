@@ -12,7 +12,7 @@ use super::figures::{Figures, Form};
 use super::room::Room;
 pub use super::standing::Why;
 use super::standing::{Admission, Guest, KeyHealth, KeyRest, Overlook, ProviderHealth};
-use super::sticky::{Answered, Before, Id, Sessions, Sticky, Taken};
+use super::sticky::{self, Answered, Before, Id, Sessions, Sticky, Taken};
 use super::strategy::Turns;
 use super::table::{Breaker, Provider};
 use super::window::Reserved;
@@ -78,7 +78,7 @@ impl Health {
 
     /// How a target stands.
     pub fn state(&mut self, provider: &Provider, model: &str, now: Instant) -> State {
-        let guest = Guest { model, tokens: 0, ticket: None, overlook: Overlook::Nothing };
+        let guest = Guest { model, tokens: 0, ticket: None, overlook: Overlook::Nothing, prefers: "" };
         match self.admit(provider, guest, now) {
             Admission::Key(_) => State::Ready(self.in_flight(&provider.name)),
             Admission::Wait(rest) | Admission::Full(rest) => State::Limited(rest),
@@ -264,6 +264,12 @@ impl Health {
     pub fn answered(&mut self, answered: &Answered<'_>, sticky: &Sticky, now: Instant) -> Before {
         self.changes += 1;
         self.sessions.answered(answered, sticky, now)
+    }
+
+    /// The sessions that were answered last, `most` at most.
+    #[must_use]
+    pub fn sessions(&self, most: usize, now: Instant) -> sticky::Known {
+        self.sessions.last(most, now)
     }
 
     /// The answer to a request of a session is over.

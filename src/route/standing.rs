@@ -115,6 +115,8 @@ pub(super) struct Guest<'a> {
     /// Its place in the lines, if it has been waiting.
     pub(super) ticket: Option<u64>,
     pub(super) overlook: Overlook,
+    /// The key that goes first if it can, whatever it carries: its account has the session's cache. Empty: none does.
+    pub(super) prefers: &'a str,
 }
 
 impl ProviderHealth {
@@ -148,8 +150,9 @@ impl ProviderHealth {
                 continue;
             }
             places = places.saturating_add(room.min(key.meter.places(&provider.key_limits)));
-            if best.is_none_or(|(_, load)| key.load(now) < load) {
-                best = Some((index, key.load(now)));
+            let load = if !guest.prefers.is_empty() && key.name == guest.prefers { f32::NEG_INFINITY } else { key.load(now) };
+            if best.is_none_or(|(_, least)| load < least) {
+                best = Some((index, load));
             }
         }
         match best {

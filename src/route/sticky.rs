@@ -10,6 +10,7 @@ use std::fmt::{self, Display, Formatter};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::ability::Need;
@@ -178,6 +179,38 @@ pub(super) struct Sessions {
     map: HashMap<Id, Session>,
 }
 
+/// The sessions, for a status.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Known {
+    /// How many are remembered.
+    pub count: usize,
+    /// Those that were answered last, the latest first.
+    pub last: Vec<Shown>,
+}
+
+/// A session, for a status.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Shown {
+    /// The beginning of the hash that it is known by.
+    pub id: String,
+    /// Where it stays, `provider/model`.
+    pub target: String,
+    /// Seconds since it was answered.
+    pub idle_s: u64,
+    /// How many of its requests were answered.
+    pub requests: u32,
+    /// Tokens of its last request and answer; `None`: nobody knows.
+    pub used_tokens: Option<u64>,
+    /// Whether these are an estimate.
+    pub is_estimated: bool,
+    /// Tokens that its target takes; `None`: nobody knows.
+    pub window: Option<u64>,
+    /// Tokens that its last request left in a cache, by the provider's report.
+    pub cached_tokens: u64,
+}
+
 /// A session's answer has begun.
 #[derive(Debug, Clone, Copy)]
 pub struct Answered<'a> {
@@ -223,9 +256,21 @@ impl Sessions {
         self.map.get(&id).filter(|session| now.saturating_duration_since(session.used) <= sticky.idle)
     }
 
-    /// How many are remembered.
-    pub(super) fn len(&self) -> usize {
-        self.map.len()
+    /// How many are remembered, and those of them that were answered last, `most` at most.
+    pub(super) fn last(&self, most: usize, now: Instant) -> Known {
+        let mut all: Vec<(&Id, &Session)> = self.map.iter().collect();
+        all.sort_unstable_by_key(|(_, session)| std::cmp::Reverse(session.used));
+        let shown = |(id, session): (&Id, &Session)| Shown {
+            id: id.to_string().chars().take(8).collect(),
+            target: session.served.target(),
+            idle_s: now.saturating_duration_since(session.used).as_secs(),
+            requests: session.requests,
+            used_tokens: session.meter.map(|meter| meter.used).filter(|used| *used > 0),
+            is_estimated: session.meter.is_some_and(|meter| meter.is_estimated),
+            window: session.meter.and_then(|meter| meter.window),
+            cached_tokens: session.left.as_ref().map_or(0, |left| left.tokens),
+        };
+        Known { count: all.len(), last: all.into_iter().take(most).map(shown).collect() }
     }
 
     /// All of them.
@@ -495,14 +540,14 @@ mod tests {
             let answered = Answered { id: id(&count.to_string()), target: &a, key: "", failed: &[], verdict: &Verdict::New };
             sessions.answered(&answered, &sticky, now);
             sessions.answered(&Answered { id: id("busy"), ..answered }, &sticky, now);
-            assert!(sessions.len() <= 100, "{}", sessions.len());
+            assert!(sessions.map.len() <= 100, "{}", sessions.map.len());
             assert!(sessions.get(id(&count.to_string()), &sticky, now).is_some());
             assert!(sessions.get(id("busy"), &sticky, now).is_some());
         }
-        assert!(sessions.len() > 90);
+        assert!(sessions.map.len() > 90);
         let one = Sticky { sessions_max: 1, ..sticky };
         sessions.answered(&Answered { id: id("new"), target: &a, key: "", failed: &[], verdict: &Verdict::New }, &one, begin + 1000 * S);
-        assert_eq!(sessions.len(), 1);
+        assert_eq!(sessions.map.len(), 1);
     }
 
     /// A session that was answered so often by `own`, has 100,000 tokens cached there and takes 500 a time.

@@ -1,5 +1,6 @@
 //! The attempt machine against a made-up upstream and a made-up clock: what must hold whatever happens.
 
+mod preferred;
 mod simulation;
 mod strategies;
 

@@ -27,6 +27,7 @@ use super::{Shared, explain};
 use crate::config::LoadError;
 use crate::dialect::Dialect;
 use crate::error::{Code, Error};
+use crate::route::sticky::Known as Sessions;
 use crate::route::trial::Trial;
 use crate::secret::Secret;
 use crate::upstream::client::Counters;
@@ -49,6 +50,9 @@ pub struct Status {
     /// Its tasks.
     #[serde(default)]
     pub tasks: Tasks,
+    /// The sessions that it remembers.
+    #[serde(default)]
+    pub sessions: Sessions,
 }
 
 /// How a server's tasks fare.

@@ -59,6 +59,7 @@ pub async fn drive(mut job: Job) -> Answer {
     // Jitter wants to differ, not to be a secret: a map's seed does, and costs no call of the system.
     let seed = RandomState::new().build_hasher().finish();
     let attempts = Attempts::new(&job.plan, &job.table.retry, job.table.breaker.as_ref(), job.received, seed);
+    let attempts = attempts.preferring(job.record.stick.as_ref().map_or("", |stick| &stick.key));
     let mut settlement = job.settlement(attempts.of_tokens(job.tokens()).in_form(Form::of(job.peek.stream)));
     let mut happened = Happened::Begin;
     let mut last: Option<Refusal> = None;

@@ -137,7 +137,7 @@ impl<'a> Pass<'a> {
             let mut own = Vec::new();
             let blocks = pass.blocks(&mut own)?;
             match part {
-                0 => pass.found.tools = short(blocks.iter().fold(SEED, |sum, block| folded(sum, *block))),
+                0 => pass.found.tools = short(blocks.iter().fold(LIST, |sum, block| folded(sum, *block))),
                 1 => pass.found.system = blocks.into_iter().map(short).collect(),
                 _ => {
                     pass.found.messages = bounded(&blocks);
@@ -340,7 +340,7 @@ impl<'a> Pass<'a> {
 /// The messages, the last of them standing for all that are too many.
 fn bounded(messages: &[u64]) -> Vec<u32> {
     let (told_apart, rest) = messages.split_at(messages.len().min(MESSAGES_MAX));
-    let rest = rest.iter().fold(SEED, |sum, message| folded(sum, *message));
+    let rest = rest.iter().fold(LIST, |sum, message| folded(sum, *message));
     let rest = (messages.len() > MESSAGES_MAX).then(|| short(rest));
     told_apart.iter().copied().map(short).chain(rest).collect()
 }
@@ -368,7 +368,7 @@ fn hash(bytes: &[u8]) -> u64 {
     folded(first ^ KEYS[1], second ^ KEYS[0])
 }
 
-/// Both halves of the product.
+/// Both halves of the product. Not to be begun with [`SEED`], of which nothing would be left.
 fn folded(a: u64, b: u64) -> u64 {
     let product = u128::from(a ^ SEED) * u128::from(b ^ LIST);
     (product as u64) ^ ((product >> 64) as u64)
@@ -454,6 +454,15 @@ mod tests {
         ] {
             assert_eq!(old.is_other(&later), is_other, "{later:?}");
         }
+    }
+
+    #[test]
+    fn each_tool_counts_the_only_one_too() {
+        let with = |tools: &[&str]| Prefix::of(format!(r#"{{"tools":[{}]}}"#, tools.join(",")).as_bytes()).tools;
+        let all =
+            [with(&[]), with(&["{}"]), with(&[r#"{"name":"a"}"#]), with(&[r#"{"name":"b"}"#]), with(&["{}", "{}"]), with(&["{}", "1"])];
+        let different: std::collections::HashSet<u32> = all.into_iter().collect();
+        assert_eq!(different.len(), all.len(), "{all:?}");
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use aimux::chat::Usage;
-use aimux::ledger::{Attempt, Ending, Entry, Ledger, Settings};
+use aimux::ledger::{Attempt, CacheBreak, Ending, Entry, Ledger, Settings};
 use serde_json::{Value, json};
 
 use super::{aimux, assert_exit, stderr, stdout};
@@ -37,6 +37,12 @@ fn fill(path: &Path) {
             content_ms,
             ending,
             last: Some(Attempt::default()),
+            cache_break: (hours == 1).then(|| CacheBreak {
+                cause: "messages",
+                detail: "messages[3] changed".to_owned(),
+                tokens: 12_000,
+                cost: Some(69_000),
+            }),
             ..Entry::default()
         }));
     };
@@ -74,6 +80,7 @@ zai/glm-5.1                       2       0  3,000     150       3,000          
 local/qwen3                       2       0  1,000      40           0            0     0 %         –      80 ms      90 ms
 total                             7       1  5,300   1,390     173,000        5,000    94 %  ≥$0.1650     380 ms      1.2 s
 
+1 request missed what the session had in a cache: 12,000 tokens, $0.0690 more (messages 1)
 1 request ended before the provider said what was used: estimated
 2 requests without a known price: local/qwen3 (2)
 ";
@@ -133,10 +140,11 @@ fn json_has_every_figure_and_unknown_ones_are_null() {
         json!({
             "name": "anthropic", "requests": 3, "errors": 1, "input_tokens": 1300, "output_tokens": 1200, "cache_read_tokens": 170_000,
             "cache_write_tokens": 5000, "thinking_tokens": 0, "cost_micro_usd": 159_750, "unpriced": 0, "estimated": 0,
-            "cache_share": 170_000.0 / 176_300.0, "first_content_p50_ms": 950, "first_content_p95_ms": 1234
+            "cache_share": 170_000.0 / 176_300.0, "cache_breaks": 1, "cache_break_tokens": 12_000, "cache_break_micro_usd": 69_000, "first_content_p50_ms": 950, "first_content_p95_ms": 1234
         })
     );
     assert_eq!((&shown["total"]["unpriced"], &shown["total"]["estimated"]), (&json!(2), &json!(1)));
+    assert_eq!(shown["cache_breaks"], json!([{ "cause": "messages", "requests": 1, "tokens": 12_000, "micro_usd": 69_000 }]));
     assert_eq!(shown["unpriced"], json!([{ "target": "local/qwen3", "requests": 2 }]));
     let none: Value = serde_json::from_str(&usage(tempfile::tempdir().unwrap().path(), &["--json"])).unwrap();
     assert_eq!((&none["groups"], &none["total"]["cache_share"], &none["total"]["requests"]), (&json!([]), &Value::Null, &json!(0)));

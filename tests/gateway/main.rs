@@ -11,6 +11,7 @@
 )]
 
 mod access;
+mod caching;
 mod citations;
 mod claude;
 mod error_codes;
@@ -39,6 +40,7 @@ mod routing;
 mod run;
 mod same_dialect;
 mod server_limits;
+mod sessions;
 mod stalls;
 mod survival;
 mod tls;
