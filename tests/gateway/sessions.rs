@@ -286,6 +286,22 @@ fn sessions_do_not_stay_where_the_config_says_so() {
 }
 
 #[test]
+fn a_rule_may_let_its_sessions_go() {
+    let (_, upstreams) = providers();
+    let rule =
+        "routes: [{ name: loose, when: { project: loose }, use: [up0/up-model, up1/up-model], strategy: round_robin, stick: false }]";
+    let gateway = Gateway::start(&three(&upstreams, IN_ORDER, rule));
+    let mut session = Session::new("session-1", None);
+    session.says("hello");
+    let token = format!("Bearer {TOKEN}");
+    let headers = [("authorization", token.as_str()), ("x-session-id", "session-1"), ("x-aimux-project", "loose")];
+    let answers =
+        [0, 1].map(|_| http::send(gateway.port, "POST", "/v1/messages", &headers, session.body(true).to_string().as_bytes()).whole());
+    assert_ne!(answers[0].header("x-aimux-provider"), answers[1].header("x-aimux-provider"));
+    assert_eq!(answers[1].header("x-aimux-session"), None);
+}
+
+#[test]
 fn no_more_sessions_are_remembered_than_the_config_says() {
     let (_, upstreams) = providers();
     let gateway = Gateway::start(&three(&upstreams, IN_TURN, "sticky: { sessions_max: 4 }"));
