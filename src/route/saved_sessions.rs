@@ -1,6 +1,6 @@
 //! The sessions of a snapshot: where each stays, and what it left in a cache. Hashes all of them; nobody's id and no text.
 //!
-//! Start with [`saved`] and [`restore`].
+//! Start with `saved` and `restore`.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

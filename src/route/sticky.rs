@@ -3,7 +3,7 @@
 //! A session is one line of a conversation: the client's session, the agent within it, its role and the route, because each of
 //! these has another beginning. It stays with its target whatever the strategy says. It moves when that target may not, cannot or
 //! does not answer, or is no longer of the route, or when another is so much cheaper that it pays to write the cache anew:
-//! see [`saving`]. Ids are kept as hashes. It lacks what became of the cache, which is [`super::cache`]. Start with [`place`].
+//! see `saving`. Ids are kept as hashes. It lacks what became of the cache, which is [`super::cache`]. Start with `place`.
 
 use std::collections::HashMap;
 use std::fmt::{self, Display, Formatter};
