@@ -16,7 +16,7 @@ const SPELLED: usize = 6;
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Every name of both configs, with and without stars, and the catalog's names of Claude and OpenAI models are put to both, as a Messages \
-and as a Chat client asks for them. The exit code is 0 when both do the same, 1 when not, 78 when one does not pass the validator. Variables of the form AIMUX_… change nothing here."
+and as a Chat client asks for them; so are the rules under `routes`. Prices are the listed ones of the first target. The exit code is 0 when both do the same, 1 when not, 78 when one does not pass the validator. Variables of the form AIMUX_… change nothing here."
 )]
 pub(super) struct DiffArgs {
     /// The config that was
@@ -48,30 +48,44 @@ fn text(found: &Diff) -> String {
             out.push_str(&format!("{word} provider {name}\n"));
         }
     }
-    // Names that make the same way stand together.
+    out.push_str(&ways(&found.names, "", "nowhere"));
+    out.push_str(&ways(&found.rules, "rule ", "no such rule"));
+    for SettingChange { path, before, after } in &found.settings {
+        let value = |value: &Option<String>| value.clone().unwrap_or_else(|| "not set".to_owned());
+        out.push_str(&format!("{path}: {} → {}\n", value(before), value(after)));
+    }
+    out
+}
+
+/// Where names or rules go, those that make the same way together. `none`: what is said where there is no way.
+fn ways(changes: &[NameChange], kind: &str, none: &str) -> String {
     let mut groups: Vec<Vec<&NameChange>> = Vec::new();
-    for change in &found.names {
-        match groups.iter_mut().find(|group| {
-            group.first().is_some_and(|first| (first.client, &first.before, &first.after) == (change.client, &change.before, &change.after))
-        }) {
+    for change in changes {
+        let key = |change: &NameChange| {
+            (change.client, change.before.clone(), change.after.clone(), price(change.price_before), price(change.price_after))
+        };
+        match groups.iter_mut().find(|group| group.first().is_some_and(|first| key(first) == key(change))) {
             Some(group) => group.push(change),
             None => groups.push(vec![change]),
         }
     }
+    let mut out = String::new();
     for group in groups {
         let Some(first) = group.first() else { continue };
         let names: Vec<&str> = group.iter().take(SPELLED).map(|change| change.name.as_str()).collect();
         let more = group.len().checked_sub(SPELLED).filter(|more| *more > 0).map_or_else(String::new, |more| format!(" and {more} more"));
-        let way = |targets: &[String]| if targets.is_empty() { "nowhere".to_owned() } else { targets.join(", ") };
+        let way = |targets: &[String]| if targets.is_empty() { none.to_owned() } else { targets.join(", ") };
         let client = first.client.map_or_else(String::new, |client| format!(", for {} clients", client.name()));
-        out.push_str(&format!("{}{more}{client}\n  - {}\n  + {}\n", names.join(", "), way(&first.before), way(&first.after)));
-        if first.price_before != first.price_after {
+        out.push_str(&format!("{kind}{}{more}{client}\n", names.join(", ")));
+        out.push_str(&match first.before == first.after {
+            true => format!("    {}\n", way(&first.after)),
+            false => format!("  - {}\n  + {}\n", way(&first.before), way(&first.after)),
+        });
+        if first.before.is_empty() {
+            out.push_str(&format!("    {}\n", price(first.price_after)));
+        } else if first.price_before != first.price_after {
             out.push_str(&format!("    {} → {}\n", price(first.price_before), price(first.price_after)));
         }
-    }
-    for SettingChange { path, before, after } in &found.settings {
-        let value = |value: &Option<String>| value.clone().unwrap_or_else(|| "not set".to_owned());
-        out.push_str(&format!("{path}: {} → {}\n", value(before), value(after)));
     }
     out
 }
@@ -86,16 +100,13 @@ fn price(price: Option<Price>) -> String {
 
 fn json(found: &Diff) -> String {
     let price = |price: Option<Price>| price.map(|price| serde_json::json!({ "input": price.input, "output": price.output }));
-    let names: Vec<serde_json::Value> = found
-        .names
-        .iter()
-        .map(|change| {
-            serde_json::json!({
-                "name": change.name, "client": change.client.map(Dialect::name), "before": change.before, "after": change.after,
-                "usd_per_million_before": price(change.price_before), "usd_per_million_after": price(change.price_after),
-            })
+    let change = |change: &NameChange| {
+        serde_json::json!({
+            "name": change.name, "client": change.client.map(Dialect::name), "before": change.before, "after": change.after,
+            "usd_per_million_before": price(change.price_before), "usd_per_million_after": price(change.price_after),
         })
-        .collect();
+    };
+    let [names, rules] = [&found.names, &found.rules].map(|changes| changes.iter().map(change).collect::<Vec<_>>());
     let settings: Vec<serde_json::Value> = found
         .settings
         .iter()
@@ -103,7 +114,7 @@ fn json(found: &Diff) -> String {
         .collect();
     let shape = serde_json::json!({
         "same": found.is_empty(), "compared": found.compared, "providers_added": found.added, "providers_removed": found.removed,
-        "names": names, "settings": settings,
+        "names": names, "rules": rules, "settings": settings,
     });
     format!("{shape:#}\n")
 }
