@@ -11,6 +11,7 @@ pub mod loss;
 pub mod opaque;
 pub mod request;
 pub mod response;
+pub(crate) mod seam;
 pub mod unread;
 
 pub use citation::{Citation, ForeignCitation, UrlCitation};

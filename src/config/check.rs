@@ -275,6 +275,7 @@ fn retry(reader: &mut Reader<'_>, root: &Section<'_>) -> Retry {
     take!(reader, section, "deadline_s" => retry.deadline, Duration::from_secs);
     take!(reader, section, "wait_max_s" => retry.wait_max, Duration::from_secs);
     take!(reader, section, "key_rest_s" => retry.key_rest, Duration::from_secs);
+    take!(reader, section, "continuations" => retry.continuations, small);
     retry
 }
 

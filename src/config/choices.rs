@@ -1,4 +1,5 @@
-//! `strategy`, `weights` and `stick` of a rule or an entry: how one of its targets is chosen, and whether that can be.
+//! `strategy`, `weights`, `stick` and `continue` of a rule or an entry: how one of its targets is chosen, whether that can be, and
+//! what is done where its answer breaks off.
 //!
 //! Start with [`read`], then [`Written::choice`], which knows the targets too.
 
@@ -7,7 +8,7 @@ use super::fields::Kind;
 use super::providers::Provider;
 use super::reader::{Reader, Section};
 use crate::provider::models::Known;
-use crate::route::table::{Choice, Strategy, TargetRef};
+use crate::route::table::{Choice, Continue, Strategy, TargetRef};
 
 /// What is said of the choice among the targets, as far as it is.
 #[derive(Default)]
@@ -18,6 +19,7 @@ pub(crate) struct Written {
     /// Weights are there, be they wrong.
     has_weights: bool,
     stick: Option<bool>,
+    continues: Option<Continue>,
 }
 
 /// Reads what a rule or an entry says of the choice.
@@ -27,6 +29,7 @@ pub(crate) fn read(reader: &mut Reader<'_>, section: &Section<'_>) -> Written {
     let weights = reader.integers(section, "weights");
     Written {
         path: section.path.clone(),
+        continues: reader.choice(section, "continue").and_then(Continue::from_name),
         has_weights: section.get("weights").is_some(),
         stick: reader.flag(section, "stick"),
         strategy: strategy.map(|strategy| (strategy, span("strategy"))),
@@ -45,7 +48,12 @@ impl Written {
             None => Vec::new(),
         };
         self.look(reader, strategy, targets, providers);
-        Choice { strategy, weights, is_loose: self.stick.map_or(inherited.is_loose, |stick| !stick) }
+        Choice {
+            strategy,
+            weights,
+            is_loose: self.stick.map_or(inherited.is_loose, |stick| !stick),
+            continues: self.continues.unwrap_or(inherited.continues),
+        }
     }
 
     /// Finds what does not fit, or does nothing. Targets that lead nowhere have been reported.

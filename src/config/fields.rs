@@ -280,7 +280,13 @@ pub(crate) static MODEL: &[Field] = &[
     field("strategy", STRATEGY, STRATEGY_DEFAULT, STRATEGY_DOC),
     field("weights", Kind::Integers { min: 1, max: 1000 }, "as many each", WEIGHTS_DOC),
     field("stick", Kind::Flag, STICK_DEFAULT, STICK_DOC),
+    field("continue", CONTINUE, CONTINUE_DEFAULT, CONTINUE_DOC),
 ];
+
+const CONTINUE: Kind = Kind::Choice(&["off", "text"]);
+const CONTINUE_DEFAULT: &str = "off; where `use` is one name, that entry's";
+const CONTINUE_DOC: &str = "`text`: a stream that breaks off while it has only said text is gone on with at the next target \
+                            ([routing](routing.md#answers-that-break-off)).";
 
 const STRATEGY_DEFAULT: &str = "order; where `use` is one name, that entry's";
 const STRATEGY_DOC: &str = "Which target goes first ([routing](routing.md#strategies)).";
@@ -297,6 +303,7 @@ pub(crate) static ROUTE: &[Field] = &[
     field("strategy", STRATEGY, STRATEGY_DEFAULT, STRATEGY_DOC),
     field("weights", Kind::Integers { min: 1, max: 1000 }, "as many each", WEIGHTS_DOC),
     field("stick", Kind::Flag, STICK_DEFAULT, STICK_DOC),
+    field("continue", CONTINUE, CONTINUE_DEFAULT, CONTINUE_DOC),
 ];
 
 /// `policies[]`.
@@ -406,6 +413,13 @@ pub(crate) static RETRY: &[Field] = &[
     integer("deadline_s", 1, 86_400, "3600", "Seconds for a whole request."),
     integer("wait_max_s", 0, 60, "2", "The longest `Retry-After` that is waited for inside, in seconds."),
     integer("key_rest_s", 1, 86_400, "300", "Seconds that a refused key rests."),
+    integer(
+        "continuations",
+        0,
+        10,
+        "2",
+        "How often an answer that broke off is gone on with, where a rule or entry says `continue: text`.",
+    ),
 ];
 
 /// `breaker`.
@@ -484,6 +498,7 @@ mod tests {
         assert_eq!(default(RETRY, "deadline_s"), retry.deadline.as_secs());
         assert_eq!(default(RETRY, "wait_max_s"), retry.wait_max.as_secs());
         assert_eq!(default(RETRY, "key_rest_s"), retry.key_rest.as_secs());
+        assert_eq!(default(RETRY, "continuations"), u64::from(retry.continuations));
         let ledger = crate::ledger::Settings::usual(std::path::Path::new("/state"));
         assert_eq!(default(LEDGER, "keep_days"), u64::from(ledger.keep_days));
         assert!(ledger.enabled && LEDGER[0].default == "true" && ledger.path == std::path::Path::new("/state/ledger.sqlite"));
@@ -508,6 +523,13 @@ mod tests {
             };
             assert_eq!(words.to_vec(), wanted);
         }
+    }
+
+    #[test]
+    fn every_way_of_going_on_may_be_chosen() {
+        use crate::route::table::Continue;
+        let Kind::Choice(words) = CONTINUE else { panic!("a choice") };
+        assert_eq!(words, Continue::ALL.map(|(_, word)| word));
     }
 
     #[test]

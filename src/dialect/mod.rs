@@ -11,16 +11,20 @@ use crate::chat::{ChatRequest, ChatResponse, Event, Failure, Loss, Usage};
 use crate::wire::sse::{Frame, Splitter};
 
 pub mod anthropic;
+pub(crate) mod continued;
 pub(crate) mod failure;
+pub mod go_on;
 pub(crate) mod history;
 pub(crate) mod names;
 pub mod openai_chat;
 pub mod quirks;
+pub mod said;
 pub(crate) mod tap;
 #[cfg(test)]
 mod tests;
 pub mod transcode;
 
+pub use go_on::GoOn;
 pub use quirks::Quirks;
 use quirks::Structured;
 
@@ -99,6 +103,11 @@ pub struct Codec {
     pub relay: fn(Bytes, &ReplyMap, &Quirks) -> Result<(Bytes, Usage), Failure>,
     /// The tools of a request that is relayed, for an upstream that leaves calls in the text.
     pub text_tools: fn(&[u8]) -> Vec<TextTool>,
+    /// What is changed of a request, as it is written for this target, to have an answer that broke off gone on with: the text
+    /// is what was said of it. `None`: nobody can go on with the answer to this request.
+    pub go_on: fn(&[u8], said: &str, &Upstream<'_>) -> Option<GoOn>,
+    /// Whether a relayed request asks a stream for usage that the dialect has no other place for.
+    pub wants_usage: fn(&[u8]) -> bool,
 }
 
 /// The model that a request is written for.
@@ -190,6 +199,10 @@ pub trait StreamDecoder: Send {
     fn frame(&mut self, frame: &Frame, out: &mut Vec<Event>);
     /// The stream has ended: gives the terminal that is still owed, which is a failure when none was earned.
     fn end(&mut self, out: &mut Vec<Event>);
+    /// Whether the reason to end has come, even if it is kept back because a better one may follow.
+    fn is_finished(&self) -> bool {
+        false
+    }
     /// Reads a stream that is there whole. A frame of more than `frame_max` bytes ends it.
     fn whole(&mut self, body: &[u8], frame_max: usize) -> Vec<Event> {
         let mut events = Vec::new();
@@ -214,6 +227,9 @@ pub trait StreamEncoder: Send {
     fn keep_alive(&mut self, out: &mut Vec<u8>);
     /// Starts the stream before the upstream has said anything.
     fn early_start(&mut self, out: &mut Vec<u8>);
+    /// The source has broken off, and another goes on: its blocks are numbered from 0 again. Its first text belongs to the text
+    /// that is open.
+    fn change_source(&mut self);
 }
 
 /// A reply on its way to the client: a tap on the same dialect, or a translation. Bytes in, bytes out.
@@ -231,6 +247,20 @@ pub trait ReplyStream: Send {
     fn early_start(&mut self) -> Bytes;
     /// What has been seen so far.
     fn progress(&self) -> &Progress;
+    /// From now on a failure of the upstream's is told by [`ReplyStream::progress`] alone, and said when
+    /// [`ReplyStream::fail`] is called.
+    fn withhold(&mut self) {}
+    /// Gives away the writing of the stream, for another answer to go on; this one says nothing more. `chars`: the characters
+    /// of text so far. `None`: nobody can go on here.
+    fn hand_over(&mut self, chars: usize) -> Option<Box<dyn StreamEncoder>> {
+        let _ = chars;
+        None
+    }
+    /// Goes on where `encoder` stands; gives what was waiting for that. Only for an answer that goes on with another.
+    fn go_on(&mut self, encoder: Box<dyn StreamEncoder>) -> Bytes {
+        let _ = encoder;
+        Bytes::new()
+    }
 }
 
 /// How far a reply has come.

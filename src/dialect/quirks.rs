@@ -74,6 +74,21 @@ pub struct Quirks {
     pub count_tokens: bool,
     /// Anthropic: system messages may stand in mid-conversation.
     pub mid_conversation_system: bool,
+    /// Whether a request may end with the beginning of its own answer.
+    pub prefill: Prefill,
+}
+
+/// How a request may end with the beginning of its own answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Prefill {
+    /// Not at all, or nobody knows.
+    Never,
+    /// As a last assistant message, where the model's version allows it (Anthropic).
+    Plain,
+    /// The same, marked `prefix: true`; the answer may repeat it (Chat).
+    Prefix,
+    /// The same, marked `partial: true` (Chat).
+    Partial,
 }
 
 /// How thinking is sent back to a Chat upstream.
@@ -166,6 +181,7 @@ impl Quirks {
         full_anthropic: false,
         count_tokens: false,
         mid_conversation_system: true,
+        prefill: Prefill::Never,
     };
 
     /// An unknown server that speaks Anthropic Messages.

@@ -62,6 +62,9 @@ pub struct Transcoder {
     events: Vec<Event>,
     progress: Progress,
     is_over: bool,
+    withholds: bool,
+    /// A failure that is not said yet.
+    withheld: Option<Failure>,
 }
 
 impl Transcoder {
@@ -75,6 +78,8 @@ impl Transcoder {
             events: Vec::new(),
             progress: Progress::default(),
             is_over: false,
+            withholds: false,
+            withheld: None,
         }
     }
 
@@ -85,7 +90,10 @@ impl Transcoder {
             }
             note(&event, &mut self.progress);
             self.is_over = matches!(event, Event::End | Event::Failed(_));
-            self.encoder.event(event, out, &mut self.progress.losses);
+            match event {
+                Event::Failed(failure) if self.withholds => self.withheld = Some(failure),
+                event => self.encoder.event(event, out, &mut self.progress.losses),
+            }
         }
     }
 }
@@ -125,6 +133,7 @@ impl ReplyStream for Transcoder {
             }
         }
         self.encode(&mut out);
+        self.progress.finished |= self.decoder.is_finished();
         out.into()
     }
 
@@ -140,8 +149,14 @@ impl ReplyStream for Transcoder {
 
     fn fail(&mut self, failure: &Failure) -> Bytes {
         let mut out = Vec::new();
-        self.events.push(Event::Failed(failure.clone()));
-        self.encode(&mut out);
+        self.withholds = false;
+        match self.withheld.take() {
+            Some(failure) => self.encoder.event(Event::Failed(failure), &mut out, &mut self.progress.losses),
+            None => {
+                self.events.push(Event::Failed(failure.clone()));
+                self.encode(&mut out);
+            }
+        }
         out.into()
     }
 
@@ -162,6 +177,30 @@ impl ReplyStream for Transcoder {
     fn progress(&self) -> &Progress {
         &self.progress
     }
+
+    fn withhold(&mut self) {
+        self.withholds = true;
+    }
+
+    fn hand_over(&mut self, _: usize) -> Option<Box<dyn StreamEncoder>> {
+        let mut encoder = std::mem::replace(&mut self.encoder, Box::new(Mute));
+        encoder.change_source();
+        self.is_over = true;
+        Some(encoder)
+    }
+}
+
+/// Says nothing: it stands for an encoder that was given away.
+struct Mute;
+
+impl StreamEncoder for Mute {
+    fn event(&mut self, _: Event, _: &mut Vec<u8>, _: &mut Vec<Loss>) {}
+
+    fn keep_alive(&mut self, _: &mut Vec<u8>) {}
+
+    fn early_start(&mut self, _: &mut Vec<u8>) {}
+
+    fn change_source(&mut self) {}
 }
 
 /// An error body for a client, from one that an upstream sent; unchanged where the dialects match and it is one.

@@ -114,6 +114,10 @@ pub struct Earlier {
     pub key: String,
     /// How it went.
     pub went: Attempt,
+    /// What it took, where its answer broke off and another target went on with it: a part of the entry's usage.
+    pub took: Usage,
+    /// What that cost, in millionths of a US dollar: a part of the entry's cost. `None`: the price is unknown.
+    pub cost: Option<u64>,
 }
 
 /// How an attempt went; whom it asked stands beside it.

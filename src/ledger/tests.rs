@@ -105,6 +105,7 @@ fn a_request_and_its_attempts_are_written_whole() {
             model: "gpt".to_owned(),
             key: "c".to_owned(),
             went: went(1, 2, Some(429), Some(Code::UpstreamLimited), Some(true)),
+            ..Earlier::default()
         }],
         last: Some(went(4, 84, Some(200), Some(Code::UpstreamBroken), Some(false))),
         cache_break: Some(CacheBreak { cause: "messages", detail: "messages[3] changed".to_owned(), tokens: 99, cost: Some(98) }),

@@ -4,7 +4,7 @@
 //! a fact and when it was current; none of the facts has been tested against the live service by this project.
 
 use super::{Auth, Check, Endpoint, Login, Preset};
-use crate::dialect::quirks::{ReasoningBack, Structured, ThinkingSwitch, ToolIds};
+use crate::dialect::quirks::{Prefill, ReasoningBack, Structured, ThinkingSwitch, ToolIds};
 use crate::dialect::{Dialect, Quirks};
 
 const ANTHROPIC: Quirks = Quirks {
@@ -16,6 +16,8 @@ const ANTHROPIC: Quirks = Quirks {
     count_tokens: true,
     // Behind the beta `mid-conversation-system-2026-04-07`, which Claude Code sends (2026-07).
     mid_conversation_system: true,
+    // Until Claude 4.6, which refuses it: langchain-ai/deepagents#1585 (2026-03), vercel/ai#12296 (2026-09).
+    prefill: Prefill::Plain,
     ..Quirks::ANTHROPIC
 };
 
@@ -149,6 +151,8 @@ const GROQ: Quirks = Quirks {
 
 const MISTRAL: Quirks = Quirks {
     family: "mistral",
+    // docs.mistral.ai, chat completions, 2026-07: `prefix` of an assistant message; the answer begins with it.
+    prefill: Prefill::Prefix,
     // docs.mistral.ai, chat completions, 2026-07: unknown members are refused with 422.
     annotations: false,
     tool_ids: ToolIds::Nine,
@@ -203,6 +207,8 @@ const KIMI_FIXED: &[&str] = &["kimi-k2.5", "kimi-k2.6", "kimi-k2.7"];
 
 const MOONSHOT: Quirks = Quirks {
     family: "moonshot",
+    // platform.kimi.ai, partial mode, 2026-09: the answer does not repeat what it was given.
+    prefill: Prefill::Partial,
     reasoning_models: KIMI_FIXED,
     // platform.moonshot.ai, chat API and thinking models, 2026-07: `reasoning_content` must come back within a tool loop.
     reasoning_back: ReasoningBack::ReasoningContent,

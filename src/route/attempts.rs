@@ -11,10 +11,11 @@ use super::figures::Form;
 use super::health::Health;
 use super::judge::{Judgement, judge};
 use super::plan::Plan;
+use super::resume;
 use super::room::Room;
 use super::standing::{Admission, Guest, Overlook};
-use super::step::{Happened, Step, Verdict};
-use super::table::{Breaker, Provider, Retry};
+use super::step::{Cut, Happened, Stay, Step, Verdict};
+use super::table::{Breaker, Continue, Provider, Retry};
 use super::window::Reserved;
 
 /// The state of one request's attempts.
@@ -37,6 +38,9 @@ pub struct Attempts {
     live: Option<Live>,
     ended: Option<Step>,
     last_was_limit: bool,
+    continues: Continue,
+    /// How often an answer that broke off was gone on with.
+    pub continued: u32,
     /// Open breakers overlooked so far.
     forced: u32,
     random: u64,
@@ -123,6 +127,8 @@ impl Attempts {
             live: None,
             ended: None,
             last_was_limit: false,
+            continues: plan.continues,
+            continued: 0,
             forced: 0,
             random: seed,
         }
@@ -155,10 +161,13 @@ impl Attempts {
         self
     }
 
-    /// What to do next. After [`Step::Commit`] and [`Step::Fail`] the answer stays the same.
+    /// What to do next. After [`Step::Fail`] the answer stays the same, and after [`Step::Commit`] to all but
+    /// [`Happened::Cut`].
     pub fn next(&mut self, now: Instant, happened: &Happened, health: &mut Health) -> Step {
-        if let Some(ended) = &self.ended {
-            return ended.clone();
+        match (&self.ended, happened) {
+            (Some(Step::Commit), Happened::Cut(cut)) => return self.cut(now, cut, health),
+            (Some(ended), _) => return ended.clone(),
+            (None, _) => {}
         }
         let step = match happened {
             Happened::Begin => {
@@ -174,7 +183,8 @@ impl Attempts {
                 self.revived(now, health);
                 Step::Commit
             }
-            Happened::Broken => {
+            // Nothing had been said, as far as this machine knows.
+            Happened::Broken | Happened::Cut(_) => {
                 self.judged(now, Judgement::Failed, None, health);
                 self.choose(now, health)
             }
@@ -185,6 +195,29 @@ impl Attempts {
             }
         };
         if matches!(step, Step::Commit | Step::Fail(_)) {
+            self.leave_lines(health);
+            self.ended = Some(step.clone());
+        }
+        step
+    }
+
+    /// The answer broke off: another target goes on, or it is over. Who goes on is chosen as before the first content; what
+    /// was said so far makes it a repeat, whoever it is.
+    fn cut(&mut self, now: Instant, cut: &Cut, health: &mut Health) -> Step {
+        let stay = resume::refusal(self.continues, cut, self.continued, self.retry.continuations);
+        let stay = stay.or_else(|| (!health.budget.take(now, &self.retry)).then_some(Stay::Budget));
+        if let Some(stay) = stay {
+            return Step::Fail(Verdict::Broken(stay));
+        }
+        self.continued += 1;
+        self.ended = None;
+        // What it said is not given back.
+        if let Some(live) = &mut self.live {
+            live.reserved = None;
+        }
+        self.judged(now, judge(cut.status, cut.kind), None, health);
+        let step = self.choose(now, health);
+        if let Step::Fail(_) = step {
             self.leave_lines(health);
             self.ended = Some(step.clone());
         }

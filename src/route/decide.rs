@@ -16,7 +16,7 @@ use super::plan::{DIRECT, NAME_MAX, Named, Plan, PlanError, Target, named, targe
 use super::policy::Denial;
 use super::sticky::{self, Found, Id, Standing, Stick, Why};
 use super::strategy::{Candidate, Figure, Member, Of, cost, order, rank};
-use super::table::{Choice, Provider, Strategy, Table};
+use super::table::{Choice, Continue, Provider, Strategy, Table};
 use crate::error::{Code, Error};
 use crate::provider::models::Known;
 
@@ -44,6 +44,8 @@ pub struct Record {
     pub strategy: Strategy,
     /// What is made of its session; `None`: it tells none, or sessions do not stay.
     pub stick: Option<Stick>,
+    /// What is done where its answer breaks off.
+    pub continues: Continue,
     /// The targets, in the config's order.
     pub targets: Vec<Considered>,
 }
@@ -261,7 +263,8 @@ pub fn decide(table: &Table, facts: Facts, health: &mut Health, now: Instant) ->
     let (tried, by_rule) = rules(table, &facts);
     let policies = table.policies.iter().enumerate().map(|(rule, policy)| Tried { rule, failed: policy.fails(&facts) }).collect();
     let (chosen, strategy) = (Chosen::Nothing, Strategy::default());
-    let mut record = Record { facts, tried, policies, chosen, strategy, stick: None, targets: Vec::new() };
+    let continues = Continue::Off;
+    let mut record = Record { facts, tried, policies, chosen, strategy, stick: None, continues, targets: Vec::new() };
     let targets = match by_rule {
         Some((index, targets)) => {
             record.chosen = Chosen::Rule(index);
@@ -286,11 +289,14 @@ pub fn decide(table: &Table, facts: Facts, health: &mut Health, now: Instant) ->
         return Err(Box::new(Refused { record, reason }));
     }
     let mut targets = match record.chosen.choice(table) {
-        Some(choice) => arranged(table, choice, targets, &mut record, health, now),
+        Some(choice) => {
+            record.continues = choice.continues;
+            arranged(table, choice, targets, &mut record, health, now)
+        }
         None => targets,
     };
     stick(table, &mut targets, &mut record, health, now);
-    let plan = Plan { targets, route: record.chosen.name(table).to_owned() };
+    let plan = Plan { targets, route: record.chosen.name(table).to_owned(), continues: record.continues };
     Ok(Decision { plan, record })
 }
 

@@ -17,7 +17,7 @@ use super::policy::Denial;
 use super::rule::{Condition, Fact, Value};
 use super::sticky::Verdict;
 use super::strategy::Figure;
-use super::table::Table;
+use super::table::{Continue, Table};
 use super::trial::usd;
 
 /// A decision in words. Its members are those of the JSON: none is ever renamed.
@@ -40,6 +40,9 @@ pub struct Told {
     /// What is made of its session; `None`: it tells none, or sessions do not stay.
     #[serde(default)]
     pub session: Option<SessionTold>,
+    /// What is done where an answer breaks off: `off` or `text`.
+    #[serde(default)]
+    pub continues: Cow<'static, str>,
     /// The targets, in the config's order.
     pub targets: Vec<TargetTold>,
 }
@@ -162,6 +165,7 @@ impl Told {
             route: record.chosen.name(table).to_owned(),
             strategy: record.strategy.name().into(),
             session: SessionTold::of(record),
+            continues: record.continues.name().into(),
             targets: record.targets.iter().map(|considered| target(considered, &record.facts, table)).collect(),
         }
     }
@@ -198,6 +202,9 @@ impl Told {
         let _ = writeln!(out, "decided  by {by}{strategy}");
         if let Some(session) = &self.session {
             let _ = writeln!(out, "session  {}", session.text());
+        }
+        if self.continues == Continue::Text.name() {
+            let _ = writeln!(out, "broken   a text that breaks off is gone on with at the next target");
         }
         for (index, target) in self.in_order().into_iter().enumerate() {
             let head = if index == 0 { "targets" } else { "" };

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use super::table::{Endpoint, ModelEntry, Provider, Table, TargetRef};
+use super::table::{Continue, Endpoint, ModelEntry, Provider, Table, TargetRef};
 use crate::dialect::{Dialect, Upstream};
 use crate::provider::models::{self, Known, model, models_of};
 
@@ -50,6 +50,8 @@ pub struct Plan {
     pub targets: Vec<Target>,
     /// What decided: a rule's name, a glob of the config's models, or `direct`.
     pub route: String,
+    /// What is done where an answer breaks off.
+    pub continues: Continue,
 }
 
 /// The route of a plan that no entry of the config decided.
@@ -79,7 +81,7 @@ pub fn plan(table: &Table, model: &str, client: Dialect) -> Result<Plan, PlanErr
         Named::Entry(index) => table.models.get(index).map_or(DIRECT, |entry| entry.name.text()),
         Named::Direct => DIRECT,
     };
-    Ok(Plan { targets, route: route.to_owned() })
+    Ok(Plan { targets, route: route.to_owned(), continues: Continue::Off })
 }
 
 /// What a name was found by.

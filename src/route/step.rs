@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::chat::FailureKind;
+use crate::dialect::said::Bar;
 
 /// What a driver reports.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,10 +25,23 @@ pub enum Happened {
     Broken,
     /// The first content has come.
     Content,
+    /// The answer broke off after its first content.
+    Cut(Cut),
     /// The wait that was asked for is over.
     Tick,
     /// The client has gone.
     ClientGone,
+}
+
+/// An answer that broke off, and what the client has of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Cut {
+    /// What stands in the way of going on with it.
+    pub bar: Option<Bar>,
+    /// The status that its failure means.
+    pub status: u16,
+    /// Its class.
+    pub kind: FailureKind,
 }
 
 /// What a driver does next.
@@ -44,7 +58,7 @@ pub enum Step {
     Wait(Duration),
     /// Stands in line for a place: waits until one gets free, for so long at most, then reports [`Happened::Tick`].
     Queue(Duration),
-    /// Relays the answer under way to the client; nothing is tried again.
+    /// Relays the answer under way to the client; nothing is tried again, unless it breaks off and may be gone on with.
     Commit,
     /// Gives up.
     Fail(Verdict),
@@ -63,4 +77,40 @@ pub enum Verdict {
     Deadline,
     /// Nobody is left to answer.
     ClientGone,
+    /// The answer broke off, and is not gone on with.
+    Broken(Stay),
+}
+
+/// Why an answer that broke off is not gone on with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stay {
+    /// Nothing says that it may be.
+    Off,
+    /// For what was said.
+    Said(Bar),
+    /// The failure is the request's own: nobody would answer it.
+    Fault,
+    /// It was gone on with as often as may be.
+    Often,
+    /// The budget of repeats is used up.
+    Budget,
+    /// No target is left to ask.
+    Nobody,
+}
+
+impl Stay {
+    /// The same in words.
+    #[must_use]
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Off => "no rule says so",
+            Self::Said(Bar::ToolCall) => "a tool call has begun",
+            Self::Said(Bar::Other) => "more than text was said",
+            Self::Said(Bar::Length) => "too much was said",
+            Self::Fault => "the request itself is at fault",
+            Self::Often => "as often as retry.continuations allows",
+            Self::Budget => "the budget of repeats is used up",
+            Self::Nobody => "no target is left",
+        }
+    }
 }

@@ -53,6 +53,8 @@ pub struct Choice {
     pub weights: Vec<u32>,
     /// Sessions do not stay with a target.
     pub is_loose: bool,
+    /// What is done where an answer breaks off.
+    pub continues: Continue,
 }
 
 /// How one of several targets is chosen.
@@ -94,6 +96,33 @@ impl Strategy {
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.iter().find(|(_, word)| *word == name).map(|(strategy, _)| *strategy)
+    }
+}
+
+/// What is done where an answer breaks off after its content has begun.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Continue {
+    /// It ends with the dialect's error.
+    #[default]
+    Off,
+    /// Another target goes on with it, as long as nothing but text was said.
+    Text,
+}
+
+impl Continue {
+    /// Every way, with its word in the config.
+    pub const ALL: [(Self, &'static str); 2] = [(Self::Off, "off"), (Self::Text, "text")];
+
+    /// The word in the config.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        Self::ALL.iter().find(|(way, _)| *way == self).map_or("off", |(_, name)| name)
+    }
+
+    /// The way of that word.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.iter().find(|(_, word)| *word == name).map(|(way, _)| *way)
     }
 }
 
@@ -205,6 +234,8 @@ pub struct Retry {
     pub queue_wait: Duration,
     /// How many stand in the line of one provider.
     pub queue_length: usize,
+    /// How often an answer that broke off may be gone on with, where a rule says so.
+    pub continuations: u32,
 }
 
 impl Default for Retry {
@@ -218,6 +249,7 @@ impl Default for Retry {
             key_rest: Duration::from_secs(300),
             queue_wait: Duration::from_secs(1),
             queue_length: 256,
+            continuations: 2,
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The attempt machine against a made-up upstream and a made-up clock: what must hold whatever happens.
 
+mod continued;
 mod preferred;
 mod simulation;
 mod strategies;
@@ -13,7 +14,7 @@ use super::plan::{Plan, Target};
 use super::quota::Quota;
 use super::room::Room;
 use super::step::{Happened, Step, Verdict};
-use super::table::{Breaker, Endpoint, Key, Provider, Retry};
+use super::table::{Breaker, Continue, Endpoint, Key, Provider, Retry};
 use crate::chat::FailureKind;
 use crate::provider::models::Known;
 use crate::provider::preset;
@@ -152,7 +153,7 @@ impl World {
 
 fn plan_of(providers: Vec<Provider>) -> Plan {
     let target = |provider: Provider| Target { provider: Arc::new(provider), endpoint: 0, model: "m".to_owned(), info: Known::NOTHING };
-    Plan { targets: providers.into_iter().map(target).collect(), route: "test".to_owned() }
+    Plan { targets: providers.into_iter().map(target).collect(), route: "test".to_owned(), continues: Continue::Off }
 }
 
 fn plan(targets: usize, keys: usize) -> Plan {

@@ -19,6 +19,7 @@ use crate::dialect::Dialect;
 use crate::dialect::names::fresh_id;
 use crate::error::{Code, Error};
 use crate::route::explain::Told;
+use crate::route::table::Continue;
 use crate::route::{Decision, Facts, Plan, Reason, decide};
 use crate::upstream::drive::drive;
 use crate::upstream::{Answer, Job, Preamble};
@@ -201,18 +202,16 @@ async fn respond(shared: Arc<Shared>, request: Request<Incoming>, request_id: St
         }
         Route::CountTokens => {
             let client = Dialect::AnthropicMessages;
-            let (job, held) = receive(&shared, &current, request, request_id, client, Purpose::Count, received).await?;
-            let answer = count_tokens::count(&job).await;
-            drop(held);
-            Ok(answer)
+            let job = receive(&shared, &current, request, request_id, client, Purpose::Count, received).await?;
+            Ok(count_tokens::count(&job).await)
         }
         Route::Chat(dialect) => {
             let place = place(&shared, &current.limits).await?;
-            let (mut job, held) = receive(&shared, &current, request, request_id, dialect, Purpose::Answer, received).await?;
+            let mut job = receive(&shared, &current, request, request_id, dialect, Purpose::Answer, received).await?;
             // There are as many as places.
             let stream = if job.peek.stream { Arc::clone(&shared.streams).try_acquire_owned().ok() } else { None };
             job.places = [Some(place), stream];
-            Ok(answer(job, held).await)
+            Ok(answer(job).await)
         }
     }
 }
@@ -252,7 +251,7 @@ async fn receive(
     client: Dialect,
     purpose: Purpose,
     received: Instant,
-) -> Result<(Job, OwnedSemaphorePermit), Error> {
+) -> Result<Job, Error> {
     let (head, body) = request.into_parts();
     if head.headers.get(header::CONTENT_ENCODING).is_some_and(|encoding| encoding != "identity") {
         return Err(Error::new(Code::BadRequest, "the body is compressed; send it plain"));
@@ -278,8 +277,10 @@ async fn receive(
         prefix: OnceLock::new(),
         preamble: Arc::new(Preamble::default()),
         places: [None, None],
+        held: Some(held),
+        partial: None,
     };
-    Ok((job, held))
+    Ok(job)
 }
 
 /// What a request's body is read for.
@@ -305,7 +306,7 @@ fn decided(shared: &Shared, current: &Snapshot, facts: Facts, purpose: Purpose, 
     tracing::debug!(target: "aimux::route", %request_id, decision = %Told::of(record, &current.table).line(), "decided");
     match decided {
         Err(refused) if purpose == Purpose::Count && !matches!(refused.reason, Reason::UnknownModel(_)) => {
-            Ok(Decision { plan: Plan { targets: Vec::new(), route: String::new() }, record: refused.record })
+            Ok(Decision { plan: Plan { targets: Vec::new(), route: String::new(), continues: Continue::Off }, record: refused.record })
         }
         decided => decided.map_err(|refused| refused.error(&current.table)),
     }
@@ -355,15 +356,11 @@ async fn read_body(shared: &Shared, limits: &Limits, mut body: Incoming) -> Resu
 }
 
 /// Drives the job and answers; a stream that stays without content for long is started early.
-async fn answer(job: Job, held: impl Send + 'static) -> Response<ReplyBody> {
+async fn answer(job: Job) -> Response<ReplyBody> {
     let (client, is_stream, request_id) = (job.client, job.peek.stream, job.request_id.clone());
     let (preamble, reply_map) = (Arc::clone(&job.preamble), job.reply_map());
     let keep_alive = Duration::from_secs(job.limits.keep_alive_s);
-    let mut driven: Pin<Box<dyn Future<Output = Answer> + Send>> = Box::pin(async move {
-        let answer = drive(job).await;
-        drop(held);
-        answer
-    });
+    let mut driven: Pin<Box<dyn Future<Output = Answer> + Send>> = Box::pin(drive(job));
     let answer = if is_stream {
         tokio::select! {
             biased;

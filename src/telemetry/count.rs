@@ -99,6 +99,7 @@ pub(super) struct Target {
     adding: Mutex<()>,
     pub(super) attempts: Classes,
     pub(super) failovers: AtomicU64,
+    pub(super) continued: AtomicU64,
     pub(super) tokens: [AtomicU64; KINDS.len()],
     /// In millionths of a US dollar.
     pub(super) cost: AtomicU64,
@@ -126,6 +127,7 @@ impl Default for Target {
             adding: Mutex::default(),
             attempts: Default::default(),
             failovers: AtomicU64::new(0),
+            continued: AtomicU64::new(0),
             tokens: Default::default(),
             cost: AtomicU64::new(0),
             unpriced: AtomicU64::new(0),
@@ -185,13 +187,8 @@ impl Counts {
         }
         add(&target.losses, exchange.losses);
         add(&target.estimated, u64::from(exchange.is_estimated));
-        match exchange.cost {
-            Some(cost) => add(&target.cost, cost),
-            None => add(&target.unpriced, 1),
-        }
         let usage = exchange.usage;
-        let kinds = [usage.input, usage.output, usage.cache_read, usage.cache_write, usage.reasoning];
-        target.tokens.iter().zip(kinds).for_each(|(count, tokens)| add(count, tokens.unwrap_or(0)));
+        target.took(usage, exchange.cost);
         if let Some((cause, tokens, cost)) = exchange.cache_break {
             if let Some(count) = BREAKS.iter().position(|word| *word == cause).and_then(|at| target.breaks.get(at)) {
                 add(count, 1);
@@ -203,6 +200,13 @@ impl Counts {
             target.input.observe(usage.input_total());
             target.output.observe(usage.output.unwrap_or(0));
         }
+    }
+
+    /// A target's answer broke off, and another went on with it: what it took.
+    pub fn broken(&self, [provider, model]: [&str; 2], usage: &Usage, cost: Option<u64>) {
+        let target = self.target(provider, model);
+        add(&target.continued, 1);
+        target.took(usage, cost);
     }
 
     /// The attempts of a request, in order.
@@ -285,6 +289,16 @@ impl Counts {
 }
 
 impl Target {
+    /// What an answer took.
+    fn took(&self, usage: &Usage, cost: Option<u64>) {
+        match cost {
+            Some(cost) => add(&self.cost, cost),
+            None => add(&self.unpriced, 1),
+        }
+        let kinds = [usage.input, usage.output, usage.cache_read, usage.cache_write, usage.reasoning];
+        self.tokens.iter().zip(kinds).for_each(|(count, tokens)| add(count, tokens.unwrap_or(0)));
+    }
+
     /// The requests of a route.
     fn route(&self, name: &str, names: &Names) -> Arc<Classes> {
         let known = |name: &str| self.routes.load().get(name).cloned();

@@ -72,6 +72,7 @@ metrics! {
     Errors: "aimux_errors_total", Counter, "requests", &["code"], "Requests that ended with an error, by its code; those that were refused before they were routed too.";
     Attempts: "aimux_attempts_total", Counter, "attempts", &["provider", "model", "status"], "Attempts, by the class of the provider's status; `none`: no answer came.";
     Failovers: "aimux_failovers_total", Counter, "requests", &["provider", "model"], "Failed attempts after which another target was tried.";
+    Continued: "aimux_continued_total", Counter, "answers", &["provider", "model"], "Answers that broke off in their text and that another target was asked to go on with, by whose answer broke off.";
     Tokens: "aimux_tokens_total", Counter, "tokens", &["provider", "model", "kind"], "Tokens: `input` that no cache had, `output`, `cache_read`, `cache_write`, and `thinking`, which is part of the output.";
     Cost: "aimux_cost_dollars_total", Counter, "US dollars", TARGET, "What was spent, by the price table.";
     Unpriced: "aimux_unpriced_requests_total", Counter, "requests", TARGET, "Requests whose price is unknown; they are not in the cost.";

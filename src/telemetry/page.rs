@@ -86,6 +86,7 @@ impl Counts {
                     }
                 }
                 Metric::Failovers => page.each(&targets, |target| &target.failovers),
+                Metric::Continued => page.each(&targets, |target| &target.continued),
                 Metric::Unpriced => page.each(&targets, |target| &target.unpriced),
                 Metric::Estimated => page.each(&targets, |target| &target.estimated),
                 Metric::Losses => page.each(&targets, |target| &target.losses),

@@ -31,6 +31,10 @@ pub(super) struct Account {
     earlier: Vec<Earlier>,
     /// The last attempt, once it has failed.
     failed: Option<Attempt>,
+    /// What it took and what that cost, where its answer broke off and another goes on. Rare, and boxed.
+    broken: Option<Box<(Usage, Option<u64>)>>,
+    /// Some of what the earlier ones took is an estimate.
+    is_estimated: bool,
     /// What the target's tokens cost; `None`: unknown.
     price: Option<Price>,
     input_estimate: u64,
@@ -70,6 +74,8 @@ impl Account {
             key: String::new(),
             earlier: Vec::new(),
             failed: None,
+            broken: None,
+            is_estimated: false,
             price: None,
             input_estimate,
             begun: received,
@@ -83,7 +89,8 @@ impl Account {
     pub(super) fn begin(&mut self, target: &Target, key: Option<&Key>, former: [&str; 2]) {
         if let Some(went) = self.failed.take() {
             let [provider, model] = former.map(str::to_owned);
-            self.earlier.push(Earlier { provider, model, key: std::mem::take(&mut self.key), went });
+            let (took, cost) = self.broken.take().map_or((Usage::default(), Some(0)), |broken| *broken);
+            self.earlier.push(Earlier { provider, model, key: std::mem::take(&mut self.key), went, took, cost });
         }
         key.map_or("", |key| &key.name).clone_into(&mut self.key);
         self.price = Some(target.info.price).filter(|price| price.input.is_some() || price.output.is_some());
@@ -108,7 +115,7 @@ impl Account {
 
     /// The attempts before this one, as a header tells them: `provider/model;status;code`, a status of 0 for no answer.
     pub(super) fn failed_before(&self) -> String {
-        let each = self.earlier.iter().take(FAILED_SHOWN).map(|Earlier { provider, model, key: _, went }| {
+        let each = self.earlier.iter().take(FAILED_SHOWN).map(|Earlier { provider, model, key: _, went, took: _, cost: _ }| {
             let code = went.code.map_or_else(String::new, |code| code.to_string());
             format!("{provider}/{model};{};{code}", went.status.unwrap_or(0))
         });
@@ -159,6 +166,28 @@ impl Settlement {
         self.account.failed(self.received, status, code, self.is_reused);
     }
 
+    /// The answer under way broke off after about so many tokens, and another goes on with it. Gives what it took.
+    pub(super) fn broken(&mut self, code: Code, tokens: u64) -> Usage {
+        // How much was said is known better here than by the bytes that the client was sent.
+        self.account.is_counted = true;
+        let told = self.usage.output.unwrap_or(0).max(tokens);
+        let (usage, _) = self.account.usage(Usage { output: Some(told), ..self.usage });
+        let cost = self.account.price.and_then(|price| price.micro_usd(&usage));
+        self.account.failed(self.received, Some(200), code, self.is_reused);
+        self.account.broken = Some(Box::new((usage, cost)));
+        self.account.is_estimated = true;
+        (self.account.is_counted, self.account.said.bytes, self.account.said.lines) = (false, 0, 0);
+        let told = Usage { output: usage.output, ..self.usage };
+        self.usage = Usage::default();
+        told
+    }
+
+    /// Tokens in and out, as far as they were told, those of answers that broke off included.
+    pub(super) fn tokens(&self) -> (u64, u64) {
+        let (usage, _) = self.account.whole(self.usage, None);
+        (usage.input_total(), usage.output.unwrap_or(0))
+    }
+
     /// The entry of an exchange that is over. Its texts are taken, not copied.
     pub(super) fn entry(&mut self, now: Instant) -> Box<Entry> {
         self.account.entry(Over {
@@ -202,6 +231,13 @@ pub(super) struct Over {
 }
 
 impl Account {
+    /// What all of the answer took, that of those who broke off included, and what it cost.
+    fn whole(&self, usage: Usage, cost: Option<u64>) -> (Usage, Option<u64>) {
+        let last = self.broken.iter().map(|broken| (&broken.0, broken.1));
+        let parts = self.earlier.iter().map(|earlier| (&earlier.took, earlier.cost)).chain(last);
+        parts.fold((usage, cost), |(usage, cost), (took, part)| (plus(&usage, took), cost.zip(part).map(|(one, other)| one + other)))
+    }
+
     /// The entry of an exchange that is over.
     pub(super) fn entry(&mut self, over: Over) -> Box<Entry> {
         let Over { now, received, request_id, asked, route, provider, model, status, code, ending, usage, .. } = over;
@@ -215,6 +251,8 @@ impl Account {
         let (usage, is_estimated) = if is_sent { self.usage(usage) } else { (usage, false) };
         // What was refused is not paid for.
         let cost = if is_sent { self.price.and_then(|price| price.micro_usd(&usage)) } else { Some(0) };
+        let (usage, cost) = self.whole(usage, cost);
+        let is_estimated = is_estimated || self.is_estimated;
         let since = now.saturating_duration_since(received);
         let time = SystemTime::now().checked_sub(since).and_then(|time| time.duration_since(UNIX_EPOCH).ok());
         Box::new(Entry {
@@ -248,6 +286,35 @@ impl Account {
     }
 }
 
+/// Two sums of tokens in one.
+fn plus(one: &Usage, other: &Usage) -> Usage {
+    let add = |one: Option<u64>, other: Option<u64>| match (one, other) {
+        (Some(one), Some(other)) => Some(one.saturating_add(other)),
+        (one, other) => one.or(other),
+    };
+    Usage {
+        input: add(one.input, other.input),
+        cache_read: add(one.cache_read, other.cache_read),
+        cache_write: add(one.cache_write, other.cache_write),
+        cache_write_1h: add(one.cache_write_1h, other.cache_write_1h),
+        output: add(one.output, other.output),
+        reasoning: add(one.reasoning, other.reasoning),
+    }
+}
+
+/// What is left of a sum without one of its parts.
+fn minus(sum: &Usage, part: &Usage) -> Usage {
+    let sub = |sum: Option<u64>, part: Option<u64>| sum.map(|sum| sum.saturating_sub(part.unwrap_or(0)));
+    Usage {
+        input: sub(sum.input, part.input),
+        cache_read: sub(sum.cache_read, part.cache_read),
+        cache_write: sub(sum.cache_write, part.cache_write),
+        cache_write_1h: sub(sum.cache_write_1h, part.cache_write_1h),
+        output: sub(sum.output, part.output),
+        reasoning: sub(sum.reasoning, part.reasoning),
+    }
+}
+
 impl Said {
     /// Bytes of a Messages stream's event around its text.
     const FRAME: u64 = 118;
@@ -270,16 +337,23 @@ impl Said {
 /// Counts an exchange that has ended.
 pub(super) fn count(counts: &Counts, entry: &Entry) {
     let target = [entry.provider.as_str(), entry.model.as_str()];
+    // What broke off is counted where it was said.
+    let (mut usage, mut cost) = (entry.usage, entry.cost);
+    for earlier in entry.earlier.iter().filter(|earlier| earlier.took != Usage::default()) {
+        usage = minus(&usage, &earlier.took);
+        cost = cost.zip(earlier.cost).map(|(sum, part)| sum.saturating_sub(part));
+        counts.broken([&earlier.provider, &earlier.model], &earlier.took, earlier.cost);
+    }
     counts.settle(&Exchange {
         target: entry.last.map(|_| target),
         route: &entry.route,
         status: entry.status,
         ending: entry.ending.name(),
         code: entry.code,
-        usage: &entry.usage,
+        usage: &usage,
         is_answered: entry.last.is_some_and(|last| last.status == Some(200)),
         is_estimated: entry.is_estimated,
-        cost: entry.cost,
+        cost,
         content_ms: entry.content_ms,
         total_ms: entry.total_ms,
         losses: entry.losses,

@@ -15,12 +15,13 @@ use super::job::Job;
 use super::preamble::Held;
 use super::refusal::{self, Refusal, broken, disguised, refused, scrub, unreachable};
 use crate::chat::{ChatResponse, Failure, FailureKind, Loss, Usage};
+use crate::dialect::continued::{Before, Continued};
 use crate::dialect::transcode::{Rendered, Transcoder, Unrendered, render};
 use crate::dialect::{Progress, ReplyMap, ReplyStream};
 use crate::error::Code;
 use crate::route::Target;
 use crate::route::room::Room;
-use crate::route::table::{Key, Provider, Token};
+use crate::route::table::{Continue, Key, Provider, Token};
 use crate::secret::Secret;
 use crate::wire::splice::Spliced;
 
@@ -140,6 +141,10 @@ impl Job {
                 return Attempted::Unsayable(Refusal::new(code, failure));
             }
         };
+        let (body, before) = match self.gone_on(target, body) {
+            Ok(gone_on) => gone_on,
+            Err(refusal) => return Attempted::Unsayable(*refusal),
+        };
         let request = match self.request(target, key, endpoint.dialect.endpoint(), body) {
             Ok(request) => request,
             Err(refusal) => return Attempted::Broken(*refusal),
@@ -166,7 +171,7 @@ impl Job {
             return Attempted::Refused(refused(head.status.as_u16(), &body, &head.headers, headers, target, key, self.client));
         }
         let attempted = if self.peek.stream {
-            let begun = self.begin_stream(target, body, reply_map, headers);
+            let begun = self.begin_stream(target, body, reply_map, headers, before);
             tokio::time::timeout_at(content_at, begun).await.unwrap_or_else(|_| {
                 let waited = self.limits.first_content_s;
                 late(format!("provider \"{}\" brought no content for {waited} s", target.provider.name))
@@ -215,8 +220,15 @@ impl Job {
     }
 
     /// Reads a stream until its content begins.
-    async fn begin_stream(&self, target: &Target, mut body: UpstreamBody, map: Option<ReplyMap>, headers: HeaderMap) -> Attempted {
-        let mut reply = self.reply_stream(target, map.as_ref());
+    async fn begin_stream(
+        &self,
+        target: &Target,
+        mut body: UpstreamBody,
+        map: Option<ReplyMap>,
+        headers: HeaderMap,
+        before: Option<Before>,
+    ) -> Attempted {
+        let mut reply = self.reply_stream(target, map.as_ref(), before.clone());
         let mut held = Held::default();
         self.preamble.forget_unsent();
         let mut is_judged = false;
@@ -243,7 +255,7 @@ impl Job {
                     }
                     Some(b'{' | b'<' | b'[') => {
                         unjudged.extend_from_slice(&chunk);
-                        return self.whole_as_stream(target, unjudged, body, map, headers).await;
+                        return self.whole_as_stream(target, (unjudged, body), map, headers, before).await;
                     }
                     Some(_) => {
                         is_judged = true;
@@ -292,12 +304,21 @@ impl Job {
         let text_tools = if has_text_tools { (self.client.codec().text_tools)(&self.body) } else { Vec::new() };
         let name = |at: &Range<usize>| serde_json::from_slice(self.body.get(at.clone())?).ok();
         let tools = self.peek.names_at.iter().filter_map(name).collect();
-        ReplyMap { is_alias: self.peek.model != target.model, tools, text_tools, ..self.reply_map() }
+        // Only another's stream that goes on is written by aimux, and must say no more than the client asked for.
+        let hide_usage = self.plan.continues != Continue::Off && !(self.client.codec().wants_usage)(&self.body);
+        ReplyMap { is_alias: self.peek.model != target.model, tools, text_tools, hide_usage, ..self.reply_map() }
     }
 
-    fn reply_stream(&self, target: &Target, map: Option<&ReplyMap>) -> Box<dyn ReplyStream> {
+    fn reply_stream(&self, target: &Target, map: Option<&ReplyMap>, before: Option<Before>) -> Box<dyn ReplyStream> {
         let endpoint = target.endpoint();
         let (theirs, ours) = (endpoint.dialect.codec(), self.client.codec());
+        if let Some(before) = before {
+            let decoder = match map {
+                Some(map) => (theirs.stream_decoder)(map, &endpoint.quirks),
+                None => (theirs.stream_decoder)(&self.map_for(target), &endpoint.quirks),
+            };
+            return Box::new(Continued::new(decoder, before, self.limits.frame_bytes));
+        }
         match map {
             None => (ours.tap)(&self.map_for(target), &endpoint.quirks, self.limits.frame_bytes),
             Some(map) => Box::new(Transcoder::new(theirs, ours, map, &endpoint.quirks, self.limits.frame_bytes)),
@@ -342,10 +363,10 @@ impl Job {
     async fn whole_as_stream(
         &self,
         target: &Target,
-        mut begun: Vec<u8>,
-        body: UpstreamBody,
+        (mut begun, body): (Vec<u8>, UpstreamBody),
         map: Option<ReplyMap>,
         headers: HeaderMap,
+        before: Option<Before>,
     ) -> Attempted {
         match body.read_whole(self.limits.answer_bytes, self.patience().idle).await {
             Ok(rest) => begun.extend_from_slice(&rest),
@@ -357,6 +378,13 @@ impl Job {
             Ok(response) => response,
             Err(failure) => return Attempted::Refused(disguised(failure, headers)),
         };
+        if let Some(before) = before {
+            let decoder = (endpoint.dialect.codec().stream_decoder)(&map, &endpoint.quirks);
+            let mut reply = Continued::new(decoder, before, self.limits.frame_bytes);
+            reply.take(response.into_events());
+            let (held, unread) = (Bytes::new(), Bytes::new());
+            return Attempted::Content(Box::new(Begun { reply: Box::new(reply), upstream: None, held, unread, headers }));
+        }
         let mut encoder = (self.client.codec().stream_encoder)(&map);
         let mut out = Vec::new();
         if self.preamble.is_sent() {

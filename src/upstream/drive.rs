@@ -16,6 +16,7 @@ use super::echo::Echo;
 use super::job::Job;
 use super::refusal::{Refusal, all_resting, bug, full, too_late};
 use super::relay::Relay;
+use super::resume::Resume;
 use super::settle::Settlement;
 use crate::chat::{Loss, Usage, lose};
 use crate::ledger::Ending;
@@ -87,7 +88,7 @@ pub async fn drive(mut job: Job) -> Answer {
                 }
                 (settlement.losses, settlement.is_reused) = (losses.len(), is_reused);
                 match attempted {
-                    Attempted::Content(begun) => {
+                    Attempted::Content(mut begun) => {
                         settlement.attempts.next(Instant::now(), &Happened::Content, &mut job.upstreams.health());
                         settlement.answered(&job, target, key);
                         // What the answer loses from here on only the log can tell.
@@ -102,8 +103,10 @@ pub async fn drive(mut job: Job) -> Answer {
                         }
                         settlement.lost.clone_from(&progress.losses);
                         let echo = Echo::of(&asked, key_index);
-                        let relay = Relay::new(begun.reply, begun.upstream, [begun.held, begun.unread], job.patience(), echo, settlement);
-                        return Answer::Stream { relay: Box::new(relay), headers };
+                        let patience = job.patience();
+                        let resume = if begun.upstream.is_some() { Resume::of(job, begun.reply.as_mut()) } else { None };
+                        let relay = Relay::new(begun.reply, begun.upstream, [begun.held, begun.unread], patience, echo, settlement);
+                        return Answer::Stream { relay: Box::new(relay.gone_on_by(resume)), headers };
                     }
                     Attempted::Whole { body, usage, headers, losses: lost } => {
                         settlement.attempts.next(Instant::now(), &Happened::Content, &mut job.upstreams.health());
@@ -156,6 +159,8 @@ pub async fn drive(mut job: Job) -> Answer {
                     Verdict::AllResting(rest) => all_resting(rest),
                     Verdict::Full(rest) => full(rest),
                     Verdict::Deadline | Verdict::ClientGone => too_late(),
+                    // Of an answer that has begun, which this knows nothing of.
+                    Verdict::Broken(_) => last.unwrap_or_else(bug),
                 };
                 return job.refuse(settlement, refusal);
             }
@@ -194,6 +199,7 @@ impl Job {
             is_reused: None,
             ending: Ending::ClientGone,
             code: None,
+            stayed: None,
             account: Account::of(self),
             guard: None,
         }

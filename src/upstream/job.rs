@@ -15,6 +15,7 @@ use super::client::Client;
 use super::live::Live;
 use super::preamble::Preamble;
 use super::renewals::Renewals;
+use super::resume::Partial;
 use crate::config::Limits;
 use crate::dialect::{Dialect, ReplyMap};
 use crate::ledger::{self, Ledger};
@@ -130,6 +131,10 @@ pub struct Job {
     pub preamble: Arc<Preamble>,
     /// The request's places among those in flight and, if it is one, among the streams; given back when the answer has ended.
     pub places: [Option<OwnedSemaphorePermit>; 2],
+    /// Its part of the memory for bodies, given back with the body.
+    pub held: Option<OwnedSemaphorePermit>,
+    /// The answer so far, where another target is to go on with it.
+    pub partial: Option<Partial>,
 }
 
 /// How long silence is borne.

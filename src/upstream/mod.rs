@@ -21,6 +21,7 @@ mod refusal;
 pub mod relay;
 mod renew;
 mod renewals;
+mod resume;
 mod settle;
 mod tokens;
 
@@ -33,4 +34,5 @@ pub use probe::{Probed, Prober};
 pub use refusal::Refusal;
 pub use relay::Relay;
 pub use renew::{Keeper, is_due, is_over};
+pub use resume::Partial;
 pub use tokens::fetch;

@@ -12,11 +12,13 @@ use bytes::Bytes;
 use hyper::body::{Body, Frame};
 use tokio::time::{Instant, Sleep};
 
+use super::attempt::Begun;
 use super::client::UpstreamBody;
 use super::echo::Echo;
 use super::job::Patience;
+use super::resume::{Resume, Resumed};
 use super::settle::Settlement;
-use crate::chat::{Failure, FailureKind};
+use crate::chat::{Failure, FailureKind, lose};
 use crate::dialect::ReplyStream;
 use crate::error::Code;
 use crate::ledger::Ending;
@@ -40,6 +42,10 @@ pub struct Relay {
     said: Instant,
     pace: Option<Pace>,
     echo: Option<Echo>,
+    /// What stands ready to go on, should the answer break off.
+    resume: Option<Box<Resume>>,
+    /// How much of the reply's losses has been noted.
+    noted: u32,
     settlement: Settlement,
 }
 
@@ -55,12 +61,33 @@ impl Relay {
         let now = Instant::now();
         let pace = Pace::new(patience.pace.0, patience.pace.1, now.into_std());
         let (timer, is_to_pause) = (None, false);
-        Self { reply, upstream, held, unread, is_to_pause, patience, timer, heard: now, said: now, pace, echo, settlement }
+        Self {
+            reply,
+            upstream,
+            held,
+            unread,
+            is_to_pause,
+            patience,
+            timer,
+            heard: now,
+            said: now,
+            pace,
+            echo,
+            resume: None,
+            noted: 0,
+            settlement,
+        }
+    }
+
+    /// The same for an answer that may be gone on with.
+    pub(super) fn gone_on_by(mut self, resume: Option<Box<Resume>>) -> Self {
+        self.resume = resume;
+        self
     }
 
     /// Tells that a bug of ours ended it. Nothing may be asked of it afterwards.
     pub(crate) fn note_bug(&mut self) {
-        self.upstream = None;
+        (self.upstream, self.resume) = (None, None);
         (self.settlement.code, self.settlement.ending) = (Some(Code::Bug), Ending::Failed);
     }
 
@@ -75,29 +102,49 @@ impl Relay {
         }
         let out = self.reply.push(chunk);
         self.note_losses();
-        if let Some(failure) = &self.reply.progress().failure {
-            let code = failure.own_code().unwrap_or(Code::UpstreamFailed);
-            self.close(Ending::Failed, Some(code));
+        self.hear(&out);
+        match self.reply.progress().failure.clone() {
+            Some(failure) => self.broke(out, &failure),
+            None => out,
         }
-        out
     }
 
     fn finish(&mut self) -> Bytes {
         let out = self.reply.end();
-        match &self.reply.progress().failure {
-            Some(failure) => {
-                let code = failure.own_code().unwrap_or(Code::UpstreamFailed);
-                self.close(Ending::Failed, Some(code));
+        self.hear(&out);
+        match self.reply.progress().failure.clone() {
+            Some(failure) => self.broke(out, &failure),
+            None => {
+                self.close(Ending::Complete, None);
+                out
             }
-            None => self.close(Ending::Complete, None),
         }
-        out
     }
 
     fn fail(&mut self, code: Code, kind: FailureKind, message: &str) -> Bytes {
-        let out = self.reply.fail(&Failure::own(code, kind, message));
+        self.broke(Bytes::new(), &Failure::own(code, kind, message))
+    }
+
+    /// The answer broke off behind `out`: another goes on, or it ends with its failure.
+    fn broke(&mut self, out: Bytes, failure: &Failure) -> Bytes {
+        let code = failure.own_code().unwrap_or(Code::UpstreamFailed);
+        if let Some(resume) = &mut self.resume {
+            self.settlement.usage.merge(&self.reply.progress().usage);
+            if resume.cut(self.reply.as_mut(), &mut self.settlement, failure, code) {
+                (self.upstream, self.noted) = (None, 0);
+                return out;
+            }
+        }
+        let end = self.reply.fail(failure);
         self.close(Ending::Failed, Some(code));
-        out
+        if end.is_empty() { out } else { [out, end].concat().into() }
+    }
+
+    /// Reads along where the answer may be gone on with.
+    fn hear(&mut self, out: &[u8]) {
+        if let Some(resume) = &mut self.resume {
+            resume.hear(out);
+        }
     }
 
     /// The whole request has taken as long as it may.
@@ -105,11 +152,19 @@ impl Relay {
         if self.reply.progress().finished {
             return self.finish();
         }
-        self.fail(Code::UpstreamTimeout, FailureKind::Timeout, "the answer took longer than retry.deadline_s")
+        let (code, message) = (Code::UpstreamTimeout, "the answer took longer than retry.deadline_s");
+        let failure = Failure::own(code, FailureKind::Timeout, message);
+        // Nobody else has more time.
+        let out = match self.resume.take().filter(|resume| resume.is_under_way()) {
+            Some(mut resume) => resume.last_words(failure),
+            None => self.reply.fail(&failure),
+        };
+        self.close(Ending::Failed, Some(code));
+        out
     }
 
     fn close(&mut self, ending: Ending, code: Option<Code>) {
-        self.upstream = None;
+        (self.upstream, self.resume) = (None, None);
         self.settlement.code = code;
         self.settlement.ending = ending;
         self.count();
@@ -119,8 +174,9 @@ impl Relay {
     /// Keeps what the answer lost for the settlement, which a client that goes leaves without a last word from here.
     fn note_losses(&mut self) {
         let losses = &self.reply.progress().losses;
-        if losses.len() > self.settlement.lost.len() {
-            self.settlement.lost.clone_from(losses);
+        if let Some(new) = losses.get(self.noted as usize..).filter(|new| !new.is_empty()) {
+            new.iter().for_each(|loss| lose(&mut self.settlement.lost, loss.clone()));
+            self.noted = u32::try_from(losses.len()).unwrap_or(u32::MAX);
         }
     }
 
@@ -135,6 +191,9 @@ impl Relay {
     fn poll_bytes(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
         if !self.held.is_empty() {
             self.settlement.account.said(&self.held);
+            if let Some(resume) = &mut self.resume {
+                resume.hear(&self.held);
+            }
             self.is_to_pause = !self.unread.is_empty();
             return Poll::Ready(Some(std::mem::take(&mut self.held)));
         }
@@ -144,6 +203,15 @@ impl Relay {
             return Poll::Pending;
         }
         loop {
+            if self.resume.as_ref().is_some_and(|resume| resume.is_under_way()) {
+                let out = std::task::ready!(self.poll_resume(cx));
+                if out.is_empty() {
+                    continue;
+                }
+                self.said = Instant::now();
+                self.settlement.account.said(&out);
+                return Poll::Ready(Some(out));
+            }
             let Some(upstream) = &mut self.upstream else { return Poll::Ready(None) };
             let next = if self.unread.is_empty() {
                 Pin::new(upstream).poll_frame(cx)
@@ -166,6 +234,48 @@ impl Relay {
                 return Poll::Ready(Some(out));
             }
         }
+    }
+
+    /// What comes of looking for another that goes on: its first words, the end, or a sign of life in between; or nothing yet.
+    fn poll_resume(&mut self, cx: &mut Context<'_>) -> Poll<Bytes> {
+        let Some(resume) = &mut self.resume else { return Poll::Ready(Bytes::new()) };
+        match resume.poll(cx, &mut self.settlement) {
+            Poll::Ready(Resumed::On(begun, out, echo)) => {
+                let Begun { reply, upstream, held: _, unread, headers: _ } = *begun;
+                // What waited for the rest of a key is said before.
+                let rest = self.echo.as_mut().map(Echo::rest).unwrap_or_default();
+                let out = if rest.is_empty() { out } else { [rest, out].concat().into() };
+                (self.reply, self.upstream, self.unread, self.echo) = (reply, upstream, unread, echo);
+                self.heard = Instant::now();
+                self.pace = Pace::new(self.patience.pace.0, self.patience.pace.1, self.heard.into_std());
+                self.note_losses();
+                if self.upstream.is_none() {
+                    self.close(Ending::Complete, None);
+                }
+                return Poll::Ready(out);
+            }
+            Poll::Ready(Resumed::Over(out, code)) => {
+                self.close(Ending::Failed, Some(code));
+                return Poll::Ready(out);
+            }
+            Poll::Pending => {}
+        }
+        let now = Instant::now();
+        if self.patience.until.is_some_and(|until| now >= until) {
+            return Poll::Ready(self.too_long());
+        }
+        let due = self.patience.until.into_iter().fold(self.said + self.patience.keep_alive, Instant::min);
+        let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(due)));
+        if timer.deadline() != due {
+            timer.as_mut().reset(due);
+        }
+        std::task::ready!(timer.as_mut().poll(cx));
+        if self.patience.until.is_some_and(|until| Instant::now() >= until) {
+            return Poll::Ready(self.too_long());
+        }
+        // What has nothing to say now is asked again after as long a silence.
+        self.said = Instant::now();
+        Poll::Ready(self.resume.as_mut().map(|resume| resume.keep_alive()).unwrap_or_default())
     }
 
     /// What silence leads to; `None` when the timer was early.
@@ -213,6 +323,7 @@ impl Relay {
 
 impl Drop for Relay {
     fn drop(&mut self) {
+        // Who left while another was looked for has been counted when the answer broke off.
         if self.upstream.is_some() {
             self.count();
         }

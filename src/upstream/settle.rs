@@ -9,7 +9,7 @@ use super::job::Upstreams;
 use crate::chat::{Loss, Usage};
 use crate::error::Code;
 use crate::ledger::Ending;
-use crate::route::{Attempts, Table};
+use crate::route::{Attempts, Stay, Table};
 
 /// Settles when dropped.
 pub(super) struct Settlement {
@@ -40,6 +40,8 @@ pub(super) struct Settlement {
     pub(super) ending: Ending,
     /// Why it failed.
     pub(super) code: Option<Code>,
+    /// Why nobody went on with what broke off, where somebody might have.
+    pub(super) stayed: Option<Stay>,
     pub(super) account: Account,
     /// What becomes of its session.
     pub(super) guard: Option<Box<Guard>>,
@@ -60,6 +62,8 @@ impl Drop for Settlement {
         self.attempts.finish(now, &mut self.upstreams.health(), is_well);
         self.upstreams.call_line();
         self.upstreams.live().ended(self.number);
+        let (input_tokens, output_tokens) = self.tokens();
+        let continued = self.attempts.continued;
         tracing::info!(
             target: "aimux::access",
             request_id = %self.request_id,
@@ -73,12 +77,14 @@ impl Drop for Settlement {
             attempts = self.attempts.made,
             ms = u64::try_from(now.duration_since(self.received).as_millis()).unwrap_or(u64::MAX),
             first_content_ms = self.first_content.map(|wait| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX)),
-            input_tokens = self.usage.input_total(),
-            output_tokens = self.usage.output.unwrap_or(0),
+            input_tokens = input_tokens,
+            output_tokens = output_tokens,
             session = self.guard.as_ref().map(|guard| tracing::field::display(guard.word())),
             losses = self.losses + self.lost.len(),
             lost = (!self.lost.is_empty()).then(|| self.lost.iter().map(Loss::to_string).collect::<Vec<_>>().join(", ")),
             conn = self.is_reused.map(|is_reused| if is_reused { "reused" } else { "new" }),
+            continued = (continued > 0).then_some(continued),
+            not_continued = self.stayed.map(Stay::words),
             ending = self.ending.name(),
             code = self.code.map(tracing::field::display),
             "request"

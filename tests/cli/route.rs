@@ -64,6 +64,25 @@ note     decided by the config alone: what rests or is busy, only a running serv
 }
 
 #[test]
+fn an_explanation_says_where_a_broken_text_is_gone_on_with() {
+    let home = home();
+    let config = home.path().join(".config/aimux/config.yaml");
+    let told_of = |continues: &str| {
+        let entry = format!("models:\n  main2: {{ use: [zai/glm-5.2]{continues} }}\n  main3: main2\n");
+        std::fs::write(&config, CONFIG.replace("models:\n", &entry)).unwrap();
+        let words = "broken   a text that breaks off is gone on with at the next target\n";
+        let json: Value = serde_json::from_str(&told(home.path(), &["--explain", "hello", "-m", "main3", "--json"])).unwrap();
+        (
+            told(home.path(), &["--explain", "hello", "-m", "main3"]).contains(words),
+            json["decision"]["continues"].as_str().unwrap().to_owned(),
+        )
+    };
+    assert_eq!(told_of(", continue: text"), (true, "text".to_owned()), "a name for the same is the same");
+    assert_eq!(told_of(""), (false, "off".to_owned()));
+    assert_eq!(told_of(", continue: off"), (false, "off".to_owned()));
+}
+
+#[test]
 fn a_prompt_without_a_model_goes_to_the_main_one() {
     let home = home();
     let text = told(home.path(), &["--explain", "hello"]);

@@ -14,6 +14,7 @@ mod access;
 mod caching;
 mod citations;
 mod claude;
+mod continued;
 mod error_codes;
 mod exposition;
 mod failures;

@@ -315,6 +315,25 @@ fn sdk(language: &str, kind: &str, job: &str, url: &str) -> Value {
     serde_json::from_str(stdout.trim()).unwrap_or_else(|_| panic!("{stdout}\n{}", String::from_utf8_lossy(&output.stderr)))
 }
 
+/// An answer of two halves, said by two upstreams.
+fn sdk_takes_two_halves_for_one(language: &str, kind: &str) {
+    for (one, other) in [(Speaks::Anthropic, Speaks::Chat), (Speaks::Chat, Speaks::Anthropic)] {
+        let pause = Duration::from_millis(60);
+        let dies = Upstream::start(move |seen, _| {
+            let answer = one.answer(seen, &[text("ANSWER 4711 is nearly complete when it dies")]);
+            answer.after(if one == Speaks::Anthropic { 6 } else { 4 }, Act::Cut).pause(4, pause)
+        });
+        // It repeats all that it knows of.
+        let goes = Upstream::start(move |seen, _| other.answer(seen, &[text("ANSWER 4711 is nearly complete, and now it is.")]));
+        let models = "test-model: { use: [up0/m, up1/m], continue: text }";
+        let gateway = Gateway::start(&config(&[(one, &dies), (other, &goes)], models, ""));
+        let got = sdk(language, kind, "stream", &gateway.url());
+        assert_eq!(got["final"], "ANSWER 4711 is nearly complete, and now it is.", "{language} {kind}: {got}\n{}", gateway.log());
+        assert!(got["error"].is_null(), "{language} {kind}: {got}");
+        assert_eq!((dies.seen().len(), goes.seen().len()), (1, 1), "{language} {kind}");
+    }
+}
+
 /// Each SDK on each dialect: whole, streamed, two tools, a limit, a broken stream, the models.
 fn sdk_does_everything(language: &str, kind: &str) {
     for speaks in [Speaks::Anthropic, Speaks::Chat] {
@@ -352,21 +371,25 @@ fn sdk_does_everything(language: &str, kind: &str) {
 #[test]
 fn the_anthropic_sdk_for_python() {
     sdk_does_everything("python", "anthropic");
+    sdk_takes_two_halves_for_one("python", "anthropic");
 }
 
 #[test]
 fn the_openai_sdk_for_python() {
     sdk_does_everything("python", "openai");
+    sdk_takes_two_halves_for_one("python", "openai");
 }
 
 #[test]
 fn the_anthropic_sdk_for_javascript() {
     sdk_does_everything("javascript", "anthropic");
+    sdk_takes_two_halves_for_one("javascript", "anthropic");
 }
 
 #[test]
 fn the_openai_sdk_for_javascript() {
     sdk_does_everything("javascript", "openai");
+    sdk_takes_two_halves_for_one("javascript", "openai");
 }
 
 /// A user who has other plans in every place where Claude Code looks still gets answers from `aimux run claude`.

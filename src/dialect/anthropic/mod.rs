@@ -45,5 +45,7 @@ pub static CODEC: Codec = Codec {
     encode_error: error::encode_error,
     tap: |map, quirks, frame_max| Box::new(tap::Tap::new(map, quirks, frame_max)),
     text_tools: |_| Vec::new(),
+    go_on: request_out::go_on,
+    wants_usage: |_| true,
     relay: relayed::relay,
 };

@@ -14,13 +14,14 @@ use super::schema::output_schema;
 use super::thinking::{self, Thought};
 use crate::chat::request::{Block, BlockKind, ChatRequest, Extra, OutputFormat, Tool, ToolChoice, ToolKind};
 use crate::chat::{Loss, lose};
+use crate::dialect::go_on::{self, GoOn, Way};
 use crate::dialect::history;
 use crate::dialect::names::{hash, tool_name};
-use crate::dialect::quirks::Structured;
+use crate::dialect::quirks::{Prefill, Structured};
 use crate::dialect::{Dialect, ReplyMap, TranslateError, Upstream};
-use crate::wire::Text;
-use crate::wire::json::says_something;
+use crate::wire::json::{Members, count, says_something};
 use crate::wire::object::{self, Object, list};
+use crate::wire::{Text, read};
 
 /// What JSON is asked for where no schema is given.
 const JSON_ONLY: &str = "Answer with one JSON object and nothing else: no prose, no code fence.";
@@ -104,6 +105,18 @@ fn refuse(tools: &[Tool<'_>], upstream: &Upstream<'_>) -> Result<(), TranslateEr
         }
     }
     Ok(())
+}
+
+/// What has a request gone on with. Neither a model that thinks nor Claude from 4.6 on takes the beginning of its own answer.
+pub(super) fn go_on(body: &[u8], said: &str, upstream: &Upstream<'_>) -> Option<GoOn> {
+    let members: Members<'_> = read::from_slice(body).ok()?;
+    let thinking = members.get("thinking").and_then(Members::of);
+    let mode = thinking.as_ref().and_then(|thinking| thinking.str("type"));
+    let thinks = matches!(mode.as_deref(), Some("enabled" | "adaptive"));
+    let takes = upstream.quirks.prefill == Prefill::Plain && !thinks && !thinking::refuses_prefill(upstream.model);
+    let way = if takes { Way::Prefill { mark: None, echoes: false } } else { Way::Ask };
+    let budget = thinking.as_ref().and_then(|thinking| thinking.get("budget_tokens")).and_then(count).unwrap_or(0);
+    go_on::edits(body, said, way, &["max_tokens"], budget.saturating_add(1))
 }
 
 /// What is decided before anything is written.

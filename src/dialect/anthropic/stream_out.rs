@@ -7,6 +7,7 @@ use std::borrow::Cow;
 
 use super::citation::{is_sayable, write_citation};
 use super::error::write_error_event;
+use super::mended::Nothing;
 use super::response_out::{self, write_usage};
 use crate::chat::{BlockStart, Citation, Delta, Event, Loss, Opaque, StopReason, Usage, lose};
 use crate::dialect::names::answer_id;
@@ -32,7 +33,8 @@ pub(super) struct Encoder {
 /// The one block that the client sees open.
 struct Open {
     at: u32,
-    /// The source's number; `None` for an empty text block of our own, opened to keep the client's patience.
+    /// The source's number; `None` for an empty text block of our own, opened to keep the client's patience, and for one whose
+    /// source has broken off.
     source: Option<u32>,
     kind: Kind,
     is_stopped: bool,
@@ -92,6 +94,19 @@ impl Encoder {
         (self.has_started, self.next_index) = (true, next_index);
     }
 
+    /// The same in the middle of an answer of which this block is open. Of a kind that is not known it is closed as it is.
+    pub(super) fn resume_in(&mut self, next_index: u32, open: Option<(u32, Nothing)>) {
+        self.resume(next_index);
+        self.open = open.map(|(at, nothing)| {
+            let kind = match nothing {
+                Nothing::Text => Kind::Text,
+                Nothing::Thinking => Kind::Thinking,
+                Nothing::Arguments | Nothing::Ping => Kind::Sealed,
+            };
+            Open { at, source: None, kind, is_stopped: false, is_signed: false }
+        });
+    }
+
     fn start(&mut self, out: &mut Vec<u8>) {
         if !self.has_started {
             self.has_started = true;
@@ -145,8 +160,9 @@ impl Encoder {
             BlockStart::ToolCall { id: _, name: _ } => Kind::Arguments,
         };
         self.has_called |= kind == Kind::Arguments;
-        // A text may go on in the empty text block that kept the client waiting.
-        let adopted = self.open.take_if(|open| open.source.is_none() && kind == Kind::Text).map(|open| open.at);
+        // A text may go on in the empty text block that kept the client waiting, or in that of an answer which broke off.
+        let is_ours = |open: &mut Open| open.source.is_none() && open.kind == Kind::Text && kind == Kind::Text;
+        let adopted = self.open.take_if(is_ours).map(|open| open.at);
         self.close(out);
         let at = adopted.unwrap_or_else(|| self.next_index());
         if adopted.is_none() {
@@ -270,6 +286,14 @@ impl StreamEncoder for Encoder {
     fn early_start(&mut self, out: &mut Vec<u8>) {
         if !self.is_over {
             self.start(out);
+        }
+    }
+
+    fn change_source(&mut self) {
+        self.waiting.clear();
+        self.finish = None;
+        if let Some(open) = &mut self.open {
+            (open.source, open.is_stopped) = (None, false);
         }
     }
 }

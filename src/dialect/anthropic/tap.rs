@@ -38,6 +38,9 @@ pub(super) struct Tap {
     next_index: u64,
     /// How far the upstream's block numbers are behind ours.
     shift: u64,
+    withholds: bool,
+    /// The end of a stream that failed, not said yet.
+    withheld: Vec<u8>,
 }
 
 impl Tap {
@@ -55,6 +58,8 @@ impl Tap {
             is_ours: false,
             next_index: 0,
             shift: 0,
+            withholds: false,
+            withheld: Vec::new(),
         }
     }
 
@@ -114,7 +119,11 @@ impl Tap {
             "error" => {
                 self.progress.failure = Some(read_failure(0, data));
                 self.is_over = true;
-                Verdict::Pass
+                if !self.withholds {
+                    return Verdict::Pass;
+                }
+                sse::write(&mut self.withheld, "error", data);
+                Verdict::Drop
             }
             // An error in another dialect's shape, which the client's SDK would not see.
             _ if event.error.is_some() => {
@@ -246,6 +255,9 @@ impl Tap {
         write_error_event(&mut out, &failure);
         self.progress.failure = Some(failure);
         self.is_over = true;
+        if self.withholds {
+            self.withheld = std::mem::take(&mut out);
+        }
         out
     }
 }
@@ -326,7 +338,8 @@ impl ReplyStream for Tap {
     }
 
     fn fail(&mut self, failure: &Failure) -> Bytes {
-        if self.is_over { Bytes::new() } else { self.broken(failure.clone()).into() }
+        self.withholds = false;
+        if self.is_over { std::mem::take(&mut self.withheld).into() } else { self.broken(failure.clone()).into() }
     }
 
     fn keep_alive(&mut self) -> Bytes {
@@ -363,5 +376,17 @@ impl ReplyStream for Tap {
 
     fn progress(&self) -> &Progress {
         &self.progress
+    }
+
+    fn withhold(&mut self) {
+        self.withholds = true;
+    }
+
+    fn hand_over(&mut self, _: usize) -> Option<Box<dyn StreamEncoder>> {
+        let place = |number: u64| u32::try_from(number).unwrap_or(u32::MAX);
+        let mut encoder = Encoder::new(&self.map);
+        encoder.resume_in(place(self.next_index), self.open.map(|(at, nothing)| (place(at), nothing)));
+        self.is_over = true;
+        Some(Box::new(encoder))
     }
 }

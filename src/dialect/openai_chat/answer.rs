@@ -372,6 +372,11 @@ impl Answer {
         }
     }
 
+    /// Whether a reason to end has come.
+    pub(super) fn is_finished(&self) -> bool {
+        self.reason.is_some()
+    }
+
     /// The body has ended: in order after a finish, else broken off.
     pub(super) fn end(&mut self, out: &mut Vec<Event>) {
         if self.is_over {

@@ -52,6 +52,8 @@ pub static CODEC: Codec = Codec {
     encode_error: |failure, _| error::encode(failure),
     tap: |map, quirks, frame_max| Box::new(tap::Tap::new(map, quirks, frame_max)),
     text_tools: text_calls::tools_of,
+    go_on: request_out::go_on,
+    wants_usage: request_out::wants_usage,
     relay: |body, map, quirks| {
         let usage = stream_in::whole(&body, map, quirks)?.usage;
         Ok((mended::mend(body, map), usage))

@@ -11,9 +11,11 @@ use super::messages_out::messages;
 use super::record::{Body, StreamOptions};
 use crate::chat::request::{Extra, Sampling};
 use crate::chat::{ChatRequest, Loss, lose};
+use crate::dialect::go_on::{self, GoOn, Way};
+use crate::dialect::quirks::Prefill;
 use crate::dialect::{Dialect, Quirks, ReplyMap, TranslateError, Upstream, history, names};
-use crate::wire::Text;
-use crate::wire::json::says_something;
+use crate::wire::json::{Members, count, says_something};
+use crate::wire::{Text, read};
 
 pub(super) type Result<T> = std::result::Result<T, TranslateError>;
 
@@ -60,6 +62,27 @@ pub(super) fn encode(request: &ChatRequest<'_>, upstream: &Upstream<'_>, losses:
     let mut out = serde_json::to_vec(&body).map_err(|error| TranslateError::new("", error.to_string()))?;
     append(&mut out, extras)?;
     Ok((out.into(), reply))
+}
+
+/// What has a request gone on with. Several choices, or log probabilities, are more than a text that another can go on with.
+pub(super) fn go_on(body: &[u8], said: &str, upstream: &Upstream<'_>) -> Option<GoOn> {
+    let members: Members<'_> = read::from_slice(body).ok()?;
+    let is_plain = members.get("n").and_then(count).is_none_or(|n| n <= 1) && members.get("logprobs").is_none_or(|raw| raw.get() != "true");
+    let prefill = |mark, echoes| Way::Prefill { mark: Some(mark), echoes };
+    let way = match upstream.quirks.prefill {
+        Prefill::Prefix if upstream.thinks != Some(true) => prefill("prefix", true),
+        Prefill::Partial if upstream.thinks != Some(true) => prefill("partial", false),
+        Prefill::Never | Prefill::Plain | Prefill::Prefix | Prefill::Partial => Way::Ask,
+    };
+    let edits = go_on::edits(body, said, way, &["max_tokens", "max_completion_tokens"], 0);
+    edits.filter(|_| is_plain)
+}
+
+/// Whether a request asks for usage at the end of its stream.
+pub(super) fn wants_usage(body: &[u8]) -> bool {
+    let members: Option<Members<'_>> = read::from_slice(body).ok();
+    let options = members.as_ref().and_then(|members| Members::of(members.get("stream_options")?));
+    options.is_some_and(|options| options.get("include_usage").is_some_and(|raw| raw.get() == "true"))
 }
 
 /// Adds members to a written object.

@@ -65,6 +65,10 @@ impl StreamDecoder for Decoder {
         }
         self.answer.end(out);
     }
+
+    fn is_finished(&self) -> bool {
+        self.answer.is_finished()
+    }
 }
 
 /// Reads a whole answer.

@@ -68,6 +68,13 @@ impl Encoder {
         }
     }
 
+    /// Goes on with a stream whose beginning the client has: its id and model as they stand there, and the characters of its text.
+    pub(super) fn resume(&mut self, id: &str, model: &str, chars: usize) {
+        let (id, model) = (if id.is_empty() { "\"\"" } else { id }, if model.is_empty() { "\"\"" } else { model });
+        self.head = format!(r#"{{"id":{id},"object":"chat.completion.chunk","created":{},"model":{model}"#, self.created);
+        self.chars = chars;
+    }
+
     fn start(&mut self, id: Option<String>, model: Option<String>, out: &mut Vec<u8>) {
         if !self.head.is_empty() {
             return;
@@ -232,6 +239,13 @@ impl StreamEncoder for Encoder {
 
     fn early_start(&mut self, out: &mut Vec<u8>) {
         self.start(None, None, out);
+    }
+
+    fn change_source(&mut self) {
+        for index in self.blocks.iter().map(|block| block.index).collect::<Vec<_>>() {
+            // Nothing but calls says anything at its end, and with a call under way nobody goes on.
+            self.stop(index, &mut Vec::new());
+        }
     }
 }
 

@@ -55,6 +55,9 @@ pub(super) struct Tap {
     /// What came in place of an event stream.
     body: Vec<u8>,
     quirks: Quirks,
+    withholds: bool,
+    /// The end of a stream that failed, not said yet.
+    withheld: Vec<u8>,
 }
 
 impl Tap {
@@ -76,6 +79,8 @@ impl Tap {
             has_reason: false,
             body: Vec::new(),
             quirks: quirks.clone(),
+            withholds: false,
+            withheld: Vec::new(),
         }
     }
 
@@ -289,6 +294,9 @@ impl Tap {
         error::write_event(&failure, &mut event);
         self.is_over = true;
         self.progress.failure = Some(failure);
+        if self.withholds {
+            self.withheld = std::mem::take(&mut event);
+        }
         Verdict::Replace(event)
     }
 
@@ -476,8 +484,9 @@ impl ReplyStream for Tap {
     }
 
     fn fail(&mut self, failure: &Failure) -> Bytes {
+        self.withholds = false;
         if self.is_over {
-            return Bytes::new();
+            return std::mem::take(&mut self.withheld).into();
         }
         let (mut out, verdict) = (Vec::new(), self.failed(failure.clone()));
         self.write(verdict, &Bytes::new(), &mut out);
@@ -510,5 +519,16 @@ impl ReplyStream for Tap {
 
     fn progress(&self) -> &Progress {
         &self.progress
+    }
+
+    fn withhold(&mut self) {
+        self.withholds = true;
+    }
+
+    fn hand_over(&mut self, chars: usize) -> Option<Box<dyn StreamEncoder>> {
+        let mut encoder = Encoder::new(&self.map);
+        encoder.resume(&self.id, &self.model, chars);
+        self.is_over = true;
+        Some(Box::new(encoder))
     }
 }

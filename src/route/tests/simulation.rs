@@ -18,7 +18,7 @@ use crate::route::plan::{Plan, Target};
 use crate::route::quota::Quota;
 use crate::route::room::Room;
 use crate::route::step::{Happened, Step, Verdict};
-use crate::route::table::{Breaker, Provider, Retry};
+use crate::route::table::{Breaker, Continue, Provider, Retry};
 
 const MS: Duration = Duration::from_millis(1);
 const S: Duration = Duration::from_secs(1);
@@ -121,7 +121,7 @@ impl World {
             let provider = Provider { limits, key_limits, ..provider(&format!("p{n}"), keys) };
             Target { provider: Arc::new(provider), endpoint: 0, model: "m".to_owned(), info: Known::NOTHING }
         });
-        let plan = Plan { targets: targets.collect(), route: "simulated".to_owned() };
+        let plan = Plan { targets: targets.collect(), route: "simulated".to_owned(), continues: Continue::Off };
         let now = Instant::now();
         let retry = Retry {
             attempts_per_target: 1 + u32::try_from(random.below(4)).unwrap(),

@@ -30,6 +30,7 @@ use crate::error::Code;
 use crate::keys::Store;
 use crate::ledger::{self, Ending, Entry, Ledger};
 use crate::route::pace::Pace;
+use crate::route::table::Continue;
 use crate::route::{Attempts, Facts, Form, Happened, Health, Plan, Step, Table, Target, Verdict};
 
 /// An upstream may send usage after the finish signal; for so long it is waited for.
@@ -239,7 +240,8 @@ impl<'a> Trip<'a> {
                 },
                 Step::Commit => return failed(bug()),
                 Step::Fail(Verdict::ClientGone) => return Ended::Interrupted,
-                Step::Fail(Verdict::LastFailure) => return failed(last.unwrap_or_else(bug)),
+                // This driver tells nobody of an answer that broke off.
+                Step::Fail(Verdict::LastFailure | Verdict::Broken(_)) => return failed(last.unwrap_or_else(bug)),
                 Step::Fail(Verdict::AllResting(rest)) => return failed(all_resting(rest)),
                 Step::Fail(Verdict::Full(rest)) => return failed(full(rest)),
                 Step::Fail(Verdict::Deadline) => return failed(too_late()),
@@ -399,5 +401,5 @@ fn own(code: Code, kind: FailureKind, message: &str) -> Refusal {
 #[must_use]
 pub fn to_server(provider: Arc<crate::route::Provider>, model: &str) -> Plan {
     let target = Target { provider, endpoint: 0, model: model.to_owned(), info: crate::provider::models::Known::of("", &[], "") };
-    Plan { targets: vec![target], route: String::new() }
+    Plan { targets: vec![target], route: String::new(), continues: Continue::Off }
 }
