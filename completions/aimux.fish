@@ -33,6 +33,7 @@ complete -c aimux -n "__fish_aimux_needs_command" -f -a "route" -d 'Tell where a
 complete -c aimux -n "__fish_aimux_needs_command" -f -a "keys" -d 'Keep providers\' keys in age files'
 complete -c aimux -n "__fish_aimux_needs_command" -f -a "config" -d 'Check, show and keep the config'
 complete -c aimux -n "__fish_aimux_needs_command" -f -a "status" -d 'Tell whether the config\'s server runs, and where'
+complete -c aimux -n "__fish_aimux_needs_command" -f -a "logs" -d 'List, show, search, export and delete conversations'
 complete -c aimux -n "__fish_aimux_needs_command" -f -a "models" -d 'List models: what they can, what they cost, what leads to them'
 complete -c aimux -n "__fish_aimux_needs_command" -f -a "usage" -d 'Show what requests took and cost'
 complete -c aimux -n "__fish_aimux_needs_command" -f -a "stop" -d 'Stop the config\'s server; requests in flight are answered first'
@@ -59,7 +60,7 @@ openai-chat\t'OpenAI Chat Completions'"
 complete -c aimux -n "__fish_aimux_using_subcommand route" -l config -d 'The config file [env: AIMUX_CONFIG] [default: config.yaml in aimux\'s config folder]' -r -F
 complete -c aimux -n "__fish_aimux_using_subcommand route" -l no-stream -d 'Print the answer when it is complete, not while it comes'
 complete -c aimux -n "__fish_aimux_using_subcommand route" -l json -d 'Print JSON: the answer, or the decision; money in millionths of a dollar'
-complete -c aimux -n "__fish_aimux_using_subcommand route" -s n -l no-log -d 'Write nothing down: no entry in the ledger'
+complete -c aimux -n "__fish_aimux_using_subcommand route" -s n -l no-log -d 'Write nothing down: no conversation for `aimux logs`, no entry in the ledger'
 complete -c aimux -n "__fish_aimux_using_subcommand route" -l direct -d 'Ask and decide here, even if a server runs'
 complete -c aimux -n "__fish_aimux_using_subcommand route" -l demo -d 'Let the built-in demo model answer: needs no config, account or key'
 complete -c aimux -n "__fish_aimux_using_subcommand route" -l explain -d 'Tell where the request would go, and why'
@@ -220,6 +221,58 @@ complete -c aimux -n "__fish_aimux_using_subcommand config; and __fish_seen_subc
 complete -c aimux -n "__fish_aimux_using_subcommand status" -l config -d 'The config file [env: AIMUX_CONFIG] [default: config.yaml in aimux\'s config folder]' -r -F
 complete -c aimux -n "__fish_aimux_using_subcommand status" -l json -d 'Print JSON'
 complete -c aimux -n "__fish_aimux_using_subcommand status" -s h -l help -d 'Print help'
+complete -c aimux -n "__fish_aimux_using_subcommand logs; and not __fish_seen_subcommand_from list show search export delete" -l since -d 'From when on: `24h`, `7d`, `today`, `2026-01-31`, `2026-01-31T12:00`' -r
+complete -c aimux -n "__fish_aimux_using_subcommand logs; and not __fish_seen_subcommand_from list show search export delete" -l until -d 'Up to when, itself not included' -r
+complete -c aimux -n "__fish_aimux_using_subcommand logs; and not __fish_seen_subcommand_from list show search export delete" -s m -l model -d 'A part of the model asked for, or of the one that answered' -r
+complete -c aimux -n "__fish_aimux_using_subcommand logs; and not __fish_seen_subcommand_from list show search export delete" -l min-cost -d 'What the conversation cost at least, in dollars' -r
+complete -c aimux -n "__fish_aimux_using_subcommand logs; and not __fish_seen_subcommand_from list show search export delete" -s q -l query -d 'What was said in it' -r
+complete -c aimux -n "__fish_aimux_using_subcommand logs; and not __fish_seen_subcommand_from list show search export delete" -s n -l count -d 'The most conversations that are listed' -r
+complete -c aimux -n "__fish_aimux_using_subcommand logs; and not __fish_seen_subcommand_from list show search export delete" -l config -d 'The config file [env: AIMUX_CONFIG] [default: config.yaml in aimux\'s config folder]' -r -F
+complete -c aimux -n "__fish_aimux_using_subcommand logs; and not __fish_seen_subcommand_from list show search export delete" -l json -d 'Print JSON; money in millionths of a dollar'
+complete -c aimux -n "__fish_aimux_using_subcommand logs; and not __fish_seen_subcommand_from list show search export delete" -s h -l help -d 'Print help'
+complete -c aimux -n "__fish_aimux_using_subcommand logs; and not __fish_seen_subcommand_from list show search export delete" -f -a "list" -d 'List conversations, the latest first'
+complete -c aimux -n "__fish_aimux_using_subcommand logs; and not __fish_seen_subcommand_from list show search export delete" -f -a "show" -d 'Show a conversation whole'
+complete -c aimux -n "__fish_aimux_using_subcommand logs; and not __fish_seen_subcommand_from list show search export delete" -f -a "search" -d 'Find what was said'
+complete -c aimux -n "__fish_aimux_using_subcommand logs; and not __fish_seen_subcommand_from list show search export delete" -f -a "export" -d 'Write conversations out, as JSON lines or Markdown'
+complete -c aimux -n "__fish_aimux_using_subcommand logs; and not __fish_seen_subcommand_from list show search export delete" -f -a "delete" -d 'Delete conversations; what is deleted is overwritten'
+complete -c aimux -n "__fish_aimux_using_subcommand logs; and __fish_seen_subcommand_from list" -l since -d 'From when on: `24h`, `7d`, `today`, `2026-01-31`, `2026-01-31T12:00`' -r
+complete -c aimux -n "__fish_aimux_using_subcommand logs; and __fish_seen_subcommand_from list" -l until -d 'Up to when, itself not included' -r
+complete -c aimux -n "__fish_aimux_using_subcommand logs; and __fish_seen_subcommand_from list" -s m -l model -d 'A part of the model asked for, or of the one that answered' -r
+complete -c aimux -n "__fish_aimux_using_subcommand logs; and __fish_seen_subcommand_from list" -l min-cost -d 'What the conversation cost at least, in dollars' -r
+complete -c aimux -n "__fish_aimux_using_subcommand logs; and __fish_seen_subcommand_from list" -s q -l query -d 'What was said in it' -r
+complete -c aimux -n "__fish_aimux_using_subcommand logs; and __fish_seen_subcommand_from list" -s n -l count -d 'The most conversations that are listed' -r
+complete -c aimux -n "__fish_aimux_using_subcommand logs; and __fish_seen_subcommand_from list" -l config -d 'The config file [env: AIMUX_CONFIG] [default: config.yaml in aimux\'s config folder]' -r -F
+complete -c aimux -n "__fish_aimux_using_subcommand logs; and __fish_seen_subcommand_from list" -l json -d 'Print JSON; money in millionths of a dollar'
+complete -c aimux -n "__fish_aimux_using_subcommand logs; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help'
+complete -c aimux -n "__fish_aimux_using_subcommand logs; and __fish_seen_subcommand_from show" -l config -d 'The config file [env: AIMUX_CONFIG] [default: config.yaml in aimux\'s config folder]' -r -F
+complete -c aimux -n "__fish_aimux_using_subcommand logs; and __fish_seen_subcommand_from show" -s r -l response -d 'Only the last answer; in a pipe, byte for byte'
+complete -c aimux -n "__fish_aimux_using_subcommand logs; and __fish_seen_subcommand_from show" -l reasoning -d 'Also what the model thought'
+complete -c aimux -n "__fish_aimux_using_subcommand logs; and __fish_seen_subcommand_from show" -l json -d 'Print JSON; money in millionths of a dollar'
+complete -c aimux -n "__fish_aimux_using_subcommand logs; and __fish_seen_subcommand_from show" -s h -l help -d 'Print help'
+complete -c aimux -n "__fish_aimux_using_subcommand logs; and __fish_seen_subcommand_from search" -l since -d 'From when on: `24h`, `7d`, `today`, `2026-01-31`, `2026-01-31T12:00`' -r
+complete -c aimux -n "__fish_aimux_using_subcommand logs; and __fish_seen_subcommand_from search" -l until -d 'Up to when, itself not included' -r
+complete -c aimux -n "__fish_aimux_using_subcommand logs; and __fish_seen_subcommand_from search" -s m -l model -d 'A part of the model asked for, or of the one that answered' -r
+complete -c aimux -n "__fish_aimux_using_subcommand logs; and __fish_seen_subcommand_from search" -l min-cost -d 'What the conversation cost at least, in dollars' -r
+complete -c aimux -n "__fish_aimux_using_subcommand logs; and __fish_seen_subcommand_from search" -s n -l count -d 'The most exchanges that are shown' -r
+complete -c aimux -n "__fish_aimux_using_subcommand logs; and __fish_seen_subcommand_from search" -l config -d 'The config file [env: AIMUX_CONFIG] [default: config.yaml in aimux\'s config folder]' -r -F
+complete -c aimux -n "__fish_aimux_using_subcommand logs; and __fish_seen_subcommand_from search" -l json -d 'Print JSON'
+complete -c aimux -n "__fish_aimux_using_subcommand logs; and __fish_seen_subcommand_from search" -s h -l help -d 'Print help'
+complete -c aimux -n "__fish_aimux_using_subcommand logs; and __fish_seen_subcommand_from export" -l since -d 'From when on: `24h`, `7d`, `today`, `2026-01-31`, `2026-01-31T12:00`' -r
+complete -c aimux -n "__fish_aimux_using_subcommand logs; and __fish_seen_subcommand_from export" -l until -d 'Up to when, itself not included' -r
+complete -c aimux -n "__fish_aimux_using_subcommand logs; and __fish_seen_subcommand_from export" -s m -l model -d 'A part of the model asked for, or of the one that answered' -r
+complete -c aimux -n "__fish_aimux_using_subcommand logs; and __fish_seen_subcommand_from export" -l min-cost -d 'What the conversation cost at least, in dollars' -r
+complete -c aimux -n "__fish_aimux_using_subcommand logs; and __fish_seen_subcommand_from export" -s q -l query -d 'What was said in it' -r
+complete -c aimux -n "__fish_aimux_using_subcommand logs; and __fish_seen_subcommand_from export" -l format -d 'The form' -r -f -a "jsonl\t'A line of JSON for each conversation'
+markdown\t'Markdown'"
+complete -c aimux -n "__fish_aimux_using_subcommand logs; and __fish_seen_subcommand_from export" -s o -l output -d 'The file to write, for its owner alone [default: standard output]' -r -F
+complete -c aimux -n "__fish_aimux_using_subcommand logs; and __fish_seen_subcommand_from export" -l config -d 'The config file [env: AIMUX_CONFIG] [default: config.yaml in aimux\'s config folder]' -r -F
+complete -c aimux -n "__fish_aimux_using_subcommand logs; and __fish_seen_subcommand_from export" -l contents -d 'With the content of attachments, in base64; for JSON lines'
+complete -c aimux -n "__fish_aimux_using_subcommand logs; and __fish_seen_subcommand_from export" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c aimux -n "__fish_aimux_using_subcommand logs; and __fish_seen_subcommand_from delete" -l older-than -d 'Those that did not go on since: `30d`, `2026-01-31`' -r
+complete -c aimux -n "__fish_aimux_using_subcommand logs; and __fish_seen_subcommand_from delete" -l config -d 'The config file [env: AIMUX_CONFIG] [default: config.yaml in aimux\'s config folder]' -r -F
+complete -c aimux -n "__fish_aimux_using_subcommand logs; and __fish_seen_subcommand_from delete" -l all -d 'All of them'
+complete -c aimux -n "__fish_aimux_using_subcommand logs; and __fish_seen_subcommand_from delete" -s y -l yes -d 'Ask nothing'
+complete -c aimux -n "__fish_aimux_using_subcommand logs; and __fish_seen_subcommand_from delete" -s h -l help -d 'Print help'
 complete -c aimux -n "__fish_aimux_using_subcommand models" -l capability -d 'What it must be able to do, all of it' -r -f -a "tools\t'Takes tools'
 thinking\t'Thinks'
 structured\t'Enforces schemas of answers'

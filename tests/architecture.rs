@@ -8,12 +8,12 @@ mod source;
 use source::{Source, all_sources, tracked_texts};
 use std::collections::BTreeSet;
 
-/// The floors of the top-level modules. A module imports from strictly lower floors, and `error`, `secret`, `date` and `wire` from nothing.
+/// The floors of the top-level modules. A module imports from strictly lower floors, and those at the bottom from nothing.
 const FLOORS: &[(usize, &[&str])] = &[
-    (0, &["error", "secret", "date", "wire"]),
+    (0, &["error", "secret", "date", "database", "wire"]),
     (1, &["chat"]),
     (2, &["dialect"]),
-    (3, &["provider", "keys", "ledger", "audit", "telemetry"]),
+    (3, &["provider", "keys", "ledger", "history", "audit", "telemetry"]),
     (4, &["route"]),
     (5, &["config"]),
     (6, &["upstream", "demo"]),

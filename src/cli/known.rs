@@ -13,6 +13,7 @@ use std::time::Duration;
 use super::{CliError, output};
 use crate::config::{self, Environment, Limits, Options, Ready};
 use crate::error::{Code, Error};
+use crate::history;
 use crate::keys::Store;
 use crate::ledger;
 use crate::provider::table::PRESETS;
@@ -39,6 +40,8 @@ pub(crate) struct KnownServer {
     pub(crate) limits: Limits,
     /// Where requests are remembered.
     pub(crate) ledger: ledger::Settings,
+    /// Where conversations are kept.
+    pub(crate) history: history::Settings,
     /// Its control socket.
     pub(crate) socket: PathBuf,
     /// What it says of itself; `None`: it does not run.
@@ -66,13 +69,13 @@ pub(crate) fn socket(path: Option<PathBuf>, environment: &Environment) -> PathBu
 /// The server of the config, without a key opened: nobody is asked for a passphrase.
 pub(crate) fn find(path: Option<PathBuf>, environment: &Environment) -> Result<KnownServer, CliError> {
     let options = Options { path, listen: None };
-    let Ready { server, table, limits, ledger, .. } = config::outline(&options, environment, &store(environment))?;
+    let Ready { server, table, limits, ledger, history, .. } = config::outline(&options, environment, &store(environment))?;
     let socket = control::find_socket(&environment.runtime_folder(), &config::usual(&options, environment));
     let token = match server.token {
         Some(token) => token,
         None => token::load_or_make(&environment.state_folder())?,
     };
-    Ok(KnownServer { status: control::status(&socket), token, table, limits, ledger, socket, listen: server.listen })
+    Ok(KnownServer { status: control::status(&socket), token, table, limits, ledger, history, socket, listen: server.listen })
 }
 
 impl KnownServer {

@@ -11,6 +11,7 @@ mod generate;
 mod keys;
 mod known;
 mod log;
+mod logs;
 mod models;
 mod output;
 mod route;
@@ -54,6 +55,8 @@ enum Command {
     Config(config::ConfigArgs),
     /// Tell whether the config's server runs, and where
     Status(status::StatusArgs),
+    /// List, show, search, export and delete conversations
+    Logs(logs::LogsArgs),
     /// List models: what they can, what they cost, what leads to them
     Models(models::ModelsArgs),
     /// Show what requests took and cost
@@ -92,6 +95,7 @@ pub fn main() -> ExitCode {
         Command::Config(args) => config::run(&args, cli.config, &environment),
         Command::Env(args) => env::run(&args, cli.config, &environment),
         Command::Status(args) => status::run(&args, cli.config, &environment),
+        Command::Logs(args) => logs::run(&args, cli.config, &environment),
         Command::Models(args) => models::run(&args, cli.config, &environment),
         Command::Usage(args) => usage::run(&args, cli.config, &environment),
         Command::Stop => status::stop(cli.config, &environment),

@@ -13,13 +13,24 @@ const EX_IOERR: i32 = 74;
 /// Writes to standard output at once.
 pub(crate) fn print(text: &str) {
     let mut out = anstream::stdout().lock();
-    if let Err(failure) = out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        if failure.kind() == ErrorKind::BrokenPipe {
-            std::process::exit(0);
-        }
-        error(&format!("error: standard output cannot be written: {failure}\n"));
-        std::process::exit(EX_IOERR);
+    let written = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    written.unwrap_or_else(|failure| unwritten(&failure));
+}
+
+/// Writes to standard output what a file or another program is to have byte for byte.
+pub(crate) fn print_exact(text: &str) {
+    let mut out = std::io::stdout().lock();
+    let written = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    written.unwrap_or_else(|failure| unwritten(&failure));
+}
+
+/// Ends the program: nobody reads any more, or the disk is full.
+fn unwritten(failure: &std::io::Error) -> ! {
+    if failure.kind() == ErrorKind::BrokenPipe {
+        std::process::exit(0);
     }
+    error(&format!("error: standard output cannot be written: {failure}\n"));
+    std::process::exit(EX_IOERR);
 }
 
 /// Writes a piece of an answer to standard output at once.

@@ -15,6 +15,7 @@ use super::{CliError, output};
 use crate::config::{Environment, Limits, Options, Ready};
 use crate::dialect::{Dialect, Quirks};
 use crate::error::{Code, Error};
+use crate::history;
 use crate::ledger;
 use crate::provider::{Auth, Check};
 use crate::route::glob::Glob;
@@ -296,6 +297,7 @@ pub(super) fn demo_config(demo: SocketAddr, listen: Option<SocketAddr>) -> Ready
         limits: Limits::default(),
         table,
         ledger: ledger::Settings::off(),
+        history: history::Settings::off(),
         notes: Vec::new(),
         written: Vec::new(),
     }

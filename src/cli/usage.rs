@@ -82,7 +82,7 @@ impl By {
     }
 }
 
-fn moment(text: &str) -> Result<u64, &'static str> {
+pub(super) fn moment(text: &str) -> Result<u64, &'static str> {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let now = u64::try_from(now.as_millis()).unwrap_or(u64::MAX);
     ledger::moment(text, now).ok_or("expected `24h`, `7d`, `today`, `2026-01-31` or `2026-01-31T12:00`")

@@ -1,7 +1,7 @@
 //! The check of a whole config: tree in, typed config and findings out. `serve`, `validate` and the tests call this one.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::diagnostic::{Diagnostic, Finding, Report};
@@ -18,6 +18,7 @@ use super::url::is_host;
 use super::written::{self, Written};
 use super::{Limits, mask};
 use super::{routes, rule_findings};
+use crate::history;
 use crate::keys::Store;
 use crate::ledger;
 use crate::route::Table;
@@ -46,6 +47,8 @@ pub(crate) struct Checked {
     pub(crate) table: Table,
     /// What is remembered of requests.
     pub(crate) ledger: ledger::Settings,
+    /// `history`.
+    pub(crate) history: history::Settings,
     /// What is promised of requests.
     pub(crate) tests: Vec<RouteTest>,
     /// Every value that is given.
@@ -81,12 +84,13 @@ pub(crate) fn check(mut root: Node, report: Report, environment: &Environment, s
         Retry { queue_wait: Duration::from_secs(limits.queue_wait_s), queue_length: limits.queue_length, ..retry(&mut reader, &section) };
     let breaker = breaker(&mut reader, &section);
     let ledger = ledger(&mut reader, &section);
+    let history = history(&mut reader, &section);
     let sticky = sticky(&mut reader, &section);
     conflicts(&mut reader, &section, &limits, &retry);
     let mut report = reader.report;
     report.finish();
     let table = Table { providers: Vec::new(), policies, rules, models, retry, breaker, sticky };
-    let checked = Checked { listen, token, hosts, watch, limits, providers, table, ledger, tests, written };
+    let checked = Checked { listen, token, hosts, watch, limits, providers, table, ledger, history, tests, written };
     (checked, report)
 }
 
@@ -317,15 +321,35 @@ fn ledger(reader: &mut Reader<'_>, root: &Section<'_>) -> ledger::Settings {
     let Some(section) = reader.inner(root, "ledger") else { return ledger };
     ledger.enabled = reader.flag(&section, "enabled").unwrap_or(ledger.enabled);
     take!(reader, section, "keep_days" => ledger.keep_days, |value| u32::try_from(value).unwrap_or(u32::MAX));
-    if let Some(path) = reader.text(&section, "path") {
-        // What a relative one would be relative to, a server and a command might not agree on.
-        if Path::new(&path.text).is_absolute() && !path.text.ends_with('/') {
-            ledger.path = path.text.into();
-        } else {
-            let message = format!("ledger.path is \"{}\", expected the absolute path of a file", reader.written(path.span));
-            let diagnostic = Diagnostic::new(Finding::BadValue, path.span, "ledger.path", message, "not an absolute path");
-            reader.found_with(diagnostic.help("begin it with `/`; `${HOME}` stands for your home"));
-        }
+    if let Some(path) = absolute(reader, &section) {
+        ledger.path = path;
     }
     ledger
+}
+
+fn history(reader: &mut Reader<'_>, root: &Section<'_>) -> history::Settings {
+    let mut history = history::Settings::usual(&reader.environment().state_folder());
+    let Some(section) = reader.inner(root, "history") else { return history };
+    history.enabled = reader.flag(&section, "enabled").unwrap_or(history.enabled);
+    history.attachments = reader.flag(&section, "attachments").unwrap_or(history.attachments);
+    let small = |value: u64| u32::try_from(value).unwrap_or(u32::MAX);
+    take!(reader, section, "keep_days" => history.keep_days, small);
+    take!(reader, section, "keep_mb" => history.keep_mb, small);
+    if let Some(path) = absolute(reader, &section) {
+        history.path = path;
+    }
+    history
+}
+
+/// The section's `path`, a file's. What a relative one would be relative to, a server and a command might not agree on.
+fn absolute(reader: &mut Reader<'_>, section: &Section<'_>) -> Option<PathBuf> {
+    let path = reader.text(section, "path")?;
+    if Path::new(&path.text).is_absolute() && !path.text.ends_with('/') {
+        return Some(path.text.into());
+    }
+    let at = section.at("path");
+    let message = format!("{at} is \"{}\", expected the absolute path of a file", reader.written(path.span));
+    let diagnostic = Diagnostic::new(Finding::BadValue, path.span, &at, message, "not an absolute path");
+    reader.found_with(diagnostic.help("begin it with `/`; `${HOME}` stands for your home"));
+    None
 }

@@ -164,6 +164,12 @@ pub(crate) static ROOT: &[Field] = &[
         "Whether a session stays with the target that answered it, so that its prompt cache is met again: [routing.md](routing.md).",
     ),
     field("ledger", Kind::Section(LEDGER), "", "What is remembered of each request: who, when, tokens, cost; never what was said."),
+    field(
+        "history",
+        Kind::Section(HISTORY),
+        "",
+        "What is kept of the conversations of `aimux route`, prompts and answers included; of a server's clients never. [logs.md](logs.md)",
+    ),
 ];
 
 /// `server`.
@@ -449,6 +455,15 @@ pub(crate) static LEDGER: &[Field] = &[
     integer("keep_days", 1, 36_500, "90", "Days after which a request is forgotten."),
 ];
 
+/// `history`.
+pub(crate) static HISTORY: &[Field] = &[
+    field("enabled", Kind::Flag, "true", "Whether conversations are kept."),
+    field("path", Kind::Text("an absolute path"), "`history.sqlite` in the state folder", "The file."),
+    integer("keep_days", 1, 36_500, "365", "Days after whose last exchange a conversation is forgotten."),
+    integer("keep_mb", 1, 1_048_576, "512", "MiB that the file may have; the oldest conversations make way."),
+    field("attachments", Kind::Flag, "true", "Keeps attachments with their content, which `-c` needs; `false`: name, type, size and hash."),
+];
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -505,6 +520,10 @@ mod tests {
         let sticky = Sticky::default();
         assert_eq!(default(STICKY, "idle_s"), sticky.idle.as_secs());
         assert_eq!(default(STICKY, "sessions_max"), sticky.sessions_max as u64);
+        let history = crate::history::Settings::usual(std::path::Path::new("/state"));
+        assert_eq!(default(HISTORY, "keep_days"), u64::from(history.keep_days));
+        assert_eq!(default(HISTORY, "keep_mb"), u64::from(history.keep_mb));
+        assert!(history.enabled && history.attachments && history.path == std::path::Path::new("/state/history.sqlite"));
         let breaker = Breaker::default();
         assert_eq!(default(BREAKER, "failures"), u64::from(breaker.failures));
         assert_eq!(default(BREAKER, "rest_s"), breaker.rest.as_secs());

@@ -259,6 +259,7 @@ fn compiled(loaded: Loaded, environment: &Environment, mut opener: Opener<'_>) -
         server: Server { listen: checked.listen, token, hosts: checked.hosts, watch: checked.watch },
         limits: checked.limits,
         ledger: checked.ledger,
+        history: checked.history,
         table: Table { providers, ..checked.table },
         notes,
         written: checked.written,

@@ -67,6 +67,7 @@ pub use validation::{Checks, FindingLine, Keys, Place, Strict, Validation, read,
 pub use written::{Written, changes};
 
 use crate::error::Error;
+use crate::history;
 use crate::keys::Store;
 use crate::ledger;
 use crate::route::Table;
@@ -88,6 +89,8 @@ pub struct Ready {
     pub table: Table,
     /// What is remembered of requests.
     pub ledger: ledger::Settings,
+    /// What is kept of conversations.
+    pub history: history::Settings,
     /// Lines for the user: warnings, and what was made up.
     pub notes: Vec<String>,
     /// Every value that the config gives, to be compared with another's.

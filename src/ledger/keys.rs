@@ -5,7 +5,8 @@ use std::path::Path;
 
 use rusqlite::Connection;
 
-use super::schema::{self, Fault};
+use super::schema;
+use crate::database::Fault;
 use crate::error::Error;
 
 /// A key, as attempts found it.
@@ -36,9 +37,9 @@ pub fn key_records(path: &Path) -> Result<HashMap<String, KeyRecord>, Error> {
     let connection = match schema::open_to_read(path) {
         Ok(connection) => connection,
         Err(Fault::Absent) => return Ok(HashMap::new()),
-        Err(Fault::Failed(reason)) => return Err(schema::error(path, &reason)),
+        Err(fault) => return Err(schema::error(path, fault)),
     };
-    read(&connection).map_err(|fault| schema::error(path, &fault.reason()))
+    read(&connection).map_err(|fault| schema::error(path, fault))
 }
 
 fn read(connection: &Connection) -> Result<HashMap<String, KeyRecord>, Fault> {

@@ -6,9 +6,10 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use rusqlite::Connection;
 
-use super::schema::{self, Fault, testing};
+use super::schema::{self, testing};
 use super::*;
 use crate::chat::Usage;
+use crate::database::Fault;
 use crate::error::Code;
 
 const DAY_MS: u64 = 86_400_000;

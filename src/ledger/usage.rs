@@ -7,7 +7,8 @@ use std::path::Path;
 use rusqlite::Connection;
 use serde::Serialize;
 
-use super::schema::{self, Fault};
+use super::schema;
+use crate::database::Fault;
 use crate::error::Error;
 
 /// What requests are grouped by.
@@ -160,9 +161,9 @@ pub fn usage(path: &Path, by: By, span: Span) -> Result<Option<Report>, Error> {
     let connection = match schema::open_to_read(path) {
         Ok(connection) => connection,
         Err(Fault::Absent) => return Ok(None),
-        Err(Fault::Failed(reason)) => return Err(schema::error(path, &reason)),
+        Err(fault) => return Err(schema::error(path, fault)),
     };
-    read(&connection, by, span).map(Some).map_err(|fault| schema::error(path, &fault.reason()))
+    read(&connection, by, span).map(Some).map_err(|fault| schema::error(path, fault))
 }
 
 /// Requests, cost and errors since midnight, where there is a ledger that can be read.

@@ -10,8 +10,9 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use rusqlite::{Connection, TransactionBehavior, params};
 
 use super::entry::{Attempt, Entry};
-use super::schema::{self, Fault};
+use super::schema;
 use super::{Message, Shared};
+use crate::database::Fault;
 use crate::error::Code;
 
 /// So long is gathered before a transaction: a busy server then has few, and a quiet one's entries are soon there.
@@ -107,7 +108,7 @@ impl Writer {
                 // The next attempt begins anew: what was wrong may have been the file that was open.
                 self.connection = None;
                 if self.pause.is_zero() {
-                    let reason = fault.reason();
+                    let reason = schema::reason(fault);
                     tracing::error!(code = %Code::Ledger, path = %self.path.display(), %reason,
                         "the ledger cannot be written; requests are served all the same");
                 }

@@ -21,6 +21,7 @@ mod keys_share;
 mod keys_test;
 mod ledger;
 mod login;
+mod logs;
 mod models;
 mod operator;
 mod provider;

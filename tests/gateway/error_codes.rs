@@ -89,6 +89,7 @@ fn row(code: Code) -> Provocation {
         Code::StateFolder => Command(|| with_file(".local/state/aimux", 0o600, &["env", "--shell", "bash"])),
         Code::AuditLog => Command(|| with_file(".local/state/aimux/audit.jsonl", 0o600, &["keys", "audit", "verify"])),
         Code::Ledger => Command(|| with_file(".local/state/aimux/ledger.sqlite", 0o600, &["usage"])),
+        Code::History => Command(|| with_file(".local/state/aimux/history.sqlite", 0o600, &["logs"])),
         Code::IdentityLocked => Command(identity_locked),
         Code::Overloaded => Request(overloaded),
         Code::Draining => Request(draining),

@@ -15,6 +15,7 @@ mod caching;
 mod citations;
 mod claude;
 mod continued;
+mod conversations;
 mod error_codes;
 mod exposition;
 mod failures;

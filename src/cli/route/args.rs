@@ -33,7 +33,7 @@ pub(crate) struct RouteArgs {
     /// Print JSON: the answer, or the decision; money in millionths of a dollar
     #[arg(long)]
     pub(super) json: bool,
-    /// Write nothing down: no entry in the ledger
+    /// Write nothing down: no conversation for `aimux logs`, no entry in the ledger
     #[arg(short, long, conflicts_with = "asking")]
     pub(super) no_log: bool,
     /// Ask and decide here, even if a server runs

@@ -2,10 +2,12 @@
 //! `--explain`, told where it would go.
 //!
 //! One file per concern: `args`, `prompt` (what is asked), `way` (through a running server, or from here), `tell` (what is
-//! shown meanwhile), `sink` (where the answer goes), `report` (what is said when it is over), `explain`. Start with [`run`].
+//! shown meanwhile), `sink` (where the answer goes), `report` (what is said when it is over),
+//! `keep` (what is remembered of it), `explain`. Start with [`run`].
 
 mod args;
 mod explain;
+mod keep;
 mod prompt;
 mod report;
 mod signals;
@@ -47,5 +49,8 @@ pub(crate) fn run(args: &RouteArgs, path: Option<PathBuf>, environment: &Environ
     let told = tell.end();
     way.close();
     let report = Report::new(exchange, told, &way, signals.last());
+    if !args.no_log {
+        keep::keep(way.history(), None, &report.kept(prompt.kept()));
+    }
     report.print(args.json)
 }

@@ -7,6 +7,7 @@ use super::explain::main_model;
 use crate::chat::ChatRequest;
 use crate::chat::request::{Block, BlockKind, Role, Turn};
 use crate::error::{Code, Error};
+use crate::history;
 use crate::route::Table;
 
 /// What is asked.
@@ -33,6 +34,12 @@ impl Prompt {
             texts,
             stream: !args.no_stream,
         })
+    }
+
+    /// What is kept of it.
+    pub(super) fn kept(&self) -> history::Exchange {
+        let system = self.system.clone().unwrap_or_default();
+        history::Exchange { system, prompt: self.texts.join("\n\n"), ..history::Exchange::default() }
     }
 
     /// The same as every dialect can say it.

@@ -9,6 +9,7 @@ use super::way::{SERVER, TOKEN, Way};
 use crate::chat::{Loss, StopReason, Usage};
 use crate::cli::{CliError, output};
 use crate::error::{Code, Error};
+use crate::history;
 use crate::upstream::Refusal;
 use crate::upstream::blocking::{Ended, Exchange};
 
@@ -93,6 +94,37 @@ impl Report {
             Ended::Whole | Ended::Interrupted | Ended::Unread => None,
         };
         Self { target, attempts, cost, via: way.word(), error, signal, exchange, told }
+    }
+
+    /// The exchange to be kept: what was asked, with what came of it.
+    pub(super) fn kept(&self, asked: history::Exchange) -> history::Exchange {
+        let Json { answer, reasoning, complete, route, first_content_ms, total_ms, request_id, .. } = self.json();
+        let entry = &self.exchange.entry;
+        let (provider, model) = self.target.as_deref().and_then(|target| target.split_once('/')).unwrap_or_default();
+        let ending = match (complete, answer.is_empty() && reasoning.is_empty() && self.error.is_some()) {
+            (true, _) => history::Ending::Whole,
+            (false, false) => history::Ending::Partial,
+            (false, true) => history::Ending::Failed,
+        };
+        history::Exchange {
+            time_ms: entry.time_ms,
+            request_id: request_id.to_owned(),
+            answer: answer.to_owned(),
+            reasoning: reasoning.to_owned(),
+            asked: entry.asked.clone(),
+            provider: provider.to_owned(),
+            model: model.to_owned(),
+            route: route.to_owned(),
+            ending,
+            code: self.error.as_ref().map(|error| error.code.row().id.to_owned()),
+            attempts: self.attempts,
+            usage: entry.usage,
+            is_estimated: entry.is_estimated,
+            cost: self.cost,
+            content_ms: first_content_ms,
+            total_ms,
+            ..asked
+        }
     }
 
     /// Prints what is left to print; gives the exit code.

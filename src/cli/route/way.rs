@@ -19,6 +19,7 @@ use crate::cli::{CliError, console, output, serve};
 use crate::config::{self, Environment, Limits, Options};
 use crate::dialect::{Dialect, Quirks, Upstream, names::fresh_id, quirks::Structured};
 use crate::error::{Code, Error};
+use crate::history;
 use crate::ledger;
 use crate::provider::{Auth, Check};
 use crate::route::table::{Endpoint, Provider, Retry};
@@ -36,6 +37,7 @@ pub(super) struct Way {
     /// The config as far as it is known here.
     table: Table,
     limits: Limits,
+    history: history::Settings,
     driver: Driver,
 }
 
@@ -81,15 +83,21 @@ impl Way {
         let mut health = Health::default();
         memory::load(&file, &mut health);
         let memory = server.status.is_none().then_some(file);
-        let KnownServer { table, limits, ledger, .. } = server;
+        let KnownServer { table, limits, ledger, history, .. } = server;
         let settings = if args.no_log { ledger::Settings::off() } else { ledger };
         let kind = Kind::Direct { options: Options { path, listen: None }, memory };
-        Ok(Self { kind, table, limits, driver: Driver::new(health, settings) })
+        Ok(Self { kind, table, limits, history, driver: Driver::new(health, settings) })
     }
 
     fn demo(address: SocketAddr) -> Self {
         let ready = serve::demo_config(address, None);
-        Self { kind: Kind::Demo, table: ready.table, limits: ready.limits, driver: Driver::new(Health::default(), ready.ledger) }
+        Self {
+            kind: Kind::Demo,
+            table: ready.table,
+            limits: ready.limits,
+            history: ready.history,
+            driver: Driver::new(Health::default(), ready.ledger),
+        }
     }
 
     fn served(server: KnownServer) -> Result<Self, Error> {
@@ -118,7 +126,7 @@ impl Way {
         let patience = server.table.retry.deadline.as_secs();
         let limits = Limits { first_byte_s: patience, first_byte_whole_s: patience, first_content_s: patience, ..server.limits };
         let driver = Driver::new(Health::default(), ledger::Settings::off());
-        Ok(Self { kind: Kind::Served(messages, chat), table: server.table, limits, driver })
+        Ok(Self { kind: Kind::Served(messages, chat), table: server.table, limits, history: server.history, driver })
     }
 
     /// The config's providers and models; their keys are not needed to read it.
@@ -128,6 +136,11 @@ impl Way {
 
     pub(super) fn limits(&self) -> &Limits {
         &self.limits
+    }
+
+    /// Where conversations are kept; the demo's never are.
+    pub(super) fn history(&self) -> &history::Settings {
+        &self.history
     }
 
     /// Whether a running server answers.

@@ -1,0 +1,137 @@
+//! SQLite files of ours: opened for their owner alone, told from others', brought to this version, read while others write.
+//!
+//! `user_version` counts the migrations that a file has had; a new one is a text at the end of [`Format::migrations`], and those
+//! before it never change. `application_id` tells one kind of file from other databases. Start with [`Format`].
+
+use std::fs::{DirBuilder, OpenOptions};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::Path;
+use std::time::Duration;
+
+use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
+
+/// How long a writer or a reader waits for another process.
+const BUSY: Duration = Duration::from_secs(2);
+
+/// A kind of file.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Format<'a> {
+    /// What it is called in messages.
+    pub(crate) noun: &'a str,
+    /// What tells it from other databases.
+    pub(crate) application: i32,
+    /// What makes the next version of a file out of the one before.
+    pub(crate) migrations: &'a [&'a str],
+}
+
+/// Why there is no database to work with.
+#[derive(Debug)]
+pub(crate) enum Fault {
+    /// The system or SQLite says no; it may say yes later.
+    Failed(String),
+    /// The file is no database, or no longer one.
+    Damaged(String),
+    /// Nobody wrote one yet.
+    Absent,
+}
+
+impl Fault {
+    /// In words.
+    pub(crate) fn reason(self, noun: &str) -> String {
+        match self {
+            Self::Failed(reason) => reason,
+            Self::Damaged(reason) => format!("it is damaged or no {noun} ({reason}); move it away and a new one is begun"),
+            Self::Absent => "there is none".to_owned(),
+        }
+    }
+}
+
+impl From<rusqlite::Error> for Fault {
+    fn from(error: rusqlite::Error) -> Self {
+        match error.sqlite_error_code() {
+            Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => Self::Damaged(error.to_string()),
+            _ => Self::Failed(error.to_string()),
+        }
+    }
+}
+
+impl Format<'_> {
+    /// A database to write to: made, with its folder, or brought to this version where need be. Blocks.
+    ///
+    /// # Errors
+    /// When it cannot be opened, is of another kind, or was written by a newer aimux.
+    pub(crate) fn open(&self, path: &Path) -> Result<Connection, Fault> {
+        let failed = |error: std::io::Error| Fault::Failed(error.to_string());
+        if let Some(folder) = path.parent() {
+            DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(failed)?;
+        }
+        // SQLite gives its other files the mode of this one.
+        let file = OpenOptions::new().append(true).create(true).mode(0o600).open(path).map_err(failed)?;
+        let mut connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+        connection.busy_timeout(BUSY)?;
+        match self.version(&connection)? {
+            0 => {
+                // Nothing can be lost yet: one wait for the disk is enough, where each step of the making would have its own.
+                connection.pragma_update(None, "synchronous", "OFF")?;
+                self.migrate(&mut connection)?;
+                file.sync_all().map_err(failed)?;
+            }
+            version if version < self.migrations.len() => self.migrate(&mut connection)?,
+            _ => {}
+        }
+        // Of a process that is killed nothing is lost that was committed; of a machine that loses power, the last seconds are.
+        connection.pragma_update(None, "synchronous", "NORMAL")?;
+        Ok(connection)
+    }
+
+    /// The version of a file, 0 for an empty one.
+    fn version(&self, connection: &Connection) -> Result<usize, Fault> {
+        let application: i32 = connection.pragma_query_value(None, "application_id", |row| row.get(0))?;
+        let tables: i64 = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+        if application != self.application && (application != 0 || tables > 0) {
+            return Err(Fault::Failed("it is the database of another program; name another file".to_owned()));
+        }
+        let version: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+        let version = usize::try_from(version).unwrap_or(usize::MAX);
+        let known = self.migrations.len();
+        if version > known {
+            return Err(Fault::Failed(format!("it was written by a newer aimux (version {version}, this one knows {known})")));
+        }
+        Ok(version)
+    }
+
+    /// Runs the migrations that the file has not had. Several processes may try at a time; one does.
+    pub(crate) fn migrate(&self, connection: &mut Connection) -> Result<(), Fault> {
+        connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
+        connection.pragma_update(None, "journal_mode", "WAL")?;
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        for migration in self.migrations.iter().skip(self.version(&transaction)?) {
+            transaction.execute_batch(migration)?;
+        }
+        transaction.pragma_update(None, "application_id", self.application)?;
+        transaction.pragma_update(None, "user_version", i64::try_from(self.migrations.len()).unwrap_or(i64::MAX))?;
+        Ok(transaction.commit()?)
+    }
+
+    /// A database to read from; others may write to it meanwhile.
+    ///
+    /// # Errors
+    /// When there is none yet, or it cannot be read.
+    pub(crate) fn open_to_read(&self, path: &Path) -> Result<Connection, Fault> {
+        match std::fs::metadata(path) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Err(Fault::Absent),
+            Err(error) => return Err(Fault::Failed(error.to_string())),
+            Ok(_) => {}
+        }
+        let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+        connection.busy_timeout(BUSY)?;
+        match self.version(&connection)? {
+            // Somebody has just made the file.
+            0 => Err(Fault::Absent),
+            version if version < self.migrations.len() => {
+                Err(Fault::Failed("it was written by an older aimux; a request through this one brings it up to date".to_owned()))
+            }
+            _ => Ok(connection),
+        }
+    }
+}

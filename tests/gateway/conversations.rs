@@ -1,0 +1,177 @@
+//! What `aimux route` keeps of its prompts, for `aimux logs`.
+
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use crate::faults::BOTH;
+use crate::gateway::{Gateway, aimux, config};
+use crate::oneshot::{before, home, route, run, said, saying, stderr, stdout};
+use crate::replies::{Speaks, text};
+use crate::upstream::{Act, Upstream};
+
+fn place(home: &Path) -> PathBuf {
+    home.join(".local/state/aimux/history.sqlite")
+}
+
+/// Runs `aimux logs` with JSON; what it prints.
+fn logs(home: &Path, args: &[&str]) -> Value {
+    let output = aimux(home).arg("logs").args(args).arg("--json").output().unwrap();
+    serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{}{}", stdout(&output), stderr(&output)))
+}
+
+/// The exchanges of the latest conversation.
+fn exchanges(home: &Path) -> Vec<Value> {
+    let id = logs(home, &["-n", "1"])["conversations"][0]["id"].as_str().unwrap().to_owned();
+    logs(home, &["show", &id])["exchanges"].as_array().unwrap().clone()
+}
+
+fn count(home: &Path) -> usize {
+    logs(home, &["-n", "10000"])["conversations"].as_array().unwrap().len()
+}
+
+#[test]
+fn a_prompt_and_its_answer_are_kept_from_here_and_through_a_server() {
+    let upstream = saying(Speaks::Anthropic, "the answer");
+    let yaml = config(&[(Speaks::Anthropic, &upstream)], "\"*\": [up0/up-model]", "");
+    let direct = home(&yaml);
+    let gateway = Gateway::start(&yaml);
+    for (folder, config) in [(direct.path(), ".config/aimux/config.yaml"), (&gateway.home(), "aimux.yaml")] {
+        let args =
+            ["--config", folder.join(config).to_str().unwrap(), "-m", "claude-x", "-s", "be brief", "say something"].map(str::to_owned);
+        assert_eq!(said(folder, &args.each_ref().map(String::as_str)), "the answer\n");
+        let kept = exchanges(folder).remove(0);
+        let expected = json!({
+            "system": "be brief", "prompt": "say something", "answer": "the answer", "asked": "claude-x", "target": "up0/up-model", "route": "*",
+            "ending": "whole", "code": null, "attempts": 1
+        });
+        for (member, value) in expected.as_object().unwrap() {
+            assert_eq!(&kept[member], value, "{member}: {kept}");
+        }
+        assert!(kept["usage"]["output_tokens"].is_u64() && !kept["request_id"].as_str().unwrap().is_empty(), "{kept}");
+    }
+}
+
+#[test]
+fn nothing_is_kept_of_a_prompt_that_is_not_to_be_nor_of_the_demo() {
+    let upstream = saying(Speaks::Chat, "fine");
+    let folder = before(Speaks::Chat, &upstream);
+    said(folder.path(), &["-n", "secret"]);
+    assert_eq!(aimux(folder.path()).args(["route", "--demo", "hello"]).output().unwrap().status.code(), Some(0));
+    assert!(!place(folder.path()).exists());
+    let off = home(&config(&[(Speaks::Chat, &upstream)], "\"*\": [up0/up-model]", "history: { enabled: false }\n"));
+    said(off.path(), &["secret"]);
+    assert!(!place(off.path()).exists());
+}
+
+#[test]
+fn an_answer_that_breaks_off_is_kept_as_far_as_it_came_and_a_refused_prompt_too() {
+    for speaks in BOTH {
+        let upstream = Upstream::start(move |seen, _| match seen.json()["model"].as_str().unwrap_or_default() {
+            "breaks" => {
+                let answer = speaks.answer(seen, &[text("half of it and more")]);
+                let count = answer.acts.len() - 3;
+                answer.after(count, Act::Cut)
+            }
+            _ => speaks.refusal(400, "that cannot be"),
+        });
+        let folder = home(&config(&[(speaks, &upstream)], "breaks: [up0/breaks]\n  refuses: [up0/refuses]", ""));
+        let output = run(folder.path(), &["-m", "refuses", "please"]);
+        assert_eq!(output.status.code(), Some(69), "{}", stderr(&output));
+        let said = |kept: &Value| ["ending", "code", "prompt", "answer"].map(|member| kept[member].as_str().unwrap_or("–").to_owned());
+        assert_eq!(said(&exchanges(folder.path())[0]), ["failed", "E0501", "please", ""]);
+        let output = run(folder.path(), &["-m", "breaks", "go"]);
+        let printed = stdout(&output);
+        assert_eq!(said(&exchanges(folder.path())[0]), ["partial", "E0505", "go", printed.trim_end_matches('\n')]);
+        assert!(printed.len() > 1);
+    }
+}
+
+/// Starts a prompt whose answer begins and then pauses, and reads its first piece.
+fn begun(home: &Path) -> std::process::Child {
+    let mut child = route(home, &["go"]).spawn().unwrap();
+    assert!(child.stdout.as_mut().unwrap().read(&mut [0; 64]).unwrap() > 0);
+    child
+}
+
+fn pausing() -> Upstream {
+    Upstream::start(move |seen, _| {
+        let answer = Speaks::Chat.answer(seen, &[text("one two three four five six")]);
+        let is_first = |act: &Act| matches!(act, Act::Bytes(bytes) if String::from_utf8_lossy(bytes).contains("one"));
+        let first = answer.acts.iter().position(is_first).unwrap();
+        answer.pause(first + 1, Duration::from_secs(30))
+    })
+}
+
+#[test]
+fn what_ctrl_c_ends_is_kept_as_far_as_it_came() {
+    let upstream = pausing();
+    let folder = before(Speaks::Chat, &upstream);
+    let mut child = begun(folder.path());
+    rustix::process::kill_process(rustix::process::Pid::from_child(&child), rustix::process::Signal::INT).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    let kept = exchanges(folder.path()).remove(0);
+    assert_eq!((&kept["ending"], &kept["code"]), (&json!("partial"), &Value::Null));
+    assert!(kept["answer"].as_str().unwrap().starts_with("one"), "{kept}");
+}
+
+#[test]
+fn a_file_that_cannot_be_written_costs_nobody_the_answer() {
+    let upstream = saying(Speaks::Chat, "fine");
+    let folder = before(Speaks::Chat, &upstream);
+    std::fs::create_dir_all(place(folder.path()).parent().unwrap()).unwrap();
+    std::fs::write(place(folder.path()), "no database".repeat(500)).unwrap();
+    let output = run(folder.path(), &["hello"]);
+    assert_eq!((output.status.code(), stdout(&output).as_str()), (Some(0), "fine\n"));
+    let told = stderr(&output);
+    assert!(told.starts_with("aimux: warning: this is not kept for `aimux logs`: the conversations, "), "{told}");
+    assert!(told.contains("move it away") && told.ends_with("[AIMUX-E0606]\n") && told.lines().count() == 1, "{told}");
+    // Once it is away, a new one is begun.
+    std::fs::rename(place(folder.path()), folder.path().join("damaged")).unwrap();
+    said(folder.path(), &["hello"]);
+    assert_eq!(count(folder.path()), 1);
+}
+
+#[test]
+fn processes_that_keep_at_the_same_time_lose_nothing() {
+    let upstream = saying(Speaks::Chat, "fine");
+    let folder = before(Speaks::Chat, &upstream);
+    std::thread::scope(|scope| {
+        for process in 0..4 {
+            let path = folder.path();
+            scope.spawn(move || {
+                for n in 0..5 {
+                    assert_eq!(said(path, &[&format!("prompt {process} {n}")]), "fine\n");
+                }
+            });
+        }
+    });
+    assert_eq!(count(folder.path()), 20);
+    assert_eq!(logs(folder.path(), &["search", "prompt", "-n", "100"])["hits"].as_array().unwrap().len(), 20);
+}
+
+#[test]
+fn whoever_is_killed_at_any_moment_leaves_a_file_that_opens() {
+    let upstream = saying(Speaks::Chat, "fine");
+    let folder = before(Speaks::Chat, &upstream);
+    said(folder.path(), &["first"]);
+    // Around the moment at which a prompt is kept, whenever that is on this machine.
+    let began = Instant::now();
+    said(folder.path(), &["second"]);
+    let usual = began.elapsed();
+    for step in 0..24 {
+        let mut child = route(folder.path(), &["third"]).spawn().unwrap();
+        std::thread::sleep(usual * (step + 12) / 32);
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let kept = count(folder.path());
+        assert!((2..=step as usize + 3).contains(&kept), "{kept} after {step}");
+    }
+    said(folder.path(), &["last"]);
+    let connection = rusqlite::Connection::open(place(folder.path())).unwrap();
+    let sound: String = connection.query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap();
+    connection.execute_batch("INSERT INTO search (search) VALUES ('integrity-check')").unwrap();
+    assert_eq!(sound, "ok");
+}
