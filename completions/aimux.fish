@@ -52,12 +52,23 @@ complete -c aimux -n "__fish_aimux_using_subcommand run" -l config -d 'The confi
 complete -c aimux -n "__fish_aimux_using_subcommand run" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c aimux -n "__fish_aimux_using_subcommand route" -s m -l model -d 'The model asked for [default: the config\'s `default`, else the first provider\'s main model; a request\'s own]' -r
 complete -c aimux -n "__fish_aimux_using_subcommand route" -s s -l system -d 'What the model is told before the prompt' -r
+complete -c aimux -n "__fish_aimux_using_subcommand route" -s a -l attachment -d 'An image, a PDF or sound beside the prompt: a file, an address, or `-` for standard input; may be repeated' -r
+complete -c aimux -n "__fish_aimux_using_subcommand route" -s f -l fragment -d 'A text beside the prompt, with its name: a file, all files of a folder, or a pattern such as `src/**/*.rs`; may be repeated' -r
+complete -c aimux -n "__fish_aimux_using_subcommand route" -s o -l option -d 'How the answer is made: temperature, max_tokens, top_p, top_k, seed, stop, thinking, presence_penalty, frequency_penalty' -r
+complete -c aimux -n "__fish_aimux_using_subcommand route" -l schema -d 'The form of the answer: JSON Schema, a file of it, or `name, age int, bio: one sentence`; what comes is checked' -r
+complete -c aimux -n "__fish_aimux_using_subcommand route" -s t -l template -d 'A prompt that was kept with --save, or the path of one' -r
+complete -c aimux -n "__fish_aimux_using_subcommand route" -s p -l param -d 'A variable of the template; may be repeated' -r
+complete -c aimux -n "__fish_aimux_using_subcommand route" -l save -d 'Keep prompt, -s, -m, -o, --schema, -x and -p under a name, for -t; nobody is asked' -r
+complete -c aimux -n "__fish_aimux_using_subcommand route" -l compare -d 'Ask several models at once, and compare: `a,b[,c]`' -r
+complete -c aimux -n "__fish_aimux_using_subcommand route" -l max-cost -d 'Do not ask if it may cost more than this, in dollars' -r
 complete -c aimux -n "__fish_aimux_using_subcommand route" -l request -d 'The request of a client that is asked about; `-` is standard input' -r -F
 complete -c aimux -n "__fish_aimux_using_subcommand route" -l client -d 'The program that asks, `claude-code` say' -r
 complete -c aimux -n "__fish_aimux_using_subcommand route" -l header -d 'A header of the request, for rules and policies: `x-aimux-project: acme`' -r
 complete -c aimux -n "__fish_aimux_using_subcommand route" -l dialect -d 'The dialect of the request [default: the capture\'s, else anthropic]' -r -f -a "anthropic\t'Anthropic Messages'
 openai-chat\t'OpenAI Chat Completions'"
 complete -c aimux -n "__fish_aimux_using_subcommand route" -l config -d 'The config file [env: AIMUX_CONFIG] [default: config.yaml in aimux\'s config folder]' -r -F
+complete -c aimux -n "__fish_aimux_using_subcommand route" -s x -l extract -d 'Print the first block of code of the answer alone'
+complete -c aimux -n "__fish_aimux_using_subcommand route" -l extract-last -l xl -d 'Print the last block of code of the answer alone'
 complete -c aimux -n "__fish_aimux_using_subcommand route" -l no-stream -d 'Print the answer when it is complete, not while it comes'
 complete -c aimux -n "__fish_aimux_using_subcommand route" -l json -d 'Print JSON: the answer, or the decision; money in millionths of a dollar'
 complete -c aimux -n "__fish_aimux_using_subcommand route" -s n -l no-log -d 'Write nothing down: no conversation for `aimux logs`, no entry in the ledger'

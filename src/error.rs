@@ -97,6 +97,7 @@ codes! {
     OriginRefused: "E0303", 403, 77, Never, "a foreign Origin", "A browser sent the request from another site.", "Call aimux from a program, not from a web page.";
     Denied: "E0304", 403, 77, Never, "a policy denies it", "The config's policies let no target of the route answer this request. Nothing was sent.", "Ask for another model, or change the policy that the message names.";
     TooManyInFlight: "E0401", 429, 75, Later, "a provider's limit is reached", "The provider's own limits in the config leave no room for the request.", "Wait, or raise the provider's limits.";
+    OverBudget: "E0402", 402, 75, Never, "it may cost too much", "The request may cost more than was allowed for it, or the price of one of its targets is not known. Nothing was sent.", "Allow more, ask for less output, or name a cheaper model.";
     UpstreamRejected: "E0501", 400, 69, Never, "the provider refused the request", "The provider answered that the request is wrong.", "Read its words: they are relayed.";
     UpstreamFailed: "E0502", 502, 69, NextTarget, "the provider failed", "The provider answered with an error or could not be reached, and no target was left.", "Try again, or add a second target to the model.";
     UpstreamLimited: "E0503", 429, 75, Later, "all targets rest", "Every target of the model is limited or resting.", "Wait as long as Retry-After says.";

@@ -48,7 +48,7 @@ enum Command {
     /// Run a client program with its environment set for aimux
     Run(run::RunArgs),
     /// Tell where a request would go, why, and at what price
-    Route(route::RouteArgs),
+    Route(Box<route::RouteArgs>),
     /// Keep providers' keys in age files
     Keys(keys::KeysArgs),
     /// Check, show and keep the config

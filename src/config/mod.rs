@@ -26,7 +26,7 @@ mod mask;
 mod migrate;
 mod model_facts;
 mod models;
-mod near;
+pub(crate) mod near;
 mod oauth;
 mod overrides;
 mod pages;

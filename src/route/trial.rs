@@ -160,7 +160,7 @@ fn cost(target: &Target, record: &Record) -> Cost {
 }
 
 /// Dollars with four decimals, so that a small request is no zero.
-pub(super) fn usd(micro: u64) -> String {
+pub(crate) fn usd(micro: u64) -> String {
     let tenths = micro.saturating_add(50) / 100;
     format!("${}.{:04}", tenths / 10_000, tenths % 10_000)
 }

@@ -8,6 +8,7 @@ mod attempt;
 pub mod blocking;
 pub mod client;
 mod count_tokens;
+mod download;
 pub mod drive;
 mod echo;
 mod guard;
@@ -26,6 +27,7 @@ mod settle;
 mod tokens;
 
 pub use count_tokens::count_tokens;
+pub use download::download;
 pub use drive::Answer;
 pub use job::{Job, Upstreams};
 pub use listed::{Answered, Lister};

@@ -45,6 +45,12 @@ fn row(code: Code) -> Provocation {
         Code::KeyUnavailable => Command(|| run(&["keys", "remove", "absent"])),
         Code::Permission => Command(|| with_file(".local/state/aimux/client-token", 0o644, &["env", "--shell", "bash"])),
         Code::ClientMissing => Command(client_missing),
+        Code::OverBudget => Command(|| {
+            let home = tempfile::tempdir().unwrap();
+            let mut command = aimux(home.path());
+            command.env("ANTHROPIC_API_KEY", KEY).args(["route", "hi", "-m", "claude-opus-4-8", "--max-cost", "0.0001"]);
+            command.stdin(std::process::Stdio::null()).output().unwrap()
+        }),
         Code::BadRequest => Request(|stage, client| stage.post(client, b"{")),
         Code::UnknownModel => Request(|stage, client| stage.ask(client, "absent")),
         Code::BodyTooLarge => Request(|stage, client| stage.post(client, &vec![b' '; (1 << 20) + 1])),

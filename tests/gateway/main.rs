@@ -29,6 +29,7 @@ mod lifecycle;
 mod limits;
 mod metrics;
 mod oneshot;
+mod oneshot_parts;
 mod pitfalls;
 mod providers;
 mod providers_messages;

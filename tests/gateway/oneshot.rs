@@ -364,6 +364,9 @@ fn prepared(home: &Path) {
     let folder = home.join(".config/aimux");
     std::fs::create_dir_all(&folder).unwrap();
     std::fs::write(home.join("notes.txt"), "one line\n").unwrap();
+    std::fs::write(home.join("cat.png"), b"\x89PNG\r\n\x1a\n").unwrap();
+    std::fs::create_dir_all(home.join("src")).unwrap();
+    std::fs::write(home.join("src/main.rs"), "fn main() {}\n").unwrap();
     let git = "git init -q . && git add notes.txt && echo another >> notes.txt";
     assert!(crate::readme::bash(home, git, &[]).status().unwrap().success());
 }
@@ -376,14 +379,23 @@ fn every_command_of_the_page_answers() {
     let upstream = saying(Speaks::Chat, "an answer");
     let home = crate::readme::sandbox();
     prepared(home.path());
+    let models = "models: { m: { price_input: 1, price_output: 10, output_max: 1000 } }";
     let text = config(&[(Speaks::Chat, &upstream)], "\"claude-*\": [up0/m]\n  default: [up0/m]", "");
+    let text = text.replace("key: { env: UPSTREAM_KEY } }", &format!("key: {{ env: UPSTREAM_KEY }}, {models} }}"));
     std::fs::write(home.path().join(".config/aimux/config.yaml"), text).unwrap();
     let env = [("UPSTREAM_KEY", crate::gateway::KEY), ("AIMUX_CLIENT_TOKEN", crate::gateway::TOKEN)];
     let env = env.map(|(name, value)| (name.to_owned(), value.to_owned()));
     for command in commands {
         let output = crate::readme::bash(home.path(), &command, &env).stdin(Stdio::null()).output().unwrap();
         assert_eq!(output.status.code(), Some(0), "{command}: {}{}", stdout(&output), stderr(&output));
-        let words = if command.contains("--demo") { "You said: hello" } else { "an answer" };
-        assert!(stdout(&output).contains(words) && stderr(&output).is_empty(), "{command}: {}{}", stdout(&output), stderr(&output));
+        let (words, told) = match command.as_str() {
+            _ if command.contains("--schema") => ("\"age\":", ""),
+            _ if command.contains("--demo") => ("You said: hello", ""),
+            _ if command.contains("--compare") => ("FIRST TOKEN", ""),
+            _ if command.contains("--save") => ("", "saved "),
+            _ => ("an answer", ""),
+        };
+        assert!(stdout(&output).contains(words), "{command}: {}{}", stdout(&output), stderr(&output));
+        assert!(stderr(&output).starts_with(told) && stderr(&output).is_empty() == told.is_empty(), "{command}: {}", stderr(&output));
     }
 }

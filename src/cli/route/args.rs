@@ -27,6 +27,39 @@ pub(crate) struct RouteArgs {
     /// What the model is told before the prompt
     #[arg(short, long, value_name = "TEXT", conflicts_with = "request")]
     pub(super) system: Option<String>,
+    /// An image, a PDF or sound beside the prompt: a file, an address, or `-` for standard input; may be repeated
+    #[arg(short, long = "attachment", value_name = "FILE", conflicts_with = "request")]
+    pub(super) attachments: Vec<String>,
+    /// A text beside the prompt, with its name: a file, all files of a folder, or a pattern such as `src/**/*.rs`; may be repeated
+    #[arg(short, long = "fragment", value_name = "PATH", conflicts_with = "request")]
+    pub(super) fragments: Vec<String>,
+    /// How the answer is made: temperature, max_tokens, top_p, top_k, seed, stop, thinking, presence_penalty, frequency_penalty
+    #[arg(short, long = "option", value_name = "KEY=VALUE", conflicts_with = "request")]
+    pub(super) options: Vec<String>,
+    /// The form of the answer: JSON Schema, a file of it, or `name, age int, bio: one sentence`; what comes is checked
+    #[arg(long, value_name = "SCHEMA", conflicts_with_all = ["request", "extract", "extract_last"])]
+    pub(super) schema: Option<String>,
+    /// A prompt that was kept with --save, or the path of one
+    #[arg(short, long, value_name = "NAME", conflicts_with = "request")]
+    pub(super) template: Option<String>,
+    /// A variable of the template; may be repeated
+    #[arg(short, long = "param", value_name = "NAME=VALUE")]
+    pub(super) parameters: Vec<String>,
+    /// Keep prompt, -s, -m, -o, --schema, -x and -p under a name, for -t; nobody is asked
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["asking", "request", "template", "attachments", "fragments", "compare"])]
+    pub(super) save: Option<String>,
+    /// Print the first block of code of the answer alone
+    #[arg(short = 'x', long)]
+    pub(super) extract: bool,
+    /// Print the last block of code of the answer alone
+    #[arg(long = "extract-last", visible_alias = "xl", conflicts_with = "extract")]
+    pub(super) extract_last: bool,
+    /// Ask several models at once, and compare: `a,b[,c]`
+    #[arg(long, value_name = "MODELS", value_delimiter = ',', conflicts_with_all = ["asking", "model", "schema", "extract", "extract_last"])]
+    pub(super) compare: Vec<String>,
+    /// Do not ask if it may cost more than this, in dollars
+    #[arg(long, value_name = "USD", value_parser = dollars, conflicts_with = "asking")]
+    pub(super) max_cost: Option<u64>,
     /// Print the answer when it is complete, not while it comes
     #[arg(long, conflicts_with = "asking")]
     pub(super) no_stream: bool,
@@ -77,6 +110,16 @@ impl Speech {
             Self::OpenaiChat => Dialect::OpenAiChat,
         }
     }
+}
+
+/// Dollars as millionths of one.
+fn dollars(text: &str) -> Result<u64, &'static str> {
+    let number: f64 = text.trim_start_matches('$').parse().map_err(|_| "expected dollars, 0.05 say")?;
+    if !(0.0..=1e9).contains(&number) {
+        return Err("expected dollars, 0.05 say");
+    }
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 0 and 10^15")]
+    Ok((number * 1e6).round() as u64)
 }
 
 fn header_line(line: &str) -> Result<(HeaderName, HeaderValue), &'static str> {

@@ -1,19 +1,26 @@
 //! `aimux route`: a prompt from the shell, answered through the same routing, keys and failover as `serve`; or, with
 //! `--explain`, told where it would go.
 //!
-//! One file per concern: `args`, `prompt` (what is asked), `way` (through a running server, or from here), `tell` (what is
-//! shown meanwhile), `sink` (where the answer goes), `report` (what is said when it is over),
-//! `keep` (what is remembered of it), `explain`. Start with [`run`].
+//! One file per concern: `args`, `prompt` (what is asked, with `attach`, `fragment`, `options`, `schema`, `template`), `way` (through
+//! a running server, or from here), `tell` (what is shown meanwhile), `sink` (where the answer goes), `report` (what is said when
+//! it is over), `keep` (what is remembered of it), `compare`, `explain`. Start with [`run`].
 
 mod args;
+mod attach;
+mod compare;
 mod explain;
+mod extract;
+mod fragment;
 mod keep;
+mod options;
 mod prompt;
 mod report;
+mod schema;
 mod signals;
 mod sink;
 mod spinner;
 mod tell;
+mod template;
 mod way;
 
 use std::path::PathBuf;
@@ -25,32 +32,103 @@ use self::report::Report;
 use self::signals::Signals;
 use self::sink::{Held, Raw, Sink};
 use self::tell::Tell;
-use self::way::Way;
-use super::CliError;
+use self::template::Template;
+use self::way::{Planned, Way};
+use super::{CliError, output, visible};
+use crate::chat::ChatRequest;
 use crate::config::Environment;
+use crate::error::{Code, Error};
 use crate::upstream::blocking::Post;
 
 /// Asks, or tells what asking would do.
 pub(crate) fn run(args: &RouteArgs, path: Option<PathBuf>, environment: &Environment) -> Result<ExitCode, CliError> {
+    if let Some(name) = &args.save {
+        let path = Template::save(name, args, environment)?;
+        output::error(&format!("saved {}\n", visible::line(&path.display().to_string())));
+        return Ok(ExitCode::SUCCESS);
+    }
     if args.explain || args.dry_run {
         return explain::run(args, path, environment);
     }
     let mut way = Way::find(args, path, environment)?;
-    let prompt = Prompt::read(args, way.table(), way.limits().body_bytes)?;
+    let prompt = Prompt::read(args, environment, way.table(), way.limits().body_bytes)?;
+    if !args.compare.is_empty() {
+        return compare::run(args, way, &prompt, environment);
+    }
     let request = prompt.request();
-    let planned = way.plan(&request, &args.headers)?;
-    way.open(std::slice::from_ref(&planned), environment)?;
-    let planned = way.plan(&request, &args.headers)?;
-    let sink: Box<dyn Sink> = if args.json { Box::new(Held) } else { Box::new(Raw::default()) };
-    let mut tell = Tell::new(sink, way.is_served());
+    let planned = planned(args, &mut way, environment, &[&request])?.pop();
+    let planned = planned.ok_or_else(|| Error::new(Code::Bug, "a request was lost while it was planned"))?;
+    let is_held = args.json || prompt.schema.is_some() || prompt.which.is_some();
+    let sink: Box<dyn Sink> = if is_held { Box::new(Held) } else { Box::new(Raw::default()) };
     let post = Post::default();
     let signals = Signals::catch([post.interrupter()])?;
-    let exchange = way.ask(&request, planned, &post, &mut tell);
-    let told = tell.end();
-    way.close();
-    let report = Report::new(exchange, told, &way, signals.last());
+    let asking = Asking { args, way: &way, post: &post, signals: &signals };
+    let mut report = asking.ask(&request, planned, sink);
+    if prompt.schema.is_some() {
+        report = asking.fitting(&prompt, report)?;
+    }
     if !args.no_log {
         keep::keep(way.history(), None, &report.kept(prompt.kept()));
     }
+    if let (Some(which), Some(answer)) = (prompt.which, report.whole()) {
+        report.show(extract::code(answer, which));
+    }
+    way.close();
     report.print(args.json)
+}
+
+/// Plans requests, opens the keys that they need, and holds them against `--max-cost`.
+fn planned(args: &RouteArgs, way: &mut Way, environment: &Environment, requests: &[&ChatRequest<'_>]) -> Result<Vec<Planned>, CliError> {
+    let mut closed = Vec::new();
+    for request in requests {
+        let planned = way.plan(request, &args.headers)?;
+        if let Some(most) = args.max_cost {
+            way.within(&planned, most)?;
+        }
+        closed.push(planned);
+    }
+    way.open(&closed, environment)?;
+    Ok(requests.iter().map(|request| way.plan(request, &args.headers)).collect::<Result<_, _>>()?)
+}
+
+/// What each call of this process needs.
+struct Asking<'a> {
+    args: &'a RouteArgs,
+    way: &'a Way,
+    post: &'a Post,
+    signals: &'a Signals,
+}
+
+impl Asking<'_> {
+    fn ask(&self, request: &ChatRequest<'_>, planned: Planned, sink: Box<dyn Sink>) -> Report {
+        let mut tell = Tell::new(sink, self.way.is_served());
+        let exchange = self.way.ask(request, planned, self.post, &mut tell);
+        Report::new(exchange, tell.end(), self.way, self.signals.last())
+    }
+
+    /// The answer if it fits the schema, else the next one; a second that does not fit is an error.
+    fn fitting(&self, prompt: &Prompt, mut first: Report) -> Result<Report, Error> {
+        let (Some(schema), Some(answer)) = (&prompt.schema, first.whole()) else { return Ok(first) };
+        let faults = match schema.check(answer) {
+            Ok(json) => {
+                first.show(json);
+                return Ok(first);
+            }
+            Err(faults) => faults,
+        };
+        let line = format!("the answer does not fit the schema ({faults}); it is asked for once more");
+        output::error(&format!("aimux: {}\n", visible::line(&line)));
+        let request = prompt.repaired(answer, &faults);
+        let planned = self.way.plan(&request, &self.args.headers)?;
+        let mut second = self.ask(&request, planned, Box::new(Held)).after(first);
+        match second.whole().map(|answer| schema.check(answer)) {
+            None => {}
+            Some(Ok(json)) => second.show(json),
+            Some(Err(faults)) => {
+                let message = format!("the answer does not fit the schema, the second one neither: {faults}");
+                second.fail(Error::new(Code::UpstreamNonsense, message).hint("ask a model that enforces schemas, or loosen this one"));
+            }
+        }
+        Ok(second)
+    }
 }

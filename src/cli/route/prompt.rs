@@ -3,9 +3,16 @@
 use std::io::{IsTerminal as _, Read as _};
 
 use super::args::RouteArgs;
+use super::attach::Attachment;
 use super::explain::main_model;
+use super::extract::Which;
+use super::fragment;
+use super::options::Choice;
+use super::schema::Schema;
+use super::template::Template;
 use crate::chat::ChatRequest;
-use crate::chat::request::{Block, BlockKind, Role, Turn};
+use crate::chat::request::{Block, BlockKind, OutputFormat, Role, Turn};
+use crate::config::Environment;
 use crate::error::{Code, Error};
 use crate::history;
 use crate::route::Table;
@@ -15,23 +22,50 @@ use crate::route::Table;
 pub(super) struct Prompt {
     /// The model.
     pub(super) model: String,
+    /// The form that the answer must have.
+    pub(super) schema: Option<Schema>,
+    /// The block of code that is wanted alone.
+    pub(super) which: Option<Which>,
     system: Option<String>,
+    attachments: Vec<Attachment>,
     texts: Vec<String>,
+    choices: Vec<Choice>,
     stream: bool,
 }
 
 impl Prompt {
-    /// Reads it from the arguments and standard input, of `limit` bytes at most.
-    pub(super) fn read(args: &RouteArgs, table: &Table, limit: usize) -> Result<Self, Error> {
-        let piped = piped(limit)?;
-        let texts: Vec<String> = piped.into_iter().chain(args.prompt.clone()).filter(|text| !text.trim().is_empty()).collect();
-        if texts.is_empty() {
+    /// Reads it from the arguments, the template that they name and standard input, of `limit` bytes at most.
+    pub(super) fn read(args: &RouteArgs, environment: &Environment, table: &Table, limit: usize) -> Result<Self, Error> {
+        let template = args.template.as_deref().map(|name| Template::load(name, environment)).transpose()?.unwrap_or_default();
+        let options = template.options.iter().chain(&args.options);
+        let choices = options.map(|text| Choice::parse(text)).collect::<Result<_, _>>()?;
+        let schema = args.schema.as_deref().or(template.schema.as_deref()).map(Schema::read).transpose()?;
+        let mut piped = piped(limit)?;
+        let attachments: Result<Vec<_>, _> = args.attachments.iter().map(|named| Attachment::read(named, &mut piped, limit)).collect();
+        let mut attachments = attachments?;
+        let piped = text_of(piped, &mut attachments, args.prompt.is_some())?;
+        let mut texts = fragment::read(&args.fragments, limit)?;
+        let said: Vec<String> = piped.into_iter().chain(args.prompt.clone()).filter(|text| !text.trim().is_empty()).collect();
+        let mut system = args.system.clone();
+        if args.template.is_some() {
+            let (prompt, own) = template.filled(&said.join("\n\n"), &args.parameters)?;
+            texts.extend(Some(prompt).filter(|text| !text.trim().is_empty()));
+            system = system.or(own);
+        } else {
+            texts.extend(said);
+        }
+        if texts.is_empty() && attachments.is_empty() {
             return Err(Error::new(Code::Usage, "there is no PROMPT, and nothing on standard input").hint("try: aimux route \"hello\""));
         }
+        let which = if args.extract { Some(Which::First) } else { args.extract_last.then_some(Which::Last) };
         Ok(Self {
-            model: args.model.clone().unwrap_or_else(|| main_model(table)),
-            system: args.system.clone().filter(|text| !text.trim().is_empty()),
+            model: args.model.clone().or(template.model.clone()).unwrap_or_else(|| main_model(table)),
+            schema,
+            which: which.or(template.which()),
+            system: system.filter(|text| !text.trim().is_empty()),
+            attachments,
             texts,
+            choices,
             stream: !args.no_stream,
         })
     }
@@ -44,19 +78,61 @@ impl Prompt {
 
     /// The same as every dialect can say it.
     pub(super) fn request(&self) -> ChatRequest<'_> {
-        ChatRequest {
+        let texts = self.texts.iter().map(|piece| text(piece));
+        let mut request = ChatRequest {
             model: self.model.as_str().into(),
             system: self.system.as_deref().map(text).into_iter().collect(),
-            turns: vec![Turn { role: Role::User, name: None, blocks: self.texts.iter().map(|piece| text(piece)).collect() }],
+            turns: vec![Turn {
+                role: Role::User,
+                name: None,
+                blocks: self.attachments.iter().map(Attachment::block).chain(texts).collect(),
+            }],
             stream: self.stream,
             stream_usage: true,
+            output: self.schema.as_ref().map(|schema| OutputFormat::JsonSchema {
+                name: Some("answer".into()),
+                description: None,
+                schema: &schema.raw,
+                strict: schema.is_strict.then_some(true),
+            }),
             ..ChatRequest::default()
-        }
+        };
+        self.choices.iter().for_each(|choice| choice.apply(&mut request));
+        request
+    }
+
+    /// The same, for another model.
+    pub(super) fn request_of<'a>(&'a self, model: &'a str) -> ChatRequest<'a> {
+        ChatRequest { model: model.into(), ..self.request() }
+    }
+
+    /// The same once more, with an answer that did not fit, and why.
+    pub(super) fn repaired(&self, answer: &str, faults: &str) -> ChatRequest<'_> {
+        let said = |role: Role, text: String| Turn { role, name: None, blocks: vec![BlockKind::Text(text.into()).into()] };
+        let mut request = self.request();
+        let answer = if answer.trim().is_empty() { "(nothing)" } else { answer };
+        request.turns.push(said(Role::Assistant, answer.to_owned()));
+        let wish = format!("That does not fit the JSON Schema: {faults}. Answer again, with the JSON alone.");
+        request.turns.push(said(Role::User, wish));
+        request
     }
 }
 
+/// What is piped, as text; what can be attached to a prompt is attached. Of what reads as text only a PDF is none.
+fn text_of(piped: Option<Vec<u8>>, attachments: &mut Vec<Attachment>, has_prompt: bool) -> Result<Option<String>, Error> {
+    let Some(bytes) = piped else { return Ok(None) };
+    let is_text = std::str::from_utf8(&bytes).is_ok() && !bytes.starts_with(b"%PDF-");
+    let attachment = if is_text || !has_prompt { None } else { Attachment::of(&bytes, "standard input") };
+    if let Some(attachment) = attachment {
+        attachments.push(attachment);
+        return Ok(None);
+    }
+    let no_text = || Error::new(Code::Usage, "standard input is no text").hint("attach it with `-a -`");
+    String::from_utf8(bytes).map(Some).map_err(|_| no_text())
+}
+
 /// What comes through a pipe; `None`: a person sits there.
-fn piped(limit: usize) -> Result<Option<String>, Error> {
+fn piped(limit: usize) -> Result<Option<Vec<u8>>, Error> {
     let input = std::io::stdin();
     if input.is_terminal() {
         return Ok(None);
@@ -68,8 +144,7 @@ fn piped(limit: usize) -> Result<Option<String>, Error> {
     if bytes.len() > limit {
         return Err(too_long("standard input", limit));
     }
-    let not_text = || Error::new(Code::Usage, "standard input is no text").hint("attach it with `-a -`");
-    String::from_utf8(bytes).map(Some).map_err(|_| not_text())
+    Ok(Some(bytes))
 }
 
 /// What would not fit into one request.

@@ -7,13 +7,13 @@ use serde::Serialize;
 use super::tell::{Failed, Told, who_answers};
 use super::way::{SERVER, TOKEN, Way};
 use crate::chat::{Loss, StopReason, Usage};
-use crate::cli::{CliError, output};
+use crate::cli::{CliError, output, visible};
 use crate::error::{Code, Error};
 use crate::history;
 use crate::upstream::Refusal;
 use crate::upstream::blocking::{Ended, Exchange};
 
-/// A call that is over, however it was made.
+/// A call that is over, however it was made. Start with [`Report::print`].
 pub(super) struct Report {
     exchange: Exchange,
     told: Told,
@@ -24,40 +24,42 @@ pub(super) struct Report {
     via: &'static str,
     error: Option<Error>,
     signal: Option<u8>,
+    /// All of the answer that is to be printed has been.
+    is_shown: bool,
 }
 
 /// The answer as `--json` prints it. Members are added, never renamed or left out.
 #[derive(Serialize)]
-struct Json<'a> {
-    answer: &'a str,
+pub(super) struct Json<'a> {
+    pub(super) answer: &'a str,
     reasoning: &'a str,
     /// Whether the answer is all there.
     complete: bool,
     /// `end`, `length`, `stop_sequence`, `context_full`, `tool_use`, `refusal` or `paused`.
     stop: Option<&'static str>,
-    target: Option<&'a str>,
+    pub(super) target: Option<&'a str>,
     asked: &'a str,
     route: &'a str,
-    usage: JsonUsage,
-    cost_micro_usd: Option<u64>,
+    pub(super) usage: JsonUsage,
+    pub(super) cost_micro_usd: Option<u64>,
     attempts: u64,
     failed: Vec<JsonFailed<'a>>,
     losses: Vec<String>,
-    first_content_ms: Option<u64>,
-    total_ms: u64,
+    pub(super) first_content_ms: Option<u64>,
+    pub(super) total_ms: u64,
     /// `server`, `direct` or `demo`.
     via: &'static str,
     request_id: &'a str,
-    error: Option<JsonError>,
+    pub(super) error: Option<JsonError>,
 }
 
 #[derive(Serialize)]
-struct JsonUsage {
+pub(super) struct JsonUsage {
     input_tokens: Option<u64>,
     /// Part of the input, as the next: 0 where the provider does not say.
     cache_read_tokens: u64,
     cache_write_tokens: u64,
-    output_tokens: Option<u64>,
+    pub(super) output_tokens: Option<u64>,
     reasoning_tokens: Option<u64>,
     /// Whether some of it is an estimate.
     estimated: bool,
@@ -72,9 +74,9 @@ struct JsonFailed<'a> {
 }
 
 #[derive(Serialize)]
-struct JsonError {
-    code: String,
-    message: String,
+pub(super) struct JsonError {
+    pub(super) code: String,
+    pub(super) message: String,
     hint: String,
 }
 
@@ -93,7 +95,49 @@ impl Report {
             Ended::Failed(refusal) => Some(error(refusal, &exchange)),
             Ended::Whole | Ended::Interrupted | Ended::Unread => None,
         };
-        Self { target, attempts, cost, via: way.word(), error, signal, exchange, told }
+        Self { target, attempts, cost, via: way.word(), error, signal, is_shown: true, exchange, told }
+    }
+
+    /// The exit code, where it failed or was ended.
+    pub(super) fn exit(&self) -> Option<u8> {
+        match (&self.error, &self.exchange.ended) {
+            (Some(error), _) => Some(error.code.row().exit),
+            (None, Ended::Interrupted) => Some(self.signal.unwrap_or(130)),
+            (None, Ended::Whole | Ended::Failed(_) | Ended::Unread) => None,
+        }
+    }
+
+    /// The answer's text, where all of it is there.
+    pub(super) fn whole(&self) -> Option<&str> {
+        matches!(self.exchange.ended, Ended::Whole).then_some(self.told.text.as_str())
+    }
+
+    /// Puts another text in its place, which is printed at the end.
+    pub(super) fn show(&mut self, text: String) {
+        self.told.text = text;
+        self.is_shown = false;
+    }
+
+    /// The answer is there and is none: it is an error all the same.
+    pub(super) fn fail(&mut self, error: Error) {
+        self.error = Some(error);
+        self.is_shown = true;
+    }
+
+    /// It came after another one of the same request, which was paid for too.
+    pub(super) fn after(mut self, first: Self) -> Self {
+        let add = |one: Option<u64>, other: Option<u64>| Some(one?.saturating_add(other?));
+        let (usage, former) = (&mut self.exchange.entry.usage, &first.exchange.entry.usage);
+        usage.input = add(usage.input, former.input);
+        usage.output = add(usage.output, former.output);
+        usage.cache_read = usage.cache_read.map(|tokens| tokens.saturating_add(former.cache_read.unwrap_or(0))).or(former.cache_read);
+        usage.cache_write = usage.cache_write.map(|tokens| tokens.saturating_add(former.cache_write.unwrap_or(0))).or(former.cache_write);
+        usage.reasoning = usage.reasoning.map(|tokens| tokens.saturating_add(former.reasoning.unwrap_or(0))).or(former.reasoning);
+        self.cost = add(self.cost, first.cost);
+        self.attempts += first.attempts;
+        self.told.failed.splice(0..0, first.told.failed);
+        self.exchange.entry.total_ms = self.exchange.entry.total_ms.saturating_add(first.exchange.entry.total_ms);
+        self
     }
 
     /// The exchange to be kept: what was asked, with what came of it.
@@ -135,6 +179,9 @@ impl Report {
         }
         if as_json {
             output::print(&output::json(&self.json())?);
+        } else if !self.is_shown {
+            let end = if self.told.text.ends_with('\n') { "" } else { "\n" };
+            output::print(&format!("{}{end}", visible::prose(&self.told.text.replace("\r\n", "\n"))));
         }
         match (&self.exchange.ended, self.error) {
             (_, Some(error)) => Err(error.into()),
@@ -144,7 +191,7 @@ impl Report {
         }
     }
 
-    fn json(&self) -> Json<'_> {
+    pub(super) fn json(&self) -> Json<'_> {
         let entry = &self.exchange.entry;
         let Usage { input, cache_read, cache_write, cache_write_1h: _, output, reasoning } = entry.usage;
         let header = |name: &str| self.exchange.headers.get(name).and_then(|value| value.to_str().ok());

@@ -23,6 +23,7 @@ use crate::history;
 use crate::ledger;
 use crate::provider::{Auth, Check};
 use crate::route::table::{Endpoint, Provider, Retry};
+use crate::route::trial::{Cost, Trial, usd};
 use crate::route::{Decision, Facts, Health, Key, Plan, Table, decide};
 use crate::server::memory;
 use crate::upstream::blocking::{Call, Driver, Exchange, Post, Watcher, to_server};
@@ -181,6 +182,36 @@ impl Way {
             }
         };
         Ok(Planned { dialect, facts, plan, decision, headers: all })
+    }
+
+    /// Refuses a request that may cost more than `most`, in millionths of a dollar, at one of its targets.
+    ///
+    /// # Errors
+    /// With the estimate, or where a price is not known.
+    pub(super) fn within(&self, planned: &Planned, most: u64) -> Result<(), Error> {
+        let trial = Trial::by_facts(&self.table, &mut self.driver.health(), planned.facts.clone(), Instant::now());
+        for Cost { target, input_micro_usd, output_tokens_max, most_micro_usd } in &trial.estimate.targets {
+            let Some(cost) = most_micro_usd else {
+                return Err(Error::new(Code::OverBudget, format!("the price of {target} is not known, so --max-cost cannot be kept"))
+                    .hint("providers.NAME.models of the config says what a model costs"));
+            };
+            if *cost <= most {
+                continue;
+            }
+            let input = input_micro_usd.unwrap_or(0);
+            let per_token = cost.saturating_sub(input).div_ceil((*output_tokens_max).max(1)).max(1);
+            let fits = most.saturating_sub(input) / per_token;
+            let message = format!(
+                "{target} may cost {}, more than --max-cost {}: {} for the input, the rest for {output_tokens_max} tokens of \
+                output at most",
+                usd(*cost),
+                usd(most),
+                usd(input)
+            );
+            let hint = if fits > 0 { format!("-o max_tokens={fits} would do") } else { "the input alone costs more".to_owned() };
+            return Err(Error::new(Code::OverBudget, message).hint(hint));
+        }
+        Ok(())
     }
 
     /// Opens the keys that these requests may need; what was planned before is to be planned anew.

@@ -64,7 +64,6 @@ pub(super) struct Attempt<'a> {
     pub(super) call: &'a Call<'a>,
     pub(super) post: &'a Post,
     pub(super) target: &'a Target,
-    pub(super) number: u32,
     /// When the whole request is given up.
     pub(super) deadline: Option<Instant>,
 }
@@ -128,7 +127,7 @@ impl Attempt<'_> {
         let begun = Instant::now();
         let first_byte_s = if self.call.request.stream { limits.first_byte_s } else { limits.first_byte_whole_s };
         let agent = self.agent(&uri);
-        let connection = match self.post.send(agent, request, self.number) {
+        let connection = match self.post.send(agent, request) {
             Ok(connection) => connection,
             Err(error) => return Attempted::broken(broken(provider, &format!("no thread could be had: {error}"))),
         };

@@ -255,7 +255,7 @@ impl<'a> Trip<'a> {
         self.target = Some(target);
         watcher.asks(target);
         let (call, deadline) = (self.call, self.deadline);
-        let attempt = Attempt { driver: self.driver, call, post: call.post, target, number: self.attempts.made, deadline };
+        let attempt = Attempt { driver: self.driver, call, post: call.post, target, deadline };
         let mut told = Told::default();
         let attempted = attempt.run(key, &mut told);
         (self.losses, self.headers) = (told.losses, told.headers);

@@ -4,7 +4,7 @@
 
 use std::io::Read as _;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::{Duration, Instant};
 
@@ -23,6 +23,8 @@ const CHUNK: usize = 16 * 1024;
 pub struct Post {
     sender: SyncSender<Mail>,
     receiver: Receiver<Mail>,
+    /// Connections so far: what a former one still says is not taken for the next one's.
+    connections: AtomicU32,
     is_interrupted: Arc<AtomicBool>,
 }
 
@@ -75,7 +77,7 @@ impl Drop for Connection {
 impl Default for Post {
     fn default() -> Self {
         let (sender, receiver) = sync_channel(NEWS_MAX);
-        Self { sender, receiver, is_interrupted: Arc::default() }
+        Self { sender, receiver, connections: AtomicU32::new(0), is_interrupted: Arc::default() }
     }
 }
 
@@ -99,11 +101,12 @@ impl Post {
         self.is_interrupted.load(Ordering::Acquire)
     }
 
-    /// Sends a request; what comes of it is news under `number`.
+    /// Sends a request; what comes of it is the connection's news.
     ///
     /// # Errors
     /// When the system gives no thread.
-    pub(super) fn send(&self, agent: Agent, request: Request<Bytes>, number: u32) -> std::io::Result<Connection> {
+    pub(super) fn send(&self, agent: Agent, request: Request<Bytes>) -> std::io::Result<Connection> {
+        let number = self.connections.fetch_add(1, Ordering::Relaxed);
         let (sender, reader) = (self.sender.clone(), agent.clone());
         let thread = std::thread::Builder::new().name("answer".to_owned()).stack_size(512 * 1024);
         thread.spawn(move || {
