@@ -29,7 +29,7 @@ use crate::server::memory;
 use crate::upstream::blocking::{Call, Driver, Exchange, Post, Watcher, to_server};
 
 /// What the ledger gets to write the entry.
-const FLUSH_MAX: Duration = Duration::from_secs(2);
+const FLUSH_MAX: Duration = Duration::from_secs(5);
 const AGENT: &str = concat!("aimux-route/", env!("CARGO_PKG_VERSION"));
 
 /// The way of this process's prompts.

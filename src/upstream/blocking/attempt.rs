@@ -17,6 +17,7 @@ use crate::error::Code;
 use crate::route::room::Room;
 use crate::route::{Key, Target};
 use crate::upstream::attempt::{ERROR_BODY_MAX, ERROR_BODY_WAIT, is_stream, with_secret};
+use crate::upstream::echo::Echo;
 use crate::upstream::headers;
 use crate::upstream::probe::{roots, tls_settings, unreachable_because};
 use crate::upstream::refusal::{self, Refusal, broken, disguised, refused, scrub};
@@ -74,7 +75,7 @@ impl Attempt<'_> {
     pub(super) fn run(&self, key_index: usize, told: &mut Told) -> Attempted {
         let key = self.target.provider.keys.get(key_index);
         let Some((key, token)) = key.and_then(|key| Some((key, key.token.as_ref()?))) else {
-            return self.with_key(self.target, key, told);
+            return self.with_key(self.target, key_index, told);
         };
         let renewals = &self.driver.renewals;
         let mut live = match renewals.usable_blocking(key, token) {
@@ -84,7 +85,7 @@ impl Attempt<'_> {
         let mut is_again = false;
         loop {
             let fresh = with_secret(self.target, key_index, live.secret.clone());
-            let attempted = self.with_key(&fresh, fresh.provider.keys.get(key_index), told);
+            let attempted = self.with_key(&fresh, key_index, told);
             let is_spent = matches!(&attempted, Attempted::Refused(refusal) if refusal.failure.status == 401);
             if !is_spent || is_again {
                 return attempted;
@@ -96,8 +97,9 @@ impl Attempt<'_> {
         }
     }
 
-    fn with_key(&self, target: &Target, key: Option<&Key>, told: &mut Told) -> Attempted {
-        let attempted = self.ask(target, key, told);
+    fn with_key(&self, target: &Target, key_index: usize, told: &mut Told) -> Attempted {
+        let key = target.provider.keys.get(key_index);
+        let attempted = self.ask(target, key_index, told);
         match attempted {
             Attempted::Refused(refusal) => Attempted::refused(refusal.without(key.map(|key| &key.secret))),
             Attempted::Broken(refusal) => Attempted::broken(refusal.without(key.map(|key| &key.secret))),
@@ -105,7 +107,8 @@ impl Attempt<'_> {
         }
     }
 
-    fn ask(&self, target: &Target, key: Option<&Key>, told: &mut Told) -> Attempted {
+    fn ask(&self, target: &Target, key_index: usize, told: &mut Told) -> Attempted {
+        let key = target.provider.keys.get(key_index);
         let limits = self.call.limits;
         let endpoint = target.endpoint();
         let codec = endpoint.dialect.codec();
@@ -152,7 +155,7 @@ impl Attempt<'_> {
             target,
             key,
             headers: head.headers.clone(),
-            decode: Decode::new(codec, &map, &endpoint.quirks, limits.frame_bytes),
+            decode: Decode::new(codec, &map, &endpoint.quirks, limits.frame_bytes, Echo::of(&target.provider, key_index)),
             map: &map,
             content_at: if self.call.request.stream {
                 begun + Duration::from_secs(until)
@@ -297,7 +300,7 @@ impl Reading<'_> {
                 }
                 unjudged = None;
             }
-            self.decode.push(&chunk, &mut events);
+            self.decode.push(chunk, &mut events);
             if let Some(failure) = &self.decode.progress.failure {
                 return Attempted::refused(disguised(failure.clone(), self.headers.clone()));
             }
@@ -310,7 +313,7 @@ impl Reading<'_> {
     fn content(&mut self, connection: Option<Connection>, events: Vec<Event>) -> Attempted {
         let limits = self.attempt.call.limits;
         let endpoint = self.target.endpoint();
-        let empty = Decode::new(endpoint.dialect.codec(), self.map, &endpoint.quirks, limits.frame_bytes);
+        let empty = Decode::new(endpoint.dialect.codec(), self.map, &endpoint.quirks, limits.frame_bytes, None);
         let decode = std::mem::replace(&mut self.decode, empty);
         let headers = std::mem::take(&mut self.headers);
         Attempted::Content(Box::new(Begun { decode, connection, events, headers }))

@@ -1,13 +1,18 @@
 //! An answer on its way in: bytes become events, and what they tell of its progress is kept.
 
+use bytes::Bytes;
+
 use crate::chat::{ChatResponse, Event, Failure};
 use crate::dialect::transcode::note;
 use crate::dialect::{Codec, Progress, Quirks, ReplyMap, StreamDecoder};
+use crate::upstream::echo::Echo;
 use crate::wire::sse::Splitter;
 
 /// Reads a stream.
 pub(super) struct Decode {
     splitter: Splitter,
+    /// Takes the provider's key out, should it come back.
+    echo: Option<Echo>,
     decoder: Box<dyn StreamDecoder>,
     pub(super) progress: Progress,
     /// The terminal event has come.
@@ -16,15 +21,24 @@ pub(super) struct Decode {
 
 impl Decode {
     /// Of a stream in this dialect, of which one event has `frame_max` bytes at most.
-    pub(super) fn new(codec: &Codec, map: &ReplyMap, quirks: &Quirks, frame_max: usize) -> Self {
+    pub(super) fn new(codec: &Codec, map: &ReplyMap, quirks: &Quirks, frame_max: usize, echo: Option<Echo>) -> Self {
         let decoder = (codec.stream_decoder)(map, quirks);
-        Self { splitter: Splitter::new(frame_max), decoder, progress: Progress::default(), is_over: false }
+        Self { splitter: Splitter::new(frame_max), echo, decoder, progress: Progress::default(), is_over: false }
     }
 
     /// Takes what came.
-    pub(super) fn push(&mut self, chunk: &[u8], out: &mut Vec<Event>) {
+    pub(super) fn push(&mut self, chunk: Bytes, out: &mut Vec<Event>) {
         let from = out.len();
-        self.splitter.push(chunk);
+        let chunk = match &mut self.echo {
+            Some(echo) => echo.taken_out_of(chunk),
+            None => chunk,
+        };
+        self.splitter.push(&chunk);
+        self.frames(out);
+        self.note(from, out);
+    }
+
+    fn frames(&mut self, out: &mut Vec<Event>) {
         loop {
             match self.splitter.next_frame() {
                 Ok(Some(frame)) => self.decoder.frame(&frame, out),
@@ -35,12 +49,15 @@ impl Decode {
                 }
             }
         }
-        self.note(from, out);
     }
 
     /// The body has ended.
     pub(super) fn end(&mut self, out: &mut Vec<Event>) {
         let from = out.len();
+        if let Some(echo) = &mut self.echo {
+            self.splitter.push(&echo.rest());
+            self.frames(out);
+        }
         if let Some(frame) = self.splitter.finish() {
             self.decoder.frame(&frame, out);
         }

@@ -303,7 +303,7 @@ impl<'a> Trip<'a> {
                     heard = Instant::now();
                     pace.iter_mut().for_each(|pace| pace.took(chunk.len()));
                     self.account.said_in(dialect, &chunk);
-                    decode.push(&chunk, &mut events);
+                    decode.push(chunk, &mut events);
                 }
                 Ok(News::End) => {
                     decode.end(&mut events);
