@@ -1,4 +1,4 @@
-//! `strategy`, `weights`, `stick` and `continue` of a rule or an entry: how one of its targets is chosen, whether that can be, and
+//! `strategy`, `weights`, `stick`, `on_context` and `continue` of a rule or an entry: how one of its targets is chosen, whether that can be, and
 //! what is done where its answer breaks off.
 //!
 //! Start with [`read`], then [`Written::choice`], which knows the targets too.
@@ -8,7 +8,7 @@ use super::fields::Kind;
 use super::providers::Provider;
 use super::reader::{Reader, Section};
 use crate::provider::models::Known;
-use crate::route::table::{Choice, Continue, Strategy, TargetRef};
+use crate::route::table::{Choice, Continue, OnContext, Strategy, TargetRef};
 
 /// What is said of the choice among the targets, as far as it is.
 #[derive(Default)]
@@ -20,6 +20,7 @@ pub(crate) struct Written {
     has_weights: bool,
     stick: Option<bool>,
     continues: Option<Continue>,
+    on_context: Option<OnContext>,
 }
 
 /// Reads what a rule or an entry says of the choice.
@@ -32,6 +33,7 @@ pub(crate) fn read(reader: &mut Reader<'_>, section: &Section<'_>) -> Written {
         continues: reader.choice(section, "continue").and_then(Continue::from_name),
         has_weights: section.get("weights").is_some(),
         stick: reader.flag(section, "stick"),
+        on_context: reader.choice(section, "on_context").and_then(OnContext::from_name),
         strategy: strategy.map(|strategy| (strategy, span("strategy"))),
         weights: weights.map(|weights| (weights.into_iter().filter_map(|weight| u32::try_from(weight).ok()).collect(), span("weights"))),
     }
@@ -53,6 +55,7 @@ impl Written {
             weights,
             is_loose: self.stick.map_or(inherited.is_loose, |stick| !stick),
             continues: self.continues.unwrap_or(inherited.continues),
+            on_context: self.on_context.unwrap_or(inherited.on_context),
         }
     }
 

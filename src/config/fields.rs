@@ -287,6 +287,7 @@ pub(crate) static MODEL: &[Field] = &[
     field("weights", Kind::Integers { min: 1, max: 1000 }, "as many each", WEIGHTS_DOC),
     field("stick", Kind::Flag, STICK_DEFAULT, STICK_DOC),
     field("continue", CONTINUE, CONTINUE_DEFAULT, CONTINUE_DOC),
+    field("on_context", Kind::Choice(&["refuse", "larger"]), ON_CONTEXT_DEFAULT, ON_CONTEXT_DOC),
 ];
 
 const CONTINUE: Kind = Kind::Choice(&["off", "text"]);
@@ -296,6 +297,9 @@ const CONTINUE_DOC: &str = "`text`: a stream that breaks off while it has only s
 
 const STRATEGY_DEFAULT: &str = "order; where `use` is one name, that entry's";
 const STRATEGY_DOC: &str = "Which target goes first ([routing](routing.md#strategies)).";
+const ON_CONTEXT_DEFAULT: &str = "refuse; where `use` is one name, that entry's";
+const ON_CONTEXT_DOC: &str =
+    "What is done where a provider finds the prompt too long: `larger` asks a target with a larger window, where there is one.";
 const STICK_DEFAULT: &str = "true; where `use` is one name, that entry's";
 const STICK_DOC: &str = "Whether a session stays with the target that answered it ([routing](routing.md#sessions)).";
 const WEIGHTS_DOC: &str = "With `weighted`: how many of the requests each target gets, in the order of the targets.";
@@ -310,6 +314,7 @@ pub(crate) static ROUTE: &[Field] = &[
     field("weights", Kind::Integers { min: 1, max: 1000 }, "as many each", WEIGHTS_DOC),
     field("stick", Kind::Flag, STICK_DEFAULT, STICK_DOC),
     field("continue", CONTINUE, CONTINUE_DEFAULT, CONTINUE_DOC),
+    field("on_context", Kind::Choice(&["refuse", "larger"]), ON_CONTEXT_DEFAULT, ON_CONTEXT_DOC),
 ];
 
 /// `policies[]`.

@@ -210,6 +210,7 @@ fn what_is_right_has_no_finding() {
         with(""),
         with("server:\nmodels:\nlimits:\nretry:\nbreaker:\n"),
         with("sticky: { enabled: false }"),
+        with("models: { m: { use: [p/x], stick: false, on_context: larger } }"),
         with("breaker: off"),
         with("breaker: \"off\""),
         with("breaker: false"),

@@ -15,8 +15,9 @@ use super::resume;
 use super::room::Room;
 use super::standing::{Admission, Guest, Overlook};
 use super::step::{Cut, Happened, Stay, Step, Verdict};
-use super::table::{Breaker, Continue, Provider, Retry};
+use super::table::{Breaker, Continue, OnContext, Provider, Retry};
 use super::window::Reserved;
+use crate::chat::FailureKind;
 
 /// The state of one request's attempts.
 #[derive(Debug)]
@@ -25,6 +26,8 @@ pub struct Attempts {
     pub made: u32,
     /// What the request takes of a provider's tokens per minute, by estimate.
     tokens: u64,
+    /// What is done where a target finds the prompt too long, and its tokens, estimated.
+    too_long: (OnContext, u64),
     form: Form,
     slots: Vec<Slot>,
     retry: Retry,
@@ -58,6 +61,8 @@ struct Slot {
     keys_asked: u64,
     /// The name of the key that goes first if it can; empty: none does.
     prefers: String,
+    /// Tokens that the model takes.
+    window: Option<u64>,
     /// Not to be tried again by this request.
     is_out: bool,
     /// The upstream's own wish.
@@ -109,12 +114,14 @@ impl Attempts {
             keys_refused: 0,
             keys_asked: 0,
             prefers: String::new(),
+            window: target.info.context,
             is_out: false,
             not_before: None,
         });
         Self {
             made: 0,
             tokens: 0,
+            too_long: (OnContext::Refuse, 0),
             form: Form::default(),
             slots: slots.collect(),
             retry: retry.clone(),
@@ -150,6 +157,12 @@ impl Attempts {
     #[must_use]
     pub fn in_form(self, form: Form) -> Self {
         Self { form, ..self }
+    }
+
+    /// The same for a prompt of which so many tokens are estimated: what is done where a target finds it too long.
+    #[must_use]
+    pub fn on_context(self, on_context: OnContext, input: u64) -> Self {
+        Self { too_long: (on_context, input), ..self }
     }
 
     /// The same with a key, by its name, that the first target is asked with if it can be.
@@ -189,9 +202,18 @@ impl Attempts {
                 self.choose(now, health)
             }
             Happened::Refused { status, kind, retry_after_ms, tool_call_failed } => {
-                let judgement = if *tool_call_failed { Judgement::Unlucky } else { judge(*status, *kind) };
+                let is_too_long = *kind == FailureKind::ContextLength && self.too_long.0 == OnContext::Larger;
+                let judgement = match (*tool_call_failed, is_too_long) {
+                    (true, _) => Judgement::Unlucky,
+                    (_, true) => Judgement::TooLong,
+                    _ => judge(*status, *kind),
+                };
                 self.judged(now, judgement, retry_after_ms.map(Duration::from_millis), health);
-                if judgement == Judgement::Client { Step::Fail(Verdict::LastFailure) } else { self.choose(now, health) }
+                match judgement {
+                    Judgement::Client => Step::Fail(Verdict::LastFailure),
+                    Judgement::TooLong if self.slots.iter().all(|slot| slot.is_out) => Step::Fail(Verdict::LastFailure),
+                    _ => self.choose(now, health),
+                }
             }
         };
         if matches!(step, Step::Commit | Step::Fail(_)) {
@@ -301,7 +323,7 @@ impl Attempts {
             Judgement::KeyRefused => health.key_refused(name, key, &model, now, self.retry.key_rest),
             Judgement::KeyLimited => health.key_limited(name, key, &model, now, retry_after),
             Judgement::Failed => health.failed(name, &model, now, self.breaker.as_ref(), live.is_probe),
-            Judgement::Client | Judgement::Elsewhere | Judgement::Unlucky => {}
+            Judgement::Client | Judgement::Elsewhere | Judgement::TooLong | Judgement::Unlucky => {}
         }
         if live.is_probe && judgement != Judgement::Failed {
             health.probe_released(name, &model);
@@ -317,6 +339,13 @@ impl Attempts {
                 }
             }
             Judgement::Elsewhere => slot.is_out = true,
+            Judgement::TooLong => {
+                let least = slot.window.unwrap_or(self.too_long.1);
+                slot.is_out = true;
+                for other in self.slots.iter_mut().filter(|other| other.window.is_none_or(|window| window <= least)) {
+                    other.is_out = true;
+                }
+            }
             Judgement::Failed => slot.not_before = retry_after.and_then(|wait| now.checked_add(wait)),
             Judgement::Client | Judgement::Unlucky => {}
         }

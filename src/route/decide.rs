@@ -95,7 +95,7 @@ impl Chosen {
     }
 
     /// What the rule or entry says of the choice; `None`: neither decided.
-    fn choice(self, table: &Table) -> Option<&Choice> {
+    pub(crate) fn choice(self, table: &Table) -> Option<&Choice> {
         match self {
             Self::Rule(index) => table.rules.get(index).map(|rule| &rule.choice),
             Self::Entry(index) => table.models.get(index).map(|entry| &entry.choice),

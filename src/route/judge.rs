@@ -9,6 +9,8 @@ pub(super) enum Judgement {
     Client,
     /// This target will never do: it has no such model.
     Elsewhere,
+    /// The prompt is too long for its window; the route says that a larger one is to be asked.
+    TooLong,
     /// The key is not accepted.
     KeyRefused,
     /// The key is limited.

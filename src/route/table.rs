@@ -55,6 +55,29 @@ pub struct Choice {
     pub is_loose: bool,
     /// What is done where an answer breaks off.
     pub continues: Continue,
+    /// What is done where a target finds the prompt too long.
+    pub on_context: OnContext,
+}
+
+/// What is done with a prompt that is too long for a target's window.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum OnContext {
+    /// The client is told, and compacts.
+    #[default]
+    Refuse,
+    /// A target with a larger window is asked, where there is one.
+    Larger,
+}
+
+impl OnContext {
+    /// Each of them, with its word in the config.
+    pub const ALL: [(Self, &'static str); 2] = [(Self::Refuse, "refuse"), (Self::Larger, "larger")];
+
+    /// The one of that word.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.iter().find(|(_, word)| *word == name).map(|(way, _)| *way)
+    }
 }
 
 /// How one of several targets is chosen.

@@ -4,6 +4,7 @@ mod continued;
 mod preferred;
 mod simulation;
 mod strategies;
+mod windows;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

@@ -72,8 +72,21 @@ pub(super) fn refused(
         let key = key.map_or("none", |key| key.name.as_str());
         failure.message = format!("provider \"{provider}\" refused the key \"{key}\": {}", failure.message);
     }
-    let is_relayed = client == dialect && !is_auth && serde_json::from_slice::<serde::de::IgnoredAny>(&body).is_ok();
+    let is_relayed = client == dialect
+        && !is_auth
+        && is_understood(dialect, &failure, &body)
+        && serde_json::from_slice::<serde::de::IgnoredAny>(&body).is_ok();
     Refusal { code, failure, headers, body: is_relayed.then_some(body) }
+}
+
+/// Whether the client will understand a refusal in the provider's own words. Agents compact on some words alone; providers that
+/// speak their dialect say in words of their own that the prompt is too long.
+fn is_understood(dialect: Dialect, failure: &Failure, body: &[u8]) -> bool {
+    let words: &[&str] = match dialect {
+        Dialect::AnthropicMessages => &["prompt is too long", "exceed context limit"],
+        Dialect::OpenAiChat => &["context_length_exceeded"],
+    };
+    failure.kind != FailureKind::ContextLength || words.iter().any(|words| memmem::find(body, words.as_bytes()).is_some())
 }
 
 /// An error in a 200, before the first content.

@@ -30,6 +30,7 @@ mod limits;
 mod metrics;
 mod oneshot;
 mod oneshot_parts;
+mod overflows;
 mod pitfalls;
 mod providers;
 mod providers_messages;

@@ -7,7 +7,7 @@ pub(super) fn is_overflow(message: &str, code: Option<&str>, kind_word: Option<&
         return true;
     }
     // Each entry: all of its parts stand in the sentence. Collected from the providers' public error texts.
-    const SENTENCES: [&[&str]; 19] = [
+    const SENTENCES: [&[&str]; 26] = [
         &["prompt is too long"],
         &["context_length_exceeded"],
         &["maximum context length"],
@@ -27,6 +27,14 @@ pub(super) fn is_overflow(message: &str, code: Option<&str>, kind_word: Option<&
         &["exceeded model token limit"],
         &["prompt", "too large for model"],
         &["`inputs` tokens + `max_new_tokens` must be"],
+        &["`inputs` must have less than"],
+        // Alibaba, SGLang, Volcengine, LM Studio (their users' reports, 2025 and 2026).
+        &["range of input length should be"],
+        &["longer than the model's context length"],
+        &["input length", "exceeds the maximum"],
+        &["greater than the context length"],
+        &["context length of only"],
+        &["cannot truncate prompt with n_keep"],
     ];
     let lower = message.to_ascii_lowercase();
     SENTENCES.iter().any(|parts| parts.iter().all(|part| lower.contains(part)))
@@ -60,7 +68,10 @@ fn numbers_with_surroundings(text: &str) -> Vec<(u64, &str, &str)> {
         let is_part = |c: char| c.is_alphanumeric() || c == '-' || c == '_';
         let in_name = text.get(..start).and_then(|head| head.chars().next_back()).is_some_and(is_part)
             || text.get(end..).and_then(|tail| tail.chars().next()).is_some_and(is_part);
-        if let (Ok(number @ 256..), false) = (digits.parse::<u64>(), in_name) {
+        // Alibaba begins with the status, `<400>`.
+        let is_status =
+            text.get(..start).is_some_and(|head| head.ends_with('<')) && text.get(end..).is_some_and(|tail| tail.starts_with('>'));
+        if let (Ok(number @ 256..), false) = (digits.parse::<u64>(), in_name || is_status) {
             found.push((number, text.get(before_from..start).unwrap_or_default(), text.get(end..).unwrap_or_default()));
             before_from = end;
         }

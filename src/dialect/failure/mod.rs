@@ -122,6 +122,20 @@ mod tests {
             ),
             ("Please reduce the length of the messages or completion. Current length is 8500 while limit is 8192", Some((8500, 8192))),
             ("Your input exceeds the context window of this model.", None),
+            ("<400> InternalError.Algo.InvalidParameter: Range of input length should be [1, 30720]", None),
+            ("The input (61709 tokens) is longer than the model's context length (40960 tokens).", Some((61_709, 40_960))),
+            ("Input length 203743 exceeds the maximum length 202752", Some((203_743, 202_752))),
+            ("Input length (160062 tokens) exceeds the maximum allowed length (59862 tokens).", Some((160_062, 59_862))),
+            (
+                "The number of tokens to keep from the initial prompt is greater than the context length (n_keep: 13055>= n_ctx: 4096).",
+                Some((13_055, 4096)),
+            ),
+            (
+                "Trying to keep the first 15857 tokens when context the overflows. However, the model is loaded with context length of only 7866 tokens, which is not enough.",
+                Some((15_857, 7866)),
+            ),
+            ("Cannot truncate prompt with n_keep (15028) >= n_ctx (7424)", Some((15_028, 7424))),
+            ("`inputs` must have less than 1024 tokens. Given: 1500", Some((1500, 1024))),
             ("prompt is too long for gpt-4-32768-0613", None),
         ] {
             let failure = read_failure(400, serde_json::json!({"error": {"message": message}}).to_string().as_bytes());
