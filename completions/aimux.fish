@@ -60,6 +60,7 @@ complete -c aimux -n "__fish_aimux_using_subcommand route" -s t -l template -d '
 complete -c aimux -n "__fish_aimux_using_subcommand route" -s p -l param -d 'A variable of the template; may be repeated' -r
 complete -c aimux -n "__fish_aimux_using_subcommand route" -l save -d 'Keep prompt, -s, -m, -o, --schema, -x and -p under a name, for -t; nobody is asked' -r
 complete -c aimux -n "__fish_aimux_using_subcommand route" -l compare -d 'Ask several models at once, and compare: `a,b[,c]`' -r
+complete -c aimux -n "__fish_aimux_using_subcommand route" -l cid -d 'Go on with this conversation, an id of `aimux logs`' -r
 complete -c aimux -n "__fish_aimux_using_subcommand route" -l max-cost -d 'Do not ask if it may cost more than this, in dollars' -r
 complete -c aimux -n "__fish_aimux_using_subcommand route" -l request -d 'The request of a client that is asked about; `-` is standard input' -r -F
 complete -c aimux -n "__fish_aimux_using_subcommand route" -l client -d 'The program that asks, `claude-code` say' -r
@@ -69,6 +70,7 @@ openai-chat\t'OpenAI Chat Completions'"
 complete -c aimux -n "__fish_aimux_using_subcommand route" -l config -d 'The config file [env: AIMUX_CONFIG] [default: config.yaml in aimux\'s config folder]' -r -F
 complete -c aimux -n "__fish_aimux_using_subcommand route" -s x -l extract -d 'Print the first block of code of the answer alone'
 complete -c aimux -n "__fish_aimux_using_subcommand route" -l extract-last -l xl -d 'Print the last block of code of the answer alone'
+complete -c aimux -n "__fish_aimux_using_subcommand route" -s c -l continue -d 'Go on with the latest conversation'
 complete -c aimux -n "__fish_aimux_using_subcommand route" -l no-stream -d 'Print the answer when it is complete, not while it comes'
 complete -c aimux -n "__fish_aimux_using_subcommand route" -l json -d 'Print JSON: the answer, or the decision; money in millionths of a dollar'
 complete -c aimux -n "__fish_aimux_using_subcommand route" -s n -l no-log -d 'Write nothing down: no conversation for `aimux logs`, no entry in the ledger'

@@ -1,4 +1,4 @@
-//! The conversations of `aimux route` and `aimux chat`: what was asked, what was answered, by whom and at what cost. One SQLite
+//! The conversations of `aimux route`: what was asked, what was answered, by whom and at what cost. One SQLite
 //! file in the state folder, for its owner alone. `serve` never writes here: of its clients' prompts nothing is kept.
 //!
 //! A conversation is a row with exchanges; an exchange is a prompt and its answer, whole or not. Their text is indexed for

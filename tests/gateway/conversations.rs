@@ -10,7 +10,7 @@ use crate::faults::BOTH;
 use crate::gateway::{Gateway, aimux, config};
 use crate::oneshot::{before, home, route, run, said, saying, stderr, stdout};
 use crate::replies::{Speaks, text};
-use crate::upstream::{Act, Upstream};
+use crate::upstream::{Act, Seen, Upstream};
 
 fn place(home: &Path) -> PathBuf {
     home.join(".local/state/aimux/history.sqlite")
@@ -174,4 +174,116 @@ fn whoever_is_killed_at_any_moment_leaves_a_file_that_opens() {
     let sound: String = connection.query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap();
     connection.execute_batch("INSERT INTO search (search) VALUES ('integrity-check')").unwrap();
     assert_eq!(sound, "ok");
+}
+
+/// What a request says before its prompt: who, and what.
+fn turns(seen: &Seen) -> Vec<(String, String)> {
+    let text = |content: &Value| match content {
+        Value::String(text) => text.clone(),
+        blocks => blocks.as_array().into_iter().flatten().filter_map(|block| block["text"].as_str()).collect::<Vec<_>>().join(" | "),
+    };
+    let body = seen.json();
+    let system = body.get("system").map(|system| ("system".to_owned(), text(system)));
+    let messages = body["messages"].as_array().unwrap().iter();
+    system.into_iter().chain(messages.map(|turn| (turn["role"].as_str().unwrap().to_owned(), text(&turn["content"])))).collect()
+}
+
+fn pairs(turns: &[(String, String)]) -> Vec<(&str, &str)> {
+    turns.iter().map(|(role, text)| (role.as_str(), text.as_str())).collect()
+}
+
+#[test]
+fn a_conversation_goes_on_with_all_that_was_said() {
+    for speaks in BOTH {
+        let upstream = Upstream::start(move |seen, _| speaks.answer(seen, &[text(&format!("answer {}", turns(seen).len()))]));
+        let folder = home(&config(&[(speaks, &upstream)], "mine: [up0/one]\n  other: [up0/two]\n  default: [up0/three]", ""));
+        let here = folder.path();
+        assert_eq!(said(here, &["-m", "mine", "-s", "be brief", "first"]), "answer 2\n");
+        assert_eq!(said(here, &["-c", "second"]), "answer 4\n");
+        let seen = upstream.seen().pop().unwrap();
+        assert_eq!(seen.json()["model"], "one", "the model goes on, too");
+        assert_eq!(pairs(&turns(&seen)), [("system", "be brief"), ("user", "first"), ("assistant", "answer 2"), ("user", "second")]);
+        assert_eq!(count(here), 1);
+        let first = logs(here, &[])["conversations"][0]["id"].as_str().unwrap().to_owned();
+
+        said(here, &["something else"]);
+        assert_eq!((count(here), said(here, &["--cid", &first, "-m", "other", "-s", "be long", "third"]).as_str()), (2, "answer 6\n"));
+        let seen = upstream.seen().pop().unwrap();
+        assert_eq!((&seen.json()["model"], turns(&seen)[0].1.as_str()), (&json!("two"), "be long"));
+        said(here, &["-c", "fourth"]);
+        assert_eq!(exchanges(here).len(), 4, "the one that went on last is the latest");
+        // What is not to be kept goes on all the same.
+        said(here, &["-c", "-n", "fifth"]);
+        assert_eq!((exchanges(here).len(), turns(&upstream.seen().pop().unwrap()).len()), (4, 10));
+    }
+}
+
+#[test]
+fn what_has_no_answer_is_not_said_again() {
+    let upstream = Upstream::start(|seen, _| match seen.json()["model"].as_str().unwrap_or_default() {
+        "refuses" => Speaks::Chat.refusal(400, "no"),
+        _ => Speaks::Chat.answer(seen, &[text("yes")]),
+    });
+    let folder = home(&config(&[(Speaks::Chat, &upstream)], "default: [up0/m]\n  refuses: [up0/refuses]", ""));
+    said(folder.path(), &["first"]);
+    for args in [&["-m", "refuses", "lost"][..], &["-c", "-m", "refuses", "lost too"]] {
+        assert_eq!(run(folder.path(), args).status.code(), Some(69));
+    }
+    said(folder.path(), &["-c", "-m", "default", "second"]);
+    assert_eq!(pairs(&turns(&upstream.seen().pop().unwrap())), [("user", "first"), ("assistant", "yes"), ("user", "second")]);
+}
+
+#[test]
+fn what_does_not_fit_into_the_window_is_folded_the_oldest_first_and_said() {
+    let upstream = Upstream::start(|seen, _| {
+        let last = turns(seen).pop().unwrap().1;
+        Speaks::Chat.answer(seen, &[text(&format!("re {}", last.split(' ').next().unwrap()))])
+    });
+    let base = format!("{}/v1", upstream.url());
+    let folder = home(&format!(
+        "version: 1\nproviders:\n  p: {{ dialect: openai-chat, base_url: \"{base}\", models: {{ small: {{ context: 3000 }}, large: {{ context: 100000 }} }} }}\n\
+         models: {{ default: [p/small], roomy: [p/small, p/large] }}\n"
+    ));
+    let long = |n: usize| format!("prompt{n} {}", "lorem ipsum ".repeat(300));
+    said(folder.path(), &[&long(0)]);
+    for n in 1..6 {
+        let output = run(folder.path(), &["-c", &long(n)]);
+        assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+        let seen = upstream.seen().pop().unwrap();
+        let all = turns(&seen);
+        let folded = n - (all.len() - 1) / 2;
+        assert!(seen.body.len() < 3000 * 4, "{n}: {}", seen.body.len());
+        if n == 5 {
+            assert!(folded >= 3, "{folded}");
+            let told = stderr(&output);
+            let expected =
+                format!("aimux: the conversation does not fit the model's window: the oldest {folded} exchanges of 5 are folded\n");
+            assert_eq!(told, expected);
+            assert!(
+                all[0]
+                    .1
+                    .starts_with(&format!("[{folded} exchanges of this conversation, left out for want of room:\n- asked: prompt0 lorem"))
+            );
+            assert!(all[0].1.contains("answered: re prompt0"), "{}", all[0].1);
+            assert!(all.last().unwrap().1.ends_with(long(5).trim_end()) || all.last().unwrap().1.ends_with(&long(5)));
+        }
+    }
+    assert_eq!(exchanges(folder.path()).len(), 6, "what is kept is whole");
+    assert_eq!(said(folder.path(), &["-c", "-m", "roomy", "short"]), "re short\n", "where a target has room nothing is folded");
+    assert_eq!(turns(&upstream.seen().pop().unwrap()).len(), 13);
+}
+
+#[test]
+fn going_on_with_nothing_says_what_to_do() {
+    let upstream = saying(Speaks::Chat, "fine");
+    let folder = before(Speaks::Chat, &upstream);
+    for args in [&["-c", "hello"][..], &["--cid", "01k", "hello"]] {
+        let output = run(folder.path(), args);
+        assert_eq!(output.status.code(), Some(64), "{}", stderr(&output));
+        assert!(stderr(&output).contains("there is no conversation to go on with"), "{}", stderr(&output));
+    }
+    said(folder.path(), &["hello"]);
+    let output = run(folder.path(), &["--cid", "zzzz", "hello"]);
+    assert!(output.status.code() == Some(64) && stderr(&output).contains("there is no conversation \"zzzz\""), "{}", stderr(&output));
+    assert_eq!(upstream.seen().len(), 1);
 }

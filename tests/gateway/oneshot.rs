@@ -394,6 +394,13 @@ fn prepared(home: &Path) {
     assert!(crate::readme::bash(home, git, &[]).status().unwrap().success());
 }
 
+/// The id of the latest conversation.
+fn latest(home: &Path) -> String {
+    let output = aimux(home).args(["logs", "--json"]).output().unwrap();
+    let listed: Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{}", stderr(&output)));
+    listed["conversations"][0]["id"].as_str().unwrap().to_owned()
+}
+
 #[test]
 fn every_command_of_the_page_answers() {
     let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/route.md")).unwrap();
@@ -409,6 +416,7 @@ fn every_command_of_the_page_answers() {
     let env = [("UPSTREAM_KEY", crate::gateway::KEY), ("AIMUX_CLIENT_TOKEN", crate::gateway::TOKEN)];
     let env = env.map(|(name, value)| (name.to_owned(), value.to_owned()));
     for command in commands {
+        let command = if command.contains("01kaj5") { command.replace("01kaj5", &latest(home.path())) } else { command };
         let output = crate::readme::bash(home.path(), &command, &env).stdin(Stdio::null()).output().unwrap();
         assert_eq!(output.status.code(), Some(0), "{command}: {}{}", stdout(&output), stderr(&output));
         let (words, told) = match command.as_str() {

@@ -1,4 +1,4 @@
-//! `aimux logs`: the conversations that `aimux route` and `aimux chat` kept: listed, shown, searched, exported, deleted.
+//! `aimux logs`: the conversations that `aimux route` kept: listed, shown, searched, exported, deleted.
 //!
 //! Start with [`run`]; `list`, `show`, `search`, `export` and `delete` are a file each, `json.rs` is what programs read.
 

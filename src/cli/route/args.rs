@@ -57,6 +57,12 @@ pub(crate) struct RouteArgs {
     /// Ask several models at once, and compare: `a,b[,c]`
     #[arg(long, value_name = "MODELS", value_delimiter = ',', conflicts_with_all = ["asking", "model", "schema", "extract", "extract_last"])]
     pub(super) compare: Vec<String>,
+    /// Go on with the latest conversation
+    #[arg(short = 'c', long = "continue", conflicts_with_all = ["asking", "request", "compare", "save", "demo", "cid"])]
+    pub(super) continued: bool,
+    /// Go on with this conversation, an id of `aimux logs`
+    #[arg(long, value_name = "ID", conflicts_with_all = ["asking", "request", "compare", "save", "demo"])]
+    pub(super) cid: Option<String>,
     /// Do not ask if it may cost more than this, in dollars
     #[arg(long, value_name = "USD", value_parser = dollars, conflicts_with = "asking")]
     pub(super) max_cost: Option<u64>,

@@ -7,6 +7,7 @@ use std::io::Read as _;
 use super::prompt::too_long;
 use crate::chat::request::{Block, BlockKind, Document, Media, Source};
 use crate::error::{Code, Error};
+use crate::history;
 use crate::upstream::download;
 use crate::wire::base64;
 
@@ -77,6 +78,12 @@ impl Attachment {
             let error = Error::new(Code::Usage, format!("{named} is nothing that can be attached: {KNOWN}"));
             if is_text { error.hint("it is text: `-f` puts it beside the prompt") } else { error.hint("convert it") }
         })
+    }
+
+    /// What is kept of it.
+    pub(super) fn kept(&self) -> history::Attachment {
+        let content = base64::decode(&self.data).map(|bytes| bytes.to_vec()).unwrap_or_default();
+        history::Attachment::new(&self.name, self.media_type, content)
     }
 
     /// What these bytes are, if they can be attached.

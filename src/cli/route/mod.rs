@@ -1,13 +1,14 @@
 //! `aimux route`: a prompt from the shell, answered through the same routing, keys and failover as `serve`; or, with
 //! `--explain`, told where it would go.
 //!
-//! One file per concern: `args`, `prompt` (what is asked, with `attach`, `fragment`, `options`, `schema`, `template`), `way` (through
+//! One file per concern: `args`, `prompt` (what is asked, with `attach`, `fragment`, `options`, `schema`, `template`, `continued`), `way` (through
 //! a running server, or from here), `tell` (what is shown meanwhile), `sink` (where the answer goes), `report` (what is said when
 //! it is over), `keep` (what is remembered of it), `compare`, `explain`. Start with [`run`].
 
 mod args;
 mod attach;
 mod compare;
+mod continued;
 mod explain;
 mod extract;
 mod fragment;
@@ -27,6 +28,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 pub(crate) use self::args::RouteArgs;
+use self::continued::Before;
 use self::prompt::Prompt;
 use self::report::Report;
 use self::signals::Signals;
@@ -51,10 +53,12 @@ pub(crate) fn run(args: &RouteArgs, path: Option<PathBuf>, environment: &Environ
         return explain::run(args, path, environment);
     }
     let mut way = Way::find(args, path, environment)?;
-    let prompt = Prompt::read(args, environment, way.table(), way.limits().body_bytes)?;
+    let before = Before::find(args, way.history())?;
+    let mut prompt = Prompt::read(args, environment, way.table(), way.limits().body_bytes, before)?;
     if !args.compare.is_empty() {
         return compare::run(args, way, &prompt, environment);
     }
+    prompt.fold(|request| way.has_room(request, &args.headers));
     let request = prompt.request();
     let planned = planned(args, &mut way, environment, &[&request])?.pop();
     let planned = planned.ok_or_else(|| Error::new(Code::Bug, "a request was lost while it was planned"))?;
@@ -68,7 +72,8 @@ pub(crate) fn run(args: &RouteArgs, path: Option<PathBuf>, environment: &Environ
         report = asking.fitting(&prompt, report)?;
     }
     if !args.no_log {
-        keep::keep(way.history(), None, &report.kept(prompt.kept()));
+        let conversation = prompt.before.as_ref().map(|before| before.id.as_str());
+        keep::keep(way.history(), conversation, &report.kept(prompt.kept()));
     }
     if let (Some(which), Some(answer)) = (prompt.which, report.whole()) {
         report.show(extract::code(answer, which));

@@ -4,6 +4,7 @@ use std::io::{IsTerminal as _, Read as _};
 
 use super::args::RouteArgs;
 use super::attach::Attachment;
+use super::continued::Before;
 use super::explain::main_model;
 use super::extract::Which;
 use super::fragment;
@@ -30,12 +31,20 @@ pub(super) struct Prompt {
     attachments: Vec<Attachment>,
     texts: Vec<String>,
     choices: Vec<Choice>,
+    /// The conversation that it goes on with.
+    pub(super) before: Option<Before>,
     stream: bool,
 }
 
 impl Prompt {
     /// Reads it from the arguments, the template that they name and standard input, of `limit` bytes at most.
-    pub(super) fn read(args: &RouteArgs, environment: &Environment, table: &Table, limit: usize) -> Result<Self, Error> {
+    pub(super) fn read(
+        args: &RouteArgs,
+        environment: &Environment,
+        table: &Table,
+        limit: usize,
+        before: Option<Before>,
+    ) -> Result<Self, Error> {
         let template = args.template.as_deref().map(|name| Template::load(name, environment)).transpose()?.unwrap_or_default();
         let options = template.options.iter().chain(&args.options);
         let choices = options.map(|text| Choice::parse(text)).collect::<Result<_, _>>()?;
@@ -58,14 +67,18 @@ impl Prompt {
             return Err(Error::new(Code::Usage, "there is no PROMPT, and nothing on standard input").hint("try: aimux route \"hello\""));
         }
         let which = if args.extract { Some(Which::First) } else { args.extract_last.then_some(Which::Last) };
+        let (model, told) = before.as_ref().map_or((None, None), |before| (before.model(), before.system()));
+        let model = args.model.clone().or(template.model.clone()).or(model.map(str::to_owned));
+        system = system.or(told.map(str::to_owned));
         Ok(Self {
-            model: args.model.clone().or(template.model.clone()).unwrap_or_else(|| main_model(table)),
+            model: model.unwrap_or_else(|| main_model(table)),
             schema,
             which: which.or(template.which()),
             system: system.filter(|text| !text.trim().is_empty()),
             attachments,
             texts,
             choices,
+            before,
             stream: !args.no_stream,
         })
     }
@@ -73,20 +86,43 @@ impl Prompt {
     /// What is kept of it.
     pub(super) fn kept(&self) -> history::Exchange {
         let system = self.system.clone().unwrap_or_default();
-        history::Exchange { system, prompt: self.texts.join("\n\n"), ..history::Exchange::default() }
+        let attachments = self.attachments.iter().map(Attachment::kept).collect();
+        history::Exchange { system, prompt: self.texts.join("\n\n"), attachments, ..history::Exchange::default() }
+    }
+
+    /// Folds as many of the oldest exchanges as must be for the rest to fit.
+    pub(super) fn fold(&mut self, fits: impl Fn(&ChatRequest<'_>) -> bool) {
+        let count = self.before.as_ref().map_or(0, Before::count);
+        let mut fits_with = |folded: usize| {
+            if let Some(before) = &mut self.before {
+                before.fold(folded);
+            }
+            fits(&self.request())
+        };
+        if count == 0 || fits_with(0) {
+            return;
+        }
+        // The more are folded the shorter it is; where nothing helps, all are, and the decision says what it lacks.
+        let (mut too_few, mut enough) = (0, count);
+        while enough - too_few > 1 {
+            let middle = usize::midpoint(too_few, enough);
+            if fits_with(middle) { enough = middle } else { too_few = middle }
+        }
+        fits_with(enough);
+        self.before.iter().for_each(Before::tell);
     }
 
     /// The same as every dialect can say it.
     pub(super) fn request(&self) -> ChatRequest<'_> {
         let texts = self.texts.iter().map(|piece| text(piece));
+        let left_over = self.before.as_ref().and_then(Before::left_over);
+        let blocks = left_over.into_iter().chain(self.attachments.iter().map(Attachment::block)).chain(texts).collect();
+        let before = self.before.iter().flat_map(Before::turns);
+        let now = Turn { role: Role::User, name: None, blocks };
         let mut request = ChatRequest {
             model: self.model.as_str().into(),
             system: self.system.as_deref().map(text).into_iter().collect(),
-            turns: vec![Turn {
-                role: Role::User,
-                name: None,
-                blocks: self.attachments.iter().map(Attachment::block).chain(texts).collect(),
-            }],
+            turns: before.chain([now]).collect(),
             stream: self.stream,
             stream_usage: true,
             output: self.schema.as_ref().map(|schema| OutputFormat::JsonSchema {

@@ -30,6 +30,8 @@ use crate::upstream::blocking::{Call, Driver, Exchange, Post, Watcher, to_server
 
 /// What the ledger gets to write the entry.
 const FLUSH_MAX: Duration = Duration::from_secs(5);
+/// Tokens that are left for the answer when a conversation goes on; a small window leaves a quarter.
+const ANSWER_ROOM: u64 = 4096;
 const AGENT: &str = concat!("aimux-route/", env!("CARGO_PKG_VERSION"));
 
 /// The way of this process's prompts.
@@ -155,6 +157,23 @@ impl Way {
             Kind::Served(..) => "server",
             Kind::Direct { .. } => "direct",
             Kind::Demo => "demo",
+        }
+    }
+
+    /// Whether a target of the config has room for a request and an answer, by estimate. What is unknown has.
+    pub(super) fn has_room(&self, request: &ChatRequest<'_>, headers: &[(HeaderName, HeaderValue)]) -> bool {
+        let Ok((dialect, body)) = written(request) else { return true };
+        let mut all: HeaderMap = headers.iter().cloned().collect();
+        all.insert(header::USER_AGENT, HeaderValue::from_static(AGENT));
+        let Ok((_, facts)) = Facts::read(dialect, &body, &all, self.limits.json_depth) else { return true };
+        let tokens = facts.input_tokens;
+        let is_roomy = |window: u64| tokens.saturating_add((window / 4).min(ANSWER_ROOM)) <= window;
+        // Without what rests just now: a conversation is not folded because a large model is busy.
+        match decide(&self.table, facts, &mut Health::default(), Instant::now()) {
+            Ok(decision) => {
+                body.len() <= self.limits.body_bytes && decision.plan.targets.iter().any(|to| to.info.context.is_none_or(is_roomy))
+            }
+            Err(refused) => refused.error(&self.table).code != Code::PromptTooLong,
         }
     }
 

@@ -1,0 +1,147 @@
+//! `-c` and `--cid`: a conversation that goes on. What was said before stands before the prompt; what does not fit into the model's
+//! window is folded, the oldest first: of each such exchange a line is left.
+//!
+//! Start with [`Before::find`].
+
+use super::args::RouteArgs;
+use super::attach::Attachment;
+use crate::chat::request::{Block, BlockKind, Role, Turn};
+use crate::cli::{output, visible};
+use crate::error::{Code, Error};
+use crate::history::{Exchange, History, Settings};
+
+/// The most folded exchanges of which a line is left.
+const LINES_MAX: usize = 40;
+/// What is left of a folded prompt or answer, in characters.
+const LINE_MAX: usize = 160;
+
+/// What was said before.
+#[derive(Debug)]
+pub(super) struct Before {
+    /// The conversation.
+    pub(super) id: String,
+    /// The exchanges that have an answer, with what stood beside their prompts.
+    exchanges: Vec<(Exchange, Vec<Attachment>)>,
+    /// So many of them, the oldest, are folded.
+    folded: usize,
+}
+
+impl Before {
+    /// The conversation that the arguments mean; `None`: a new one.
+    ///
+    /// # Errors
+    /// When there is no such conversation, or it cannot be read.
+    pub(super) fn find(args: &RouteArgs, settings: &Settings) -> Result<Option<Self>, Error> {
+        if !args.continued && args.cid.is_none() {
+            return Ok(None);
+        }
+        let nothing = || {
+            Error::new(Code::Usage, "there is no conversation to go on with")
+                .hint("`aimux logs` lists them; `aimux route PROMPT` begins one")
+        };
+        let history = History::read(settings)?.ok_or_else(nothing)?;
+        let id = match &args.cid {
+            Some(begin) => history.find(begin)?,
+            None => history.latest()?.ok_or_else(nothing)?,
+        };
+        let answered = history.exchanges(&id)?.into_iter().filter(|exchange| !exchange.answer.trim().is_empty());
+        let exchanges = answered
+            .map(|exchange| {
+                let attached = attached(&exchange);
+                (exchange, attached)
+            })
+            .collect();
+        Ok(Some(Self { id, exchanges, folded: 0 }))
+    }
+
+    fn last(&self) -> Option<&Exchange> {
+        self.exchanges.last().map(|(exchange, _)| exchange)
+    }
+
+    /// The model that was asked for last.
+    pub(super) fn model(&self) -> Option<&str> {
+        self.last().map(|last| last.asked.as_str()).filter(|asked| !asked.is_empty())
+    }
+
+    /// What the model was told last.
+    pub(super) fn system(&self) -> Option<&str> {
+        self.last().map(|last| last.system.as_str()).filter(|system| !system.trim().is_empty())
+    }
+
+    /// What was said, as turns.
+    pub(super) fn turns(&self) -> Vec<Turn<'_>> {
+        let mut turns = Vec::new();
+        for (index, (exchange, attachments)) in self.exchanges.iter().enumerate().skip(self.folded) {
+            let digest = (index == self.folded).then(|| self.digest()).flatten();
+            let prompt = (!exchange.prompt.trim().is_empty()).then(|| text(exchange.prompt.as_str()));
+            let blocks = digest.into_iter().chain(attachments.iter().map(Attachment::block)).chain(prompt).collect();
+            turns.push(Turn { role: Role::User, name: None, blocks });
+            turns.push(Turn { role: Role::Assistant, name: None, blocks: vec![text(exchange.answer.as_str())] });
+        }
+        turns
+    }
+
+    /// What is left of the folded ones, where none of the others is there to have it before its prompt.
+    pub(super) fn left_over(&self) -> Option<Block<'_>> {
+        if self.folded == self.exchanges.len() { self.digest() } else { None }
+    }
+
+    fn digest(&self) -> Option<Block<'_>> {
+        if self.folded == 0 {
+            return None;
+        }
+        let mut lines = format!("[{} of this conversation, left out for want of room:", counted(self.folded));
+        for (exchange, _) in self.exchanges.iter().take(self.folded).skip(self.folded.saturating_sub(LINES_MAX)) {
+            lines += &format!("\n- asked: {}\n  answered: {}", cut(&exchange.prompt), cut(&exchange.answer));
+        }
+        lines.push(']');
+        Some(BlockKind::Text(lines.into()).into())
+    }
+
+    /// How many exchanges there are to fold.
+    pub(super) fn count(&self) -> usize {
+        self.exchanges.len()
+    }
+
+    /// Folds so many of them.
+    pub(super) fn fold(&mut self, count: usize) {
+        self.folded = count.min(self.exchanges.len());
+    }
+
+    /// Says what is folded.
+    pub(super) fn tell(&self) {
+        if self.folded > 0 {
+            let of = self.exchanges.len();
+            let line = format!("the conversation does not fit the model's window: the oldest {} of {of} are folded", counted(self.folded));
+            output::error(&format!("aimux: {}\n", visible::line(&line)));
+        }
+    }
+}
+
+/// What stood beside a prompt, as far as it is kept; what is not, is said.
+fn attached(exchange: &Exchange) -> Vec<Attachment> {
+    let mut found = Vec::new();
+    for attachment in &exchange.attachments {
+        match attachment.content.as_deref().and_then(|content| Attachment::of(content, &attachment.name)) {
+            Some(attachment) => found.push(attachment),
+            None => output::error(&format!("aimux: {} is not kept, and left out\n", visible::line(&attachment.name))),
+        }
+    }
+    found
+}
+
+fn counted(count: usize) -> String {
+    if count == 1 { "exchange".to_owned() } else { format!("{count} exchanges") }
+}
+
+fn cut(said: &str) -> String {
+    let joined = said.split_whitespace().collect::<Vec<_>>().join(" ");
+    match joined.char_indices().nth(LINE_MAX) {
+        Some((at, _)) => format!("{}…", joined.get(..at).unwrap_or_default()),
+        None => joined,
+    }
+}
+
+fn text(text: &str) -> Block<'_> {
+    BlockKind::Text(text.into()).into()
+}
