@@ -237,6 +237,13 @@ pub(crate) const REDIRECT: &str = "http://127.0.0.1/callback";
 /// `providers.NAME.oauth`: OAuth 2.0's authorisation code with PKCE.
 pub(crate) static OAUTH: &[Field] = &[
     field("client_id", Kind::Text("text"), "", "The name under which the provider knows this client; mandatory but for OpenRouter."),
+    field("client_secret", Kind::Variable, "", "The client's secret, where the provider gave one with its name."),
+    field(
+        "client_proof",
+        Kind::Choice(&["basic", "post"]),
+        "basic",
+        "How that is sent: as basic authorization, or in the body where the provider wants `client_secret_post`.",
+    ),
     field("auth_url", Kind::Text("a URL"), "the preset's", "Where the browser goes; https, but on this machine."),
     field("token_url", Kind::Text("a URL"), "the preset's", "Where a code or a refresh token is exchanged; https, but on this machine."),
     field("scopes", Kind::List("scopes"), "", "What is asked for. Many providers give a refresh token only for `offline_access`."),

@@ -1,16 +1,18 @@
 //! `providers.NAME.oauth`: how `aimux keys login` logs in, where the provider has no form of its own, and where its tokens
 //! are refreshed.
 //!
-//! A secret of the client is not among the fields: a program on many machines cannot keep one (RFC 8252, section 8.5).
+//! A secret of the client is named, never written here: a program on many machines cannot keep one (RFC 8252, section 8.5),
+//! but some providers want it all the same.
 
 use super::diagnostic::{Diagnostic, Finding};
 use super::fields;
-use super::key_sources::Source;
+use super::key_sources::{self, Source};
 use super::mask;
 use super::reader::{Reader, Section, Text};
 use super::url;
-use crate::keys::oauth::{Gives, OAuth, Redirect};
+use crate::keys::oauth::{ClientSecret, Gives, OAuth, Proof, Redirect};
 use crate::provider::{Login, Preset};
+use crate::secret::Secret;
 
 /// Reads the section of a provider, over what its preset says. `sources`: where its keys are.
 pub(crate) fn read(reader: &mut Reader<'_>, section: &Section<'_>, preset: Option<&'static Preset>, sources: &[Source]) -> Option<OAuth> {
@@ -22,10 +24,11 @@ pub(crate) fn read(reader: &mut Reader<'_>, section: &Section<'_>, preset: Optio
     };
     let (auth_url, token_url) = (address(reader, &section, "auth_url"), address(reader, &section, "token_url"));
     let client_id = reader.text(&section, "client_id").filter(|text| is_no_secret(reader, &section, "client_id", text));
+    let client_secret = client_secret(reader, &section);
     let scopes = scopes(reader, &section);
     let redirect = redirect(reader, &section);
     if let Some(login) = login {
-        for name in ["client_id", "scopes"] {
+        for name in ["client_id", "client_secret", "client_proof", "scopes"] {
             if let Some(node) = section.get(name) {
                 let path = section.at(name);
                 let message = format!("{path} has no effect: this provider's login asks for none");
@@ -48,7 +51,15 @@ pub(crate) fn read(reader: &mut Reader<'_>, section: &Section<'_>, preset: Optio
         reader.found_with(diagnostic.help("give it one: `key: NAME`"));
     }
     let redirect = redirect.or_else(|| Redirect::parse(fields::REDIRECT).ok())?;
-    Some(OAuth { gives: Gives::Tokens, auth_url: auth_url?, token_url: token_url?, client_id: client_id?.text, scopes, redirect })
+    Some(OAuth {
+        gives: Gives::Tokens,
+        auth_url: auth_url?,
+        token_url: token_url?,
+        client_id: client_id?.text,
+        client_secret,
+        scopes,
+        redirect,
+    })
 }
 
 /// How a preset is logged in to.
@@ -58,9 +69,26 @@ pub(crate) fn of_preset(login: &Login) -> OAuth {
         auth_url: login.auth_url.to_owned(),
         token_url: login.token_url.to_owned(),
         client_id: String::new(),
+        client_secret: None,
         scopes: Vec::new(),
         redirect: Redirect { host: login.redirect_host, port: 0, path: "/callback".to_owned() },
     }
+}
+
+/// The client's secret, from its variable; one that is not set is noted.
+fn client_secret(reader: &mut Reader<'_>, section: &Section<'_>) -> Option<ClientSecret> {
+    let proof = if reader.choice(section, "client_proof") == Some("post") { Proof::Post } else { Proof::Basic };
+    let Some(node) = section.get("client_secret") else {
+        if let Some(proof) = section.get("client_proof") {
+            let path = section.at("client_proof");
+            let message = format!("{path} has no effect: there is no client_secret to send");
+            reader.found(Finding::NotEnforced, proof.span, &path, message, "without effect");
+        }
+        return None;
+    };
+    let name = key_sources::variable(reader, node, &section.at("client_secret"))?;
+    let secret = reader.environment().get(&name).map(|secret| Secret::new(secret.trim().to_owned()))?;
+    Some(ClientSecret { secret, proof })
 }
 
 /// A URL that codes and tokens travel to: encrypted, but on this machine.

@@ -45,11 +45,39 @@ pub struct OAuth {
     pub token_url: String,
     /// The name under which aimux is registered there; empty where none is asked for.
     pub client_id: String,
+    /// How it proves to be that client, where the provider gave it a secret.
+    pub client_secret: Option<ClientSecret>,
     /// What is asked for.
     pub scopes: Vec<String>,
     /// Where the browser comes back to.
     pub redirect: Redirect,
 }
+
+/// The secret that some providers give even to programs on their users' machines, and how it is sent.
+#[derive(Debug, Clone)]
+pub struct ClientSecret {
+    /// The secret.
+    pub secret: Secret,
+    /// Where it goes.
+    pub proof: Proof,
+}
+
+/// How a client's secret is sent (RFC 6749, section 2.3.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Proof {
+    /// As HTTP's basic authorization, which every provider should take.
+    Basic,
+    /// In the body, which some want.
+    Post,
+}
+
+impl PartialEq for ClientSecret {
+    fn eq(&self, other: &Self) -> bool {
+        self.proof == other.proof && self.secret.matches(other.secret.expose())
+    }
+}
+
+impl Eq for ClientSecret {}
 
 /// An address of this machine that a browser is sent to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -169,6 +197,8 @@ pub struct TokenRequest {
     pub url: String,
     /// `application/json` or a form's.
     pub content_type: &'static str,
+    /// The header `authorization`, where the client proves itself by one.
+    pub authorization: Option<Secret>,
     /// The body.
     pub body: Zeroizing<String>,
     gives: Gives,
@@ -299,26 +329,30 @@ impl Attempt {
     pub fn exchange(&self, code: &Secret) -> TokenRequest {
         let (verifier, code_text) = (self.verifier.expose(), code.expose());
         let secrets = vec![code.clone(), self.verifier.clone(), self.state.clone()];
-        let OAuth { gives, token_url, client_id, .. } = &*self.oauth;
-        let (content_type, body) = match gives {
+        match self.oauth.gives {
             Gives::Key => {
                 let quoted = |text: &str| Zeroizing::new(serde_json::Value::from(text).to_string());
                 let (code, verifier) = (quoted(code_text), quoted(verifier));
                 let body = format!(r#"{{"code":{},"code_verifier":{},"code_challenge_method":"S256"}}"#, *code, *verifier);
-                ("application/json", body)
+                TokenRequest {
+                    url: self.oauth.token_url.clone(),
+                    content_type: "application/json",
+                    authorization: None,
+                    body: Zeroizing::new(body),
+                    gives: Gives::Key,
+                    secrets,
+                }
             }
-            Gives::Tokens => {
-                let body = form(&[
+            Gives::Tokens => self.oauth.request(
+                &[
                     ("grant_type", "authorization_code"),
                     ("code", code_text),
                     ("redirect_uri", &self.redirect_uri),
-                    ("client_id", client_id),
                     ("code_verifier", verifier),
-                ]);
-                (FORM, body)
-            }
-        };
-        TokenRequest { url: token_url.clone(), content_type, body: Zeroizing::new(body), gives: *gives, secrets }
+                ],
+                secrets,
+            ),
+        }
     }
 }
 
@@ -328,14 +362,28 @@ impl OAuth {
     /// The request that exchanges a refresh token for the next tokens.
     #[must_use]
     pub fn renewal(&self, refresh: &Secret) -> TokenRequest {
-        let body = form(&[("grant_type", "refresh_token"), ("refresh_token", refresh.expose()), ("client_id", &self.client_id)]);
-        TokenRequest {
-            url: self.token_url.clone(),
-            content_type: FORM,
-            body: Zeroizing::new(body),
-            gives: Gives::Tokens,
-            secrets: vec![refresh.clone()],
+        self.request(&[("grant_type", "refresh_token"), ("refresh_token", refresh.expose())], vec![refresh.clone()])
+    }
+
+    /// A request for tokens, with what tells which client asks, and proves it.
+    fn request(&self, pairs: &[(&str, &str)], mut secrets: Vec<Secret>) -> TokenRequest {
+        let mut pairs = pairs.to_vec();
+        let mut authorization = None;
+        match &self.client_secret {
+            Some(ClientSecret { secret, proof: Proof::Basic }) => {
+                // Both are encoded as a form's values first.
+                let [id, own] = [&self.client_id, secret.expose()].map(|text| Zeroizing::new(percent::encode(text)));
+                let both = Zeroizing::new(format!("{}:{}", *id, *own));
+                authorization = Some(Secret::new(format!("Basic {}", *base64::encode(both.as_bytes()))));
+            }
+            Some(ClientSecret { secret, proof: Proof::Post }) => {
+                pairs.extend([("client_id", self.client_id.as_str()), ("client_secret", secret.expose())]);
+            }
+            None => pairs.push(("client_id", &self.client_id)),
         }
+        let body = Zeroizing::new(form(&pairs));
+        secrets.extend(self.client_secret.iter().map(|client| client.secret.clone()));
+        TokenRequest { url: self.token_url.clone(), content_type: FORM, authorization, body, gives: Gives::Tokens, secrets }
     }
 }
 

@@ -205,11 +205,18 @@ fn unreachable(error: &ureq::Error, uri: &Uri) -> Probed {
     Probed::Unreachable { reason: unreachable_because(error, uri) }
 }
 
+fn is_timeout(error: &io::Error) -> bool {
+    let cause = error.get_ref().and_then(|cause| cause.downcast_ref::<ureq::Error>());
+    error.kind() == io::ErrorKind::TimedOut || matches!(cause, Some(ureq::Error::Timeout(_)))
+}
+
 /// Why there is no answer, in a few words.
 pub(super) fn unreachable_because(error: &ureq::Error, uri: &Uri) -> String {
     let host = uri.authority().map_or("", |authority| authority.as_str());
     match error {
         ureq::Error::Timeout(_) => format!("{host} took too long"),
+        // While the body is read, the limit comes in a wrapper.
+        ureq::Error::Io(error) if is_timeout(error) => format!("{host} took too long"),
         ureq::Error::HostNotFound => format!("the name {host} was not found: check base_url, and the network"),
         ureq::Error::Rustls(error) => tls_failure(host, &io::Error::other(error.clone())),
         ureq::Error::Io(error) if error.get_ref().is_some_and(|cause| cause.is::<rustls::Error>()) => tls_failure(host, error),

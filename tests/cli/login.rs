@@ -327,3 +327,32 @@ fn a_provider_of_the_config_gives_tokens_which_the_age_program_reads() {
     let exported = command(home.path(), "export corp-key --plaintext").output().unwrap();
     assert!(!stdout(&exported).contains("refresh-0123456789"), "{}", stdout(&exported));
 }
+
+#[test]
+fn a_client_that_has_a_secret_proves_itself_by_its_variable() {
+    let authority = Authority::giving(&format!(r#"{{"access_token":"{KEY}","expires_in":3600}}"#));
+    let home = home(&authority);
+    let path = home.path().join(".config/aimux/config.yaml");
+    let config = std::fs::read_to_string(&path).unwrap();
+    let proof = "client_id: aimux-cli\n      client_secret: { env: CORP_SECRET }\n      client_proof: post";
+    std::fs::write(&path, config.replace("client_id: aimux-cli", proof)).unwrap();
+    let mut command = command(home.path(), "login corp");
+    command.env("CORP_SECRET", "corp-secret-0123456789");
+    let child = start(command);
+    assert_eq!(visit(&authority.agree(&sent_to(home.path()), CODE)).0, 200);
+    let output = child.wait_with_output().unwrap();
+    assert_exit(&output, 0);
+    let body = pairs(&authority.asked.lock().unwrap()[0]);
+    assert_eq!((body["client_id"].as_str(), body["client_secret"].as_str()), ("aimux-cli", "corp-secret-0123456789"));
+    assert!(!said(home.path(), &output).contains("corp-secret"));
+    // One in the config itself is an error, and hidden; one that is not set is noted.
+    std::fs::write(&path, config.replace("client_id: aimux-cli", "client_id: aimux-cli\n      client_secret: corp-secret-0123456789"))
+        .unwrap();
+    let output = aimux(home.path()).args(["config", "validate", "--offline"]).output().unwrap();
+    assert_exit(&output, 78);
+    assert!(stdout(&output).contains("client_secret holds a secret in clear text"), "{}", stdout(&output));
+    assert!(!(stdout(&output) + &stderr(&output)).contains("corp-secret"), "{}", stderr(&output));
+    std::fs::write(&path, config.replace("client_id: aimux-cli", proof)).unwrap();
+    let output = aimux(home.path()).args(["config", "validate", "--offline"]).output().unwrap();
+    assert!(stdout(&output).contains("the variable CORP_SECRET is not set"), "{}", stdout(&output));
+}

@@ -67,3 +67,8 @@ fn chat_streams_end_once_and_leave_no_block_open() {
 fn configs_of_any_shape_are_read_or_refused() {
     run(targets::fuzz_config, seeds::CONFIGS);
 }
+
+#[test]
+fn key_files_identities_and_recipients_of_any_content_are_read_or_refused() {
+    run(targets::fuzz_key_file, seeds::KEY_FILES);
+}

@@ -90,3 +90,12 @@ pub(crate) const CONFIGS: &[&str] = &[
     "version: 2\n? [a, b]\n: !!binary aGk=\n--- \nsecond: document\n...\n",
     "{\"version\":1,\"models\":{\"*\":[\"anthropic/claude-opus-4-8\"]},\"providers\":{\"anthropic\":{}}}",
 ];
+
+/// What stands in key files, identities and lists of recipients.
+pub(crate) const KEY_FILES: &[&str] = &[
+    include_str!("../fixtures/age/armored.age"),
+    include_str!("../fixtures/age/identity.txt"),
+    "sk-test-0123456789abcdef\ncreated: 2026-01-31T12:00:00Z\nrefreshed: 2026-02-01T12:00:00Z\nrefresh: rt-0123456789\nexpires: 2026-02-01T13:00:00Z\n",
+    "# a team\nage1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p\n\nage1yubikey1qwt50d05nh5vutpdzmlg5wn80xq5negm4uj9ghv0snvdd3yysf5yw3rhl3t\n",
+    "# public key: age1yubikey1qwt50d05nh5vutpdzmlg5wn80xq5negm4uj9ghv0snvdd3yysf5yw3rhl3t\nAGE-PLUGIN-YUBIKEY-1QQQQQQQQQQQQQQQQQQQQQ2HCU8E\n",
+];

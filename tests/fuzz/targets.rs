@@ -180,6 +180,50 @@ pub(crate) fn fuzz_config(input: &[u8]) {
     assert!(!found.rendered.contains(super::seeds::SECRET), "{}", found.rendered);
 }
 
+/// A key's file, what is in one, an identity and a list of recipients of any content are read or refused; a key that is read is
+/// what stands on the first line.
+pub(crate) fn fuzz_key_file(input: &[u8]) {
+    use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::DirBuilder::new().mode(0o700).create(folder.path().join("keys")).unwrap();
+    let put = |name: &str, bytes: &[u8]| {
+        let mut options = std::fs::OpenOptions::new();
+        let file = options.write(true).create(true).truncate(true).mode(0o600).open(folder.path().join(name));
+        std::io::Write::write_all(&mut file.unwrap(), bytes).unwrap();
+    };
+    let mut nobody = || Err(aimux::error::Error::new(aimux::error::Code::IdentityLocked, "nobody is asked"));
+    let store = aimux::keys::Store::new(folder.path(), None);
+    // One of them a round: each reading wipes a large buffer behind it.
+    match input.len() % 3 {
+        0 => {
+            let identity = age::x25519::Identity::generate();
+            put("identity.txt", age::secrecy::ExposeSecret::expose_secret(&identity.to_string()).as_bytes());
+            put("keys/raw.age", input);
+            put("keys/inner.age", &age::encrypt(&identity.to_public(), input).unwrap());
+            let opener = store.opener(&mut nobody).unwrap();
+            assert!(opener.read("raw").is_err(), "nobody encrypted it to this identity");
+            if let Ok(key) = opener.read("inner") {
+                let line = std::str::from_utf8(input).unwrap().lines().next().unwrap();
+                assert_eq!(key.secret.expose(), line.trim());
+                assert!(key.refresh.is_none_or(|refresh| !refresh.expose().is_empty() && !refresh.expose().contains('\n')));
+            }
+        }
+        1 => {
+            put("keys/.age-recipients", input);
+            // Whatever is read can be written down again.
+            let listed = store.recipients().unwrap_or_default();
+            put("keys/.age-recipients", (listed.join("\n") + "\n").as_bytes());
+            assert!(listed.is_empty() || store.recipients().unwrap() == listed, "{listed:?}");
+        }
+        _ => {
+            put("identity.txt", input);
+            let is_protected = store.protected().unwrap_or(None) == Some(true);
+            assert!(store.opener(&mut nobody).is_err() || !is_protected, "nobody was asked");
+            let _ = (store.plugins(), aimux::keys::wants_passphrase(input), aimux::keys::is_age_file(input));
+        }
+    }
+}
+
 /// The grammar of events.
 fn check(events: &[Event]) {
     let is_terminal = |event: &&Event| matches!(event, Event::End | Event::Failed(_));

@@ -8,6 +8,7 @@ fn oauth(gives: Gives) -> Arc<OAuth> {
         auth_url: "https://login.example/authorize".to_owned(),
         token_url: "https://login.example/token".to_owned(),
         client_id: if gives == Gives::Key { String::new() } else { "aimux & co".to_owned() },
+        client_secret: None,
         scopes: if gives == Gives::Key { Vec::new() } else { vec!["llm".to_owned(), "offline_access".to_owned()] },
         redirect: Redirect::parse("http://127.0.0.1/back").unwrap(),
     })
@@ -221,5 +222,32 @@ fn redirects_lead_to_this_machine_only() {
         "",
     ] {
         assert!(Redirect::parse(text).is_err(), "{text}");
+    }
+}
+
+#[test]
+fn a_clients_secret_goes_where_the_provider_wants_it_and_is_told_nobody() {
+    let with = |proof| {
+        let client_secret = Some(ClientSecret { secret: Secret::new("s&cret-0123456789".to_owned()), proof });
+        Arc::new(OAuth { client_secret, ..OAuth::clone(&oauth(Gives::Tokens)) })
+    };
+    for proof in [Proof::Basic, Proof::Post] {
+        let oauth = with(proof);
+        let attempt = Attempt::begin(&oauth, 1).unwrap();
+        for request in [attempt.exchange(&Secret::new("code".to_owned())), oauth.renewal(&Secret::new("refresh-0123456789".to_owned()))] {
+            let fields = query(&format!("?{}", *request.body));
+            let sent = (fields.get("client_id").map(String::as_str), fields.get("client_secret").map(String::as_str));
+            let header = request.authorization.as_ref().map(Secret::expose);
+            match proof {
+                // "aimux%20%26%20co:s%26cret-0123456789"
+                Proof::Basic => {
+                    assert_eq!((sent, header), ((None, None), Some("Basic YWltdXglMjAlMjYlMjBjbzpzJTI2Y3JldC0wMTIzNDU2Nzg5")));
+                }
+                Proof::Post => assert_eq!((sent, header), ((Some("aimux & co"), Some("s&cret-0123456789")), None)),
+            }
+            let refused = request.read(400, br#"{"error":"invalid_client","error_description":"s&cret-0123456789 is wrong"}"#, 0);
+            assert_eq!(refused.unwrap_err().message, "it answered with 400 (invalid_client: [redacted] is wrong)");
+            assert!(!format!("{request:?} {oauth:?}").contains("cret-0123"));
+        }
     }
 }
