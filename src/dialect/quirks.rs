@@ -143,7 +143,19 @@ pub enum Structured {
     ByModel,
 }
 
+/// The family whose signatures are in no envelope: they are told by that.
+const BARE: &str = "anthropic";
+/// The family of servers that nobody knows, which may hand on anybody's.
+const UNKNOWN: &str = "other";
+
 impl Quirks {
+    /// Whether a signature of this family goes to a Messages client in an envelope of ours, even where the answer is relayed: it
+    /// looks like any other's, and comes back to whoever is asked next.
+    #[must_use]
+    pub(crate) fn seals(&self) -> bool {
+        self.family != BARE && self.family != UNKNOWN
+    }
+
     /// An unknown server that speaks Chat Completions (vLLM, llama.cpp, a proxy …): the most common subset.
     pub const CHAT: Self = Self {
         family: "other",

@@ -3,10 +3,12 @@
 use std::borrow::Cow;
 
 use bytes::Bytes;
+use memchr::memmem;
 
 use super::{Codec, Dialect, Progress, Quirks, ReplyMap, ReplyStream, StreamDecoder, StreamEncoder, TranslateError, Upstream};
-use crate::chat::{BlockStart, Delta, Event, Failure, Loss};
-use crate::wire::peek::Peek;
+use crate::chat::{BlockStart, Delta, Event, Failure, Loss, Opaque};
+use crate::wire::object::string;
+use crate::wire::peek::{Family, Peek, peek_for};
 use crate::wire::splice::{Spliced, splice};
 use crate::wire::sse::Splitter;
 
@@ -41,17 +43,45 @@ pub enum Unrendered {
 /// When the body breaks its dialect's rules, or asks for what the target cannot do.
 pub fn render(body: &Bytes, peek: &Peek, from: Dialect, to: Dialect, upstream: &Upstream<'_>) -> Result<Rendered, Unrendered> {
     if from == to {
+        let own = own_thinking(body, peek, from, upstream);
+        let peek = own.as_ref().unwrap_or(peek);
+        let states: Vec<Vec<u8>> = peek.returns.iter().map(|span| unsealed(body, span)).collect();
         let token =
             serde_json::to_vec(upstream.model).map_err(|error| Unrendered::Unsayable(TranslateError::new("model", error.to_string())))?;
         let mut edits: Vec<(std::ops::Range<usize>, &[u8])> = vec![(peek.model_at.clone(), token.as_slice())];
         edits.extend(peek.cuts.iter().map(|span| (span.clone(), b"".as_slice())));
+        edits.extend(peek.returns.iter().cloned().zip(states.iter().map(Vec::as_slice)));
         edits.sort_by_key(|(span, _)| span.start);
+        // What goes needs no state any more.
+        edits.dedup_by(|later, earlier| later.0.start < earlier.0.end);
         return Ok(Rendered::Passthrough(splice(body, &edits)));
     }
     let request = (from.codec().decode_request)(body).map_err(Unrendered::Unreadable)?;
     let mut losses = Vec::new();
     let (body, reply) = (to.codec().encode_request)(&request, upstream, &mut losses).map_err(Unrendered::Unsayable)?;
     Ok(Rendered::Translated { body, losses, reply })
+}
+
+/// A look at thinking in the history with this target's eyes, where there is any that is or is not its own: each family
+/// gets its own back as it was, and no other's.
+fn own_thinking(body: &Bytes, peek: &Peek, dialect: Dialect, upstream: &Upstream<'_>) -> Option<Peek> {
+    let is_bare = || upstream.quirks.seals() && memmem::find(body, b"\"signature\"").is_some();
+    if dialect != Dialect::AnthropicMessages || (peek.cuts.is_empty() && !is_bare()) {
+        return None;
+    }
+    let family = Family { name: upstream.quirks.family, owns_bare: !upstream.quirks.seals() };
+    // Its depth has been found good.
+    peek_for(body, usize::MAX, family).ok()
+}
+
+/// The state in an envelope, as a JSON string.
+fn unsealed(body: &Bytes, span: &std::ops::Range<usize>) -> Vec<u8> {
+    let token = body.get(span.clone()).unwrap_or_default();
+    let sealed: Option<String> = serde_json::from_slice(token).ok();
+    let state = sealed.and_then(|sealed| Opaque::open(&sealed)).map(|opaque| opaque.state).unwrap_or_default();
+    let mut out = Vec::new();
+    string(&mut out, &state);
+    out
 }
 
 /// A reply that is translated event by event.

@@ -47,6 +47,7 @@ mod server_limits;
 mod sessions;
 mod stalls;
 mod survival;
+mod thinking;
 mod tls;
 mod translated;
 mod upstream;

@@ -20,6 +20,7 @@ mod request_out;
 mod response_in;
 mod response_out;
 mod schema;
+mod sealed;
 mod stream_in;
 mod stream_out;
 mod tap;

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use serde::Deserialize;
 
 use super::response_in::{decode_response, read_usage, with_model};
+use super::sealed;
 use super::wire::Raw;
 use crate::chat::{Failure, Usage};
 use crate::dialect::{Quirks, ReplyMap};
@@ -61,6 +62,12 @@ pub(super) fn relay(body: Bytes, map: &ReplyMap, quirks: &Quirks) -> Result<(Byt
         Some(plain) => plain.usage.map(read_usage).unwrap_or_default(),
         None => decode_response(&body, map, quirks)?.usage,
     };
+    if quirks.seals()
+        && let Some(sealed) = sealed::answer(&body, quirks.family)
+    {
+        // Rare: it is looked at once more for its name.
+        return relay(sealed, map, &Quirks { family: Quirks::ANTHROPIC.family, ..quirks.clone() });
+    }
     if !map.is_alias {
         return Ok((body, usage));
     }

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use super::error::write_error_event;
 use super::mended::{Nothing, with_usage, write_shifted};
 use super::response_in::{decode_response, read_usage, with_model};
+use super::sealed;
 use super::stream_in::{broken_off, merge_usage};
 use super::stream_out::{Encoder, write_block_start, write_event, write_message_start};
 use super::wire::{WireDelta, WireEvent, WireStart, parse_event, read};
@@ -75,7 +76,7 @@ impl Tap {
         }
         self.has_events = true;
         match frame.event.as_ref() {
-            b"content_block_delta" if self.shift == 0 && !self.is_ours && self.has_started => {
+            b"content_block_delta" if self.shift == 0 && !self.is_ours && self.has_started && !self.may_be_signed(&frame.data) => {
                 self.progress.content = true;
                 return Verdict::Pass;
             }
@@ -85,7 +86,9 @@ impl Tap {
         if frame.data.trim_ascii() == b"[DONE]" {
             return Verdict::Drop;
         }
-        let Some(event) = parse_event(&frame.data) else {
+        let sealed = if self.quirks.seals() { sealed::event(&frame.data, self.quirks.family) } else { None };
+        let data = sealed.as_ref().unwrap_or(&frame.data);
+        let Some(event) = parse_event(data) else {
             let failure = if frame.event.as_ref() == b"error" {
                 read_failure(0, &frame.data)
             } else {
@@ -94,8 +97,13 @@ impl Tap {
             return Verdict::Replace(self.broken(failure));
         };
         let named = read(event.kind).unwrap_or_else(|| String::from_utf8_lossy(&frame.event).into_owned());
-        let verdict = self.event(&named, &event, &frame.data);
+        let verdict = self.event(&named, &event, data);
         match verdict {
+            Verdict::Pass if sealed.is_some() => {
+                let mut out = Vec::with_capacity(data.len() + 32);
+                sse::write(&mut out, &named, data);
+                Verdict::Replace(out)
+            }
             Verdict::Pass if frame.event.is_empty() && !named.is_empty() => {
                 let mut named_frame = format!("event: {named}\n").into_bytes();
                 named_frame.extend_from_slice(&frame.raw);
@@ -103,6 +111,11 @@ impl Tap {
             }
             verdict => verdict,
         }
+    }
+
+    /// Whether a delta may hold a signature that is to be sealed.
+    fn may_be_signed(&self, data: &[u8]) -> bool {
+        self.quirks.seals() && memchr::memmem::find(data, b"signature_delta").is_some()
     }
 
     fn event(&mut self, kind: &str, event: &WireEvent<'_>, data: &Bytes) -> Verdict {

@@ -25,6 +25,8 @@ pub struct Peek {
     /// Our own envelopes (in thinking, citations, annotations, reasoning details) and empty keep-alive blocks coming back:
     /// spans to cut out, in order, not overlapping, each with the comma that must go with it.
     pub cuts: Vec<Range<usize>>,
+    /// Where envelopes stand whose state goes back to the family that was looked for; see [`peek_for`].
+    pub returns: Vec<Range<usize>>,
     /// Bytes inside base64 strings, which count little as tokens.
     pub base64_bytes: usize,
     /// Images in the body.
@@ -82,11 +84,32 @@ pub enum PeekError {
 /// # Errors
 /// When the body is no JSON object, has no `model` string, or has two.
 pub fn peek(body: &[u8], depth_max: usize) -> Result<Peek, PeekError> {
+    look(body, depth_max, None)
+}
+
+/// A family of providers, for whose eyes thinking of the history is or is not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Family<'a> {
+    /// Its name, as it stands in our envelopes.
+    pub name: &'a str,
+    /// Whether what is in no envelope is its own too.
+    pub owns_bare: bool,
+}
+
+/// The same for a target of a family: what goes back to it is in [`Peek::returns`], and the thinking of all others among the cuts.
+///
+/// # Errors
+/// As [`peek`].
+pub fn peek_for(body: &[u8], depth_max: usize, family: Family<'_>) -> Result<Peek, PeekError> {
+    look(body, depth_max, Some(family))
+}
+
+fn look(body: &[u8], depth_max: usize, family: Option<Family<'_>>) -> Result<Peek, PeekError> {
     if let Err(error) = std::str::from_utf8(body) {
         return Err(PeekError::Syntax { at: error.valid_up_to(), reason: "the text is not UTF-8" });
     }
     let depth_max = depth_max.min(DEPTH_MAX);
-    let mut scanner = Scanner { body, at: 0, depth_left: depth_max, depth_max, seen: Peek::default(), turn: Turn::default() };
+    let mut scanner = Scanner { body, at: 0, depth_left: depth_max, depth_max, family, seen: Peek::default(), turn: Turn::default() };
     let fault = scanner.body()?;
     match fault {
         Some(fault) => Err(fault),
@@ -106,6 +129,8 @@ struct Scanner<'a> {
     at: usize,
     depth_left: usize,
     depth_max: usize,
+    /// For whom thinking is looked at; `None`: for nobody in particular.
+    family: Option<Family<'a>>,
     seen: Peek,
     turn: Turn,
 }
@@ -143,6 +168,17 @@ impl<'a> Token<'a> {
         let quoted = [b"\"", self.inner, b"\""].concat();
         serde_json::from_slice::<Text<'_>>(&quoted).map(|text| text.read().into_owned()).unwrap_or_default().into_bytes()
     }
+}
+
+/// What becomes of the state of a thought.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// It is the upstream's own, and stays.
+    Theirs,
+    /// It is for others: the thought goes.
+    Goes,
+    /// It stands in an envelope from here to there, and goes back as it was.
+    Returns(usize, usize),
 }
 
 /// The value of a `type` member, as far as it matters here.
@@ -260,7 +296,7 @@ impl<'a> Scanner<'a> {
         if self.next_byte() != Some(b'{') {
             return self.value().map(|()| false);
         }
-        let cuts_before = self.seen.cuts.len();
+        let (cuts_before, returns_before) = (self.seen.cuts.len(), self.seen.returns.len());
         let before = (self.seen.images, self.seen.documents, self.turn.tool_results);
         let (mut speaker, mut is_emptied) = (Speaker::Other, false);
         self.pruned(|scanner, key| {
@@ -279,6 +315,7 @@ impl<'a> Scanner<'a> {
         })?;
         if speaker != Speaker::Assistant {
             self.seen.cuts.truncate(cuts_before);
+            self.seen.returns.truncate(returns_before);
         }
         self.spoke(speaker, before);
         Ok(speaker == Speaker::Assistant && is_emptied)
@@ -312,6 +349,20 @@ impl<'a> Scanner<'a> {
         })
     }
 
+    /// What becomes of the state of a thought, which begins at `from` and has just been consumed.
+    fn state(&self, token: Option<Token<'_>>, from: usize) -> State {
+        let Some(token) = token else { return State::Theirs };
+        match (token.inner.strip_prefix(ENVELOPE), self.family) {
+            (Some(_), None) => State::Goes,
+            (Some(sealed), Some(family)) => {
+                let state = sealed.strip_prefix(family.name.as_bytes()).and_then(|rest| rest.strip_prefix(b"."));
+                if state.is_some_and(|state| !state.is_empty()) { State::Returns(from, self.at) } else { State::Goes }
+            }
+            (None, Some(Family { name: _, owns_bare: false })) if !token.inner.is_empty() => State::Goes,
+            (None, _) => State::Theirs,
+        }
+    }
+
     /// Any value. True: it is an envelope of ours.
     fn envelope(&mut self) -> Result<bool, PeekError> {
         Ok(self.string_or_value()?.is_some_and(|token| token.inner.starts_with(ENVELOPE)))
@@ -325,19 +376,25 @@ impl<'a> Scanner<'a> {
     /// Any object below a message's own level. True: as a content block it would be one of ours.
     fn record(&mut self) -> Result<bool, PeekError> {
         let mut kind = Kind::Other;
-        let (mut data_bytes, mut is_empty, mut signature_is_ours, mut data_is_ours) = (0, false, false, false);
+        let (mut data_bytes, mut is_empty) = (0, false);
+        let (mut signature, mut data) = (State::Theirs, State::Theirs);
         let (mut has_data, mut has_file, texts_before) = (false, false, self.turn.texts);
         self.pruned(|scanner, key| {
             match key {
                 b"citations" if scanner.next_byte() == Some(b'[') => return scanner.array(Self::enveloped),
                 b"type" => kind = scanner.string_or_value()?.map_or(Kind::Other, |token| Kind::of(&token.decoded())),
                 b"text" => is_empty = scanner.string_or_value()?.is_some_and(|token| token.inner.is_empty()),
-                b"signature" => signature_is_ours = scanner.envelope()?,
+                b"signature" => {
+                    let from = scanner.at;
+                    let token = scanner.string_or_value()?;
+                    signature = scanner.state(token, from);
+                }
                 b"data" => {
+                    let from = scanner.at;
                     let token = scanner.string_or_value()?;
                     has_data = true;
                     data_bytes = token.map_or(0, |token| token.inner.len());
-                    data_is_ours = token.is_some_and(|token| token.inner.starts_with(ENVELOPE));
+                    data = scanner.state(token, from);
                 }
                 // What a call says is no part of the conversation, whatever it looks like.
                 b"input" => {
@@ -364,10 +421,13 @@ impl<'a> Scanner<'a> {
             Kind::Text => self.turn.texts += usize::from(has_data),
             _ => {}
         }
+        let state = if kind == Kind::RedactedThinking { data } else { signature };
+        if let (State::Returns(from, to), Kind::Thinking | Kind::RedactedThinking) = (state, kind) {
+            self.seen.returns.push(from..to);
+        }
         Ok(match kind {
             Kind::Text => is_empty,
-            Kind::Thinking => signature_is_ours,
-            Kind::RedactedThinking => data_is_ours,
+            Kind::Thinking | Kind::RedactedThinking => state == State::Goes,
             Kind::Image | Kind::Document | Kind::File | Kind::ToolResult | Kind::Base64 | Kind::Other => false,
         })
     }
