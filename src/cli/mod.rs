@@ -12,6 +12,7 @@ mod keys;
 mod known;
 mod log;
 mod logs;
+mod markdown;
 mod models;
 mod output;
 mod route;
@@ -19,6 +20,7 @@ mod run;
 mod sarif;
 mod serve;
 mod status;
+mod terminal;
 mod usage;
 mod visible;
 

@@ -43,6 +43,21 @@ pub(crate) fn stream(text: &str) -> std::io::Result<()> {
     out.flush()
 }
 
+/// Writes to standard output at once, styles and all: whether there are any was decided by who made the text.
+///
+/// # Errors
+/// As [`stream`].
+pub(crate) fn styled(text: &str) -> std::io::Result<()> {
+    let mut out = std::io::stdout().lock();
+    out.write_all(text.as_bytes())?;
+    out.flush()
+}
+
+/// Whether a person sees standard output.
+pub(crate) fn is_terminal() -> bool {
+    std::io::stdout().is_terminal()
+}
+
 /// Whether a person sees standard error.
 pub(crate) fn error_is_terminal() -> bool {
     std::io::stderr().is_terminal()
