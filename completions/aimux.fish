@@ -72,6 +72,7 @@ complete -c aimux -n "__fish_aimux_using_subcommand route" -s x -l extract -d 'P
 complete -c aimux -n "__fish_aimux_using_subcommand route" -l extract-last -l xl -d 'Print the last block of code of the answer alone'
 complete -c aimux -n "__fish_aimux_using_subcommand route" -s c -l continue -d 'Go on with the latest conversation'
 complete -c aimux -n "__fish_aimux_using_subcommand route" -l no-stream -d 'Print the answer when it is complete, not while it comes'
+complete -c aimux -n "__fish_aimux_using_subcommand route" -l raw -d 'Print the answer as it is, not as Markdown set for the terminal; in a pipe it always is'
 complete -c aimux -n "__fish_aimux_using_subcommand route" -l json -d 'Print JSON: the answer, or the decision; money in millionths of a dollar'
 complete -c aimux -n "__fish_aimux_using_subcommand route" -s n -l no-log -d 'Write nothing down: no conversation for `aimux logs`, no entry in the ledger'
 complete -c aimux -n "__fish_aimux_using_subcommand route" -l direct -d 'Ask and decide here, even if a server runs'

@@ -1,7 +1,7 @@
 //! The program over real sockets: a scripted upstream behind it, plain and real clients before it.
 //!
 //! `upstream` plays providers, `replies` has their words, `gateway` starts the program, `http` is the plain client.
-//! Tests by subject: `same_dialect`, `translated`, `failures`, `access`, `lifecycle`, `reload`, `routing`, `oneshot`, `run`, and `real_clients`, which needs what
+//! Tests by subject: `same_dialect`, `translated`, `failures`, `access`, `lifecycle`, `reload`, `routing`, `oneshot`, `screen`, `run`, and `real_clients`, which needs what
 //! `tests/run` installs and `claude` drives.
 #![allow(
     clippy::unwrap_used,
@@ -43,6 +43,7 @@ mod rotate;
 mod routing;
 mod run;
 mod same_dialect;
+mod screen;
 mod server_limits;
 mod sessions;
 mod stalls;

@@ -6,6 +6,7 @@ use std::str::FromStr;
 use clap::{ArgGroup, Args, ValueEnum};
 use http::header::{HeaderName, HeaderValue};
 
+use crate::cli::terminal::Colour;
 use crate::dialect::Dialect;
 
 /// Arguments of `aimux route`.
@@ -69,6 +70,15 @@ pub(crate) struct RouteArgs {
     /// Print the answer when it is complete, not while it comes
     #[arg(long, conflicts_with = "asking")]
     pub(super) no_stream: bool,
+    /// Print the answer as it is, not as Markdown set for the terminal; in a pipe it always is
+    #[arg(long, conflicts_with = "asking")]
+    pub(super) raw: bool,
+    /// Whether the answer has colours; `always` sets Markdown in a pipe, too
+    #[arg(long, value_enum, default_value_t = Colour::Auto, value_name = "WHEN", conflicts_with = "asking")]
+    pub(super) color: Colour,
+    /// What becomes of what the model thinks aloud [default: dimmed on a terminal, left out in a pipe]
+    #[arg(long, value_enum, value_name = "HOW", conflicts_with = "asking")]
+    pub(super) reasoning: Option<Reasoning>,
     /// Print JSON: the answer, or the decision; money in millionths of a dollar
     #[arg(long)]
     pub(super) json: bool,
@@ -99,6 +109,14 @@ pub(crate) struct RouteArgs {
     /// The dialect of the request [default: the capture's, else anthropic]
     #[arg(long, value_enum, requires = "asking")]
     pub(super) dialect: Option<Speech>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Reasoning {
+    /// Before the answer; in a pipe on standard error
+    Show,
+    /// Nowhere
+    Hide,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

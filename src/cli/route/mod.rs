@@ -2,8 +2,8 @@
 //! `--explain`, told where it would go.
 //!
 //! One file per concern: `args`, `prompt` (what is asked, with `attach`, `fragment`, `options`, `schema`, `template`, `continued`), `way` (through
-//! a running server, or from here), `tell` (what is shown meanwhile), `sink` (where the answer goes), `report` (what is said when
-//! it is over), `keep` (what is remembered of it), `compare`, `explain`. Start with [`run`].
+//! a running server, or from here), `tell` (what is shown meanwhile), `sink` and `screen` (where the answer goes, how it
+//! looks), `report` (what is said when it is over), `keep` (what is remembered of it), `compare`, `explain`. Start with [`run`].
 
 mod args;
 mod attach;
@@ -17,6 +17,7 @@ mod options;
 mod prompt;
 mod report;
 mod schema;
+mod screen;
 mod signals;
 mod sink;
 mod spinner;
@@ -32,7 +33,7 @@ use self::continued::Before;
 use self::prompt::Prompt;
 use self::report::Report;
 use self::signals::Signals;
-use self::sink::{Held, Raw, Sink};
+use self::sink::{Held, Sink};
 use self::tell::Tell;
 use self::template::Template;
 use self::way::{Planned, Way};
@@ -63,7 +64,7 @@ pub(crate) fn run(args: &RouteArgs, path: Option<PathBuf>, environment: &Environ
     let planned = planned(args, &mut way, environment, &[&request])?.pop();
     let planned = planned.ok_or_else(|| Error::new(Code::Bug, "a request was lost while it was planned"))?;
     let is_held = args.json || prompt.schema.is_some() || prompt.which.is_some();
-    let sink: Box<dyn Sink> = if is_held { Box::new(Held) } else { Box::new(Raw::default()) };
+    let sink: Box<dyn Sink> = if is_held { Box::new(Held) } else { screen::sink(args, environment) };
     let post = Post::default();
     let signals = Signals::catch([post.interrupter()])?;
     let asking = Asking { args, way: &way, post: &post, signals: &signals };

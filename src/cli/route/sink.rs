@@ -13,6 +13,10 @@ pub(crate) trait Sink {
     fn text(&mut self, piece: &str) -> io::Result<()>;
     /// The next piece of what the model thinks aloud.
     fn reasoning(&mut self, piece: &str) -> io::Result<()>;
+    /// Whether thinking is shown: then nothing else may move on the terminal.
+    fn shows_reasoning(&self) -> bool {
+        false
+    }
     /// Nothing follows: the answer is complete, or broken off.
     fn end(&mut self) -> io::Result<()>;
 }
@@ -34,9 +38,11 @@ impl Sink for Held {
     }
 }
 
-/// The text as it is, flushed piece by piece, with a line feed at its end; thinking is left out.
+/// The text as it is, flushed piece by piece, with a line feed at its end; thinking is left out, or goes to standard error.
 #[derive(Default)]
 pub(crate) struct Raw {
+    /// Thinking goes to standard error.
+    has_reasoning: bool,
     /// A CR that may belong to a line's end.
     has_cr: bool,
     has_text: bool,
@@ -44,6 +50,11 @@ pub(crate) struct Raw {
 }
 
 impl Raw {
+    /// With thinking on standard error.
+    pub(super) fn with_reasoning() -> Self {
+        Self { has_reasoning: true, ..Self::default() }
+    }
+
     /// The piece as it is shown. The CR of a line's end is no news to a terminal; any other could overwrite the line.
     fn shown(&mut self, piece: &str) -> String {
         let joined = if std::mem::take(&mut self.has_cr) { format!("\r{piece}") } else { piece.to_owned() };
@@ -73,8 +84,15 @@ impl Sink for Raw {
         self.write(&shown)
     }
 
-    fn reasoning(&mut self, _: &str) -> io::Result<()> {
+    fn reasoning(&mut self, piece: &str) -> io::Result<()> {
+        if self.has_reasoning {
+            output::error(&visible::prose(piece));
+        }
         Ok(())
+    }
+
+    fn shows_reasoning(&self) -> bool {
+        self.has_reasoning
     }
 
     fn end(&mut self) -> io::Result<()> {

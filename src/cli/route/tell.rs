@@ -130,7 +130,9 @@ impl Watcher for Tell {
                 self.sink.text(&piece)
             }
             Event::Delta { delta: Delta::Thinking(piece), .. } => {
-                if let Some(spinner) = &self.spinner {
+                if self.sink.shows_reasoning() {
+                    self.spinner = None;
+                } else if let Some(spinner) = &self.spinner {
                     spinner.say("thinks");
                 }
                 self.told.reasoning.push_str(&piece);
