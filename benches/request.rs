@@ -119,12 +119,13 @@ fn count_an_exchange(bencher: Bencher<'_, '_>) {
             is_answered: true,
             is_estimated: false,
             cost: Some(8040),
+            hedge: None,
             content_ms: Some(420),
             total_ms: 2100,
             losses: 0,
             cache_break: None,
         }));
-        counts.asked(std::iter::once(divan::black_box(Asked { target, status: Some(200) })));
+        counts.asked(std::iter::once(divan::black_box(Asked { target, status: Some(200), cancelled: None })));
     });
 }
 

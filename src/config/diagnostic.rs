@@ -107,8 +107,8 @@ findings! {
     PolicyBlind: "E0154", Warning, "a policy that cannot judge", "The policy goes by something that is not known of a provider or model. What is not known counts against it: it is denied.", "Say it: `region` and `data` on the provider, prices and windows under `providers.NAME.models`.";
     TestFailed: "E0155", Error, "a request goes elsewhere than a test says", "A request of `tests` is decided otherwise than expected; the lines below show the whole decision.", "Mend the rule that decides, or the test.";
     Weights: "E0156", Error, "weights that do not match the targets", "There is not just one weight for each target. Where `use` names an entry, the targets are that entry's.", "Give one weight each, in the order of the targets.";
-    IdleChoice: "E0157", Warning, "a choice without effect", "What is said of the choice among the targets changes nothing: weights that no strategy goes by, or a single target.", "Remove it, or say what is missing.";
-    CostBlind: "E0158", Warning, "a choice by prices that are not known", "A target without a price is never the cheapest: it is tried last.", "Say what it costs: `price_input` and `price_output` under `providers.NAME.models`.";
+    IdleChoice: "E0157", Warning, "a choice without effect", "What is said of the choice among the targets changes nothing: weights that no strategy goes by, or a single target that leaves none.", "Remove it, or say what is missing.";
+    CostBlind: "E0158", Warning, "a choice by prices that are not known", "A target without a price is never the cheapest, and never asked beside another one: nobody knows whether it would be too dear.", "Say what it costs: `price_input` and `price_output` under `providers.NAME.models`.";
 }
 
 /// A place in one of a report's sources, in bytes.

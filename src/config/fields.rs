@@ -64,6 +64,8 @@ pub(crate) enum Kind {
     ListOrNamed(&'static str, &'static [Field]),
     /// An amount of US dollars.
     Amount,
+    /// `p95`, or a number of seconds.
+    Patience,
     /// A number, a comparison with one, `true` for any but 0, or a list of them.
     Numbers,
 }
@@ -89,6 +91,7 @@ impl Kind {
             Self::Items(_) => "a list of mappings".to_owned(),
             Self::ListOrNamed(what, _) => format!("a list of {what}, or a mapping of them to what is known of each"),
             Self::Amount => "a number from 0 to 100000".to_owned(),
+            Self::Patience => "`p95`, or a number of seconds from 0.1 to 600".to_owned(),
             Self::Words(what) => format!("{what}, or a list of them; `*` stands for anything"),
             Self::Choices(words) => {
                 let words = words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>();
@@ -295,6 +298,7 @@ pub(crate) static MODEL: &[Field] = &[
     field("stick", Kind::Flag, STICK_DEFAULT, STICK_DOC),
     field("continue", CONTINUE, CONTINUE_DEFAULT, CONTINUE_DOC),
     field("on_context", Kind::Choice(&["refuse", "larger"]), ON_CONTEXT_DEFAULT, ON_CONTEXT_DOC),
+    field("hedge", Kind::Section(HEDGE), "never", HEDGE_DOC),
 ];
 
 const CONTINUE: Kind = Kind::Choice(&["off", "text"]);
@@ -302,6 +306,24 @@ const CONTINUE_DEFAULT: &str = "off; where `use` is one name, that entry's";
 const CONTINUE_DOC: &str = "`text`: a stream that breaks off while it has only said text is gone on with at the next target \
                             ([routing](routing.md#answers-that-break-off)).";
 
+/// `hedge` of a rule or an entry.
+pub(crate) static HEDGE: &[Field] = &[
+    field(
+        "after",
+        Kind::Patience,
+        "p95",
+        "How long: `p95` is what 19 of 20 of its own answers stayed under; it is not known before 20 of the last half-hour.",
+    ),
+    field(
+        "max_cost",
+        Kind::Amount,
+        "0.05",
+        "What the second one may cost, in US dollars, by estimate. Without a known price it is not asked.",
+    ),
+];
+
+const HEDGE_DOC: &str =
+    "Asks a second target where the first has brought no content for so long, and takes whose comes first ([routing](routing.md#hedging)).";
 const STRATEGY_DEFAULT: &str = "order; where `use` is one name, that entry's";
 const STRATEGY_DOC: &str = "Which target goes first ([routing](routing.md#strategies)).";
 const ON_CONTEXT_DEFAULT: &str = "refuse; where `use` is one name, that entry's";
@@ -322,6 +344,7 @@ pub(crate) static ROUTE: &[Field] = &[
     field("stick", Kind::Flag, STICK_DEFAULT, STICK_DOC),
     field("continue", CONTINUE, CONTINUE_DEFAULT, CONTINUE_DOC),
     field("on_context", Kind::Choice(&["refuse", "larger"]), ON_CONTEXT_DEFAULT, ON_CONTEXT_DOC),
+    field("hedge", Kind::Section(HEDGE), "never", HEDGE_DOC),
 ];
 
 /// `policies[]`.

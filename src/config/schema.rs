@@ -90,6 +90,7 @@ fn of_kind(field: &Field) -> Value {
             let required: Vec<&str> = mandatory.into_iter().filter(|name| fields.iter().any(|field| field.name == *name)).collect();
             json!({ "type": ["array", "null"], "items": object(fields, &required) })
         }
+        Kind::Patience => json!({ "oneOf": [{ "enum": ["p95"] }, { "type": "number", "minimum": 0.1, "maximum": 600 }] }),
         Kind::Words(_) => json!({ "oneOf": [{ "type": "string", "minLength": 1 }, texts] }),
         Kind::Choices(words) => json!({ "oneOf": [{ "enum": words }, { "type": "array", "items": { "enum": words }, "minItems": 1 }] }),
         Kind::Numbers => {

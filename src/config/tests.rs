@@ -97,6 +97,7 @@ fn the_schema_knows_every_field_and_its_range() {
         "test" => "/properties/tests/items/properties".to_owned(),
         "route" => "/properties/routes/items/properties".to_owned(),
         "route.when" => "/properties/routes/items/properties/when/properties".to_owned(),
+        "route.hedge" => "/properties/routes/items/properties/hedge/properties".to_owned(),
         section => format!("/properties/{section}/properties"),
     };
     for (section, field) in all_fields() {

@@ -33,6 +33,32 @@ impl Ending {
     }
 }
 
+/// How it went with a second target that was asked beside the first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Hedged {
+    /// Its content came first.
+    Won,
+    /// The first one's content came first, or nobody waited any more.
+    Lost,
+    /// It failed.
+    Failed,
+}
+
+impl Hedged {
+    /// Each of them.
+    pub const ALL: [Self; 3] = [Self::Won, Self::Lost, Self::Failed];
+
+    /// The word in metrics and logs.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Won => "won",
+            Self::Lost => "lost",
+            Self::Failed => "failed",
+        }
+    }
+}
+
 /// One request. Empty text stands for "unknown".
 #[derive(Debug, Clone, Default)]
 pub struct Entry {
@@ -74,15 +100,17 @@ pub struct Entry {
     pub usage: Usage,
     /// Whether some of the usage is our estimate: the provider had not reported it when the answer ended.
     pub is_estimated: bool,
-    /// What it cost, in millionths of a US dollar; `None`: the price is unknown.
+    /// What it cost, in millionths of a US dollar, attempts that were cancelled aside; `None`: the price is unknown.
     pub cost: Option<u64>,
+    /// How it went with a second target, if one was asked beside the first.
+    pub hedge: Option<Hedged>,
     /// Milliseconds to the first content.
     pub content_ms: Option<u64>,
     /// Milliseconds to the end.
     pub total_ms: u64,
     /// What the target could not carry.
     pub losses: u64,
-    /// The attempts before the last one.
+    /// The attempts before the last one, or beside it.
     pub earlier: Vec<Earlier>,
     /// The last one; `None`: nobody was asked.
     pub last: Option<Attempt>,
@@ -103,7 +131,7 @@ pub struct CacheBreak {
     pub cost: Option<u64>,
 }
 
-/// An attempt that was followed by another.
+/// An attempt that was followed by another, or lost against one.
 #[derive(Debug, Clone, Default)]
 pub struct Earlier {
     /// Who was asked.
@@ -118,6 +146,24 @@ pub struct Earlier {
     pub took: Usage,
     /// What that cost, in millionths of a US dollar: a part of the entry's cost. `None`: the price is unknown.
     pub cost: Option<u64>,
+    /// Of one that was cancelled because another one's content came first: what it cost.
+    pub cancelled: Option<Cancelled>,
+}
+
+/// What an attempt cost that was cancelled before its content.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Cancelled {
+    /// Its input, by our estimate, in millionths of a US dollar; `None`: the price is unknown.
+    pub cost: Option<u64>,
+}
+
+impl Entry {
+    /// What it cost with the attempts that were cancelled, in millionths of a US dollar; `None`: a price is unknown.
+    #[must_use]
+    pub fn cost_in_all(&self) -> Option<u64> {
+        let cancelled = self.earlier.iter().filter_map(|one| one.cancelled);
+        cancelled.fold(self.cost, |sum, one| Some(sum?.saturating_add(one.cost?)))
+    }
 }
 
 /// How an attempt went; whom it asked stands beside it.

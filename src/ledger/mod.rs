@@ -21,7 +21,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::mpsc::{self, SyncSender, TrySendError};
 use std::time::Duration;
 
-pub use entry::{Attempt, CacheBreak, Earlier, Ending, Entry, kept};
+pub use entry::{Attempt, CacheBreak, Cancelled, Earlier, Ending, Entry, Hedged, kept};
 pub use keys::{KeyError, KeyRecord, key_records};
 pub use moment::moment;
 pub use usage::{By, CacheBreaks, Report, Row, Span, Unpriced, today, usage};

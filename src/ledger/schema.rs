@@ -67,6 +67,10 @@ const MIGRATIONS: &[&str] = &[
     ALTER TABLE requests ADD COLUMN break_tokens INTEGER;
     ALTER TABLE requests ADD COLUMN break_cost INTEGER;
 ",
+    "
+    ALTER TABLE attempts ADD COLUMN ending TEXT;
+    ALTER TABLE attempts ADD COLUMN cost INTEGER;
+",
 ];
 
 /// A ledger.

@@ -27,6 +27,8 @@ const FORGET_EVERY: Duration = Duration::from_secs(3600);
 /// Requests forgotten in one transaction, so that no other process waits for long.
 const FORGET_MAX: u32 = 2000;
 const DAY_MS: u64 = 86_400_000;
+/// How an attempt ended that was cancelled because another one's content came first.
+const HEDGED: &str = "hedged";
 
 pub(super) struct Writer {
     path: PathBuf,
@@ -177,13 +179,14 @@ fn insert(connection: &mut Connection, entries: &[Box<Entry>]) -> Result<(), Fau
                 ?25, ?26, ?27, ?28, ?29, ?30, ?31, ?32)",
         )?;
         let mut attempt = transaction.prepare_cached(
-            "INSERT INTO attempts (request, number, provider, model, key, start_ms, ms, status, code, reused)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+            "INSERT INTO attempts (request, number, provider, model, key, start_ms, ms, status, code, reused, ending, cost)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
         )?;
         for entry in entries {
             let usage = &entry.usage;
-            let last = entry.last.map(|went| (entry.provider.as_str(), entry.model.as_str(), entry.key.as_str(), went));
-            let earlier = entry.earlier.iter().map(|one| (one.provider.as_str(), one.model.as_str(), one.key.as_str(), one.went));
+            let last = entry.last.map(|went| ([entry.provider.as_str(), &entry.model, &entry.key], went, None));
+            let earlier = entry.earlier.iter().map(|one| ([one.provider.as_str(), &one.model, &one.key], one.went, one.cancelled));
+            let is_estimated = entry.is_estimated || entry.earlier.iter().any(|one| one.cancelled.is_some());
             let broken = entry.cache_break.as_ref();
             let id = request.insert(params![
                 number(entry.time_ms),
@@ -209,8 +212,8 @@ fn insert(connection: &mut Connection, entries: &[Box<Entry>]) -> Result<(), Fau
                 usage.cache_read.map(number),
                 usage.cache_write.map(number),
                 usage.reasoning.map(number),
-                entry.is_estimated,
-                entry.cost.map(number),
+                is_estimated,
+                entry.cost_in_all().map(number),
                 entry.content_ms.map(number),
                 number(entry.total_ms),
                 number(entry.losses),
@@ -219,10 +222,13 @@ fn insert(connection: &mut Connection, entries: &[Box<Entry>]) -> Result<(), Fau
                 broken.map(|broken| number(broken.tokens)),
                 broken.and_then(|broken| broken.cost).map(number),
             ])?;
-            for (count, (provider, model, key, went)) in (1_i64..).zip(earlier.chain(last)) {
+            for (count, ([provider, model, key], went, cancelled)) in (1_i64..).zip(earlier.chain(last)) {
                 let Attempt { start_ms, ms, status, code, is_reused } = went;
                 let code = code.map(|code| code.row().id);
-                attempt.execute(params![id, count, provider, model, key, number(start_ms), number(ms), status, code, is_reused])?;
+                let ending = cancelled.map(|_| HEDGED);
+                let cost = cancelled.and_then(|one| one.cost).map(number);
+                let (start_ms, ms) = (number(start_ms), number(ms));
+                attempt.execute(params![id, count, provider, model, key, start_ms, ms, status, code, is_reused, ending, cost])?;
             }
         }
     }

@@ -3,6 +3,7 @@
 //! Targets are tried in rounds: each once, in order; then, within the retry budget and the deadline, those that failed
 //! through no fault of the request's, after a pause. A refused key makes way for another key of its provider at once.
 //! What rests is skipped while something better is left (see `Overlook` in `standing.rs` for what counts as better).
+//! Where a second target is asked beside the first, `race.rs` says so.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -11,6 +12,7 @@ use super::figures::Form;
 use super::health::Health;
 use super::judge::{Judgement, judge};
 use super::plan::Plan;
+use super::race::Race;
 use super::resume;
 use super::room::Room;
 use super::standing::{Admission, Guest, Overlook};
@@ -28,9 +30,9 @@ pub struct Attempts {
     tokens: u64,
     /// What is done where a target finds the prompt too long, and its tokens, estimated.
     too_long: (OnContext, u64),
-    form: Form,
-    slots: Vec<Slot>,
-    retry: Retry,
+    pub(super) form: Form,
+    pub(super) slots: Vec<Slot>,
+    pub(super) retry: Retry,
     breaker: Option<Breaker>,
     deadline: Option<Instant>,
     round: u32,
@@ -38,8 +40,10 @@ pub struct Attempts {
     /// Since when it has stood in line for a place, or stood there once.
     queued: Option<Instant>,
     ticket: Option<u64>,
-    live: Option<Live>,
-    ended: Option<Step>,
+    pub(super) live: Option<Live>,
+    /// Of a route that asks a second target beside the first.
+    pub(super) race: Option<Box<Race>>,
+    pub(super) ended: Option<Step>,
     last_was_limit: bool,
     continues: Continue,
     /// How often an answer that broke off was gone on with.
@@ -51,31 +55,33 @@ pub struct Attempts {
 
 /// A target and how it went so far.
 #[derive(Debug)]
-struct Slot {
-    provider: Arc<Provider>,
-    model: String,
+pub(super) struct Slot {
+    pub(super) provider: Arc<Provider>,
+    pub(super) model: String,
     /// Attempts that count: a refused key whose sister goes next does not.
     tries: u32,
     keys_refused: usize,
     /// The keys that it was asked with, one bit each; those beyond share the last.
-    keys_asked: u64,
+    pub(super) keys_asked: u64,
     /// The name of the key that goes first if it can; empty: none does.
     prefers: String,
     /// Tokens that the model takes.
     window: Option<u64>,
     /// Not to be tried again by this request.
-    is_out: bool,
+    pub(super) is_out: bool,
     /// The upstream's own wish.
     not_before: Option<Instant>,
 }
 
 /// The attempt under way.
 #[derive(Debug, Clone, Copy)]
-struct Live {
-    slot: usize,
+pub(super) struct Live {
+    pub(super) slot: usize,
     key: usize,
-    since: Instant,
+    pub(super) since: Instant,
     has_content: bool,
+    /// It was sent beside another.
+    pub(super) is_hedge: bool,
     is_probe: bool,
     reserved: Option<Reserved>,
 }
@@ -88,7 +94,7 @@ enum Lack {
 }
 
 /// Attempts of one request in all, whatever the numbers of targets and keys.
-const ATTEMPTS_MAX: u32 = 32;
+pub(super) const ATTEMPTS_MAX: u32 = 32;
 /// Targets that rest and are tried all the same, for want of a better one: enough for the last usable target, too few to
 /// make a total failure worse.
 const FORCED_MAX: u32 = 2;
@@ -132,6 +138,7 @@ impl Attempts {
             queued: None,
             ticket: None,
             live: None,
+            race: None,
             ended: None,
             last_was_limit: false,
             continues: plan.continues,
@@ -189,30 +196,34 @@ impl Attempts {
             }
             Happened::Tick => self.choose(now, health),
             Happened::ClientGone => {
+                self.release_rival(now, health);
                 self.release(now, health);
                 Step::Fail(Verdict::ClientGone)
             }
             Happened::Content => {
                 self.revived(now, health);
+                self.release_rival(now, health);
                 Step::Commit
             }
             // Nothing had been said, as far as this machine knows.
             Happened::Broken | Happened::Cut(_) => {
                 self.judged(now, Judgement::Failed, None, health);
-                self.choose(now, health)
+                if self.goes_on() { Step::Await } else { self.choose(now, health) }
             }
             Happened::Refused { status, kind, retry_after_ms, tool_call_failed } => {
-                let is_too_long = *kind == FailureKind::ContextLength && self.too_long.0 == OnContext::Larger;
-                let judgement = match (*tool_call_failed, is_too_long) {
-                    (true, _) => Judgement::Unlucky,
-                    (_, true) => Judgement::TooLong,
-                    _ => judge(*status, *kind),
-                };
+                let judgement = self.judgement(*status, *kind, *tool_call_failed);
+                // What is wrong with the request only the first one says: the other was not called for.
+                let is_final = judgement == Judgement::Client && !self.live.is_some_and(|live| live.is_hedge && self.is_raced());
                 self.judged(now, judgement, retry_after_ms.map(Duration::from_millis), health);
-                match judgement {
-                    Judgement::Client => Step::Fail(Verdict::LastFailure),
-                    Judgement::TooLong if self.slots.iter().all(|slot| slot.is_out) => Step::Fail(Verdict::LastFailure),
-                    _ => self.choose(now, health),
+                if is_final {
+                    self.release_rival(now, health);
+                    Step::Fail(Verdict::LastFailure)
+                } else if self.goes_on() {
+                    Step::Await
+                } else if judgement == Judgement::TooLong && self.slots.iter().all(|slot| slot.is_out) {
+                    Step::Fail(Verdict::LastFailure)
+                } else {
+                    self.choose(now, health)
                 }
             }
         };
@@ -246,6 +257,27 @@ impl Attempts {
         step
     }
 
+    /// Whether this ends the request: it is at fault itself, and nobody else will take it.
+    #[must_use]
+    pub fn is_final(&self, happened: &Happened) -> bool {
+        match happened {
+            Happened::Refused { status, kind, tool_call_failed, .. } => {
+                self.judgement(*status, *kind, *tool_call_failed) == Judgement::Client
+            }
+            _ => false,
+        }
+    }
+
+    /// What a refusal means for this request.
+    fn judgement(&self, status: u16, kind: FailureKind, tool_call_failed: bool) -> Judgement {
+        let is_too_long = kind == FailureKind::ContextLength && self.too_long.0 == OnContext::Larger;
+        match (tool_call_failed, is_too_long) {
+            (true, _) => Judgement::Unlucky,
+            (_, true) => Judgement::TooLong,
+            _ => judge(status, kind),
+        }
+    }
+
     /// The tokens that the answer reports, input and output. Without a report the estimate stands.
     pub fn took(&mut self, now: Instant, health: &mut Health, tokens: u64) {
         if let Some(live) = &mut self.live
@@ -268,6 +300,7 @@ impl Attempts {
     /// left. To be called once, whatever happened; without a commit it only gives the place back.
     pub fn finish(&mut self, now: Instant, health: &mut Health, ok: bool) {
         self.leave_lines(health);
+        self.release_rival(now, health);
         if self.ended != Some(Step::Commit) {
             self.release(now, health);
             return;
@@ -282,7 +315,7 @@ impl Attempts {
     }
 
     /// Gives the place of the attempt under way back, without a verdict on its target.
-    fn release(&mut self, now: Instant, health: &mut Health) {
+    pub(super) fn release(&mut self, now: Instant, health: &mut Health) {
         let Some((live, provider, model)) = self.take_live() else { return };
         self.ended(live, &provider, &model, now, health);
         if live.is_probe {
@@ -329,6 +362,9 @@ impl Attempts {
             health.probe_released(name, &model);
         }
         let Some(slot) = self.slots.get_mut(live.slot) else { return };
+        if live.is_hedge && judgement == Judgement::Client {
+            slot.is_out = true;
+        }
         match judgement {
             Judgement::KeyRefused | Judgement::KeyLimited => {
                 slot.keys_refused += 1;
@@ -353,7 +389,7 @@ impl Attempts {
 
     /// The next target, a wait, or the end.
     fn choose(&mut self, now: Instant, health: &mut Health) -> Step {
-        if self.deadline.is_some_and(|deadline| now >= deadline) {
+        if self.is_late(now) {
             return Step::Fail(Verdict::Deadline);
         }
         if self.made >= ATTEMPTS_MAX {
@@ -439,7 +475,7 @@ impl Attempts {
         self.slots.iter().for_each(|slot| health.leave(&slot.provider.name, ticket));
     }
 
-    fn guest<'a>(&self, slot: &'a Slot, overlook: Overlook) -> Guest<'a> {
+    pub(super) fn guest<'a>(&self, slot: &'a Slot, overlook: Overlook) -> Guest<'a> {
         Guest { model: &slot.model, tokens: self.tokens, ticket: self.ticket, overlook, prefers: &slot.prefers }
     }
 
@@ -467,14 +503,19 @@ impl Attempts {
             slot.tries = 1;
             return self.choose(now, health);
         }
-        slot.keys_asked |= bit;
-        slot.tries += 1;
         self.leave_lines(health);
-        let Some(slot) = self.slots.get(target) else { return Step::Fail(Verdict::LastFailure) };
-        let (is_probe, reserved) = health.started(&slot.provider, key, &slot.model, (self.tokens, self.form), now);
-        self.live = Some(Live { slot: target, key, since: now, has_content: false, is_probe, reserved });
-        self.made += 1;
+        self.live = self.started(target, key, now, health);
         Step::Send { target, key }
+    }
+
+    /// An attempt begins.
+    pub(super) fn started(&mut self, target: usize, key: usize, now: Instant, health: &mut Health) -> Option<Live> {
+        let slot = self.slots.get_mut(target)?;
+        slot.keys_asked |= 1_u64 << key.min(63);
+        slot.tries += 1;
+        let (is_probe, reserved) = health.started(&slot.provider, key, &slot.model, (self.tokens, self.form), now);
+        self.made += 1;
+        Some(Live { slot: target, key, since: now, has_content: false, is_hedge: false, is_probe, reserved })
     }
 
     /// Begins another round, if a target may be repeated; gives the pause before it.
@@ -525,6 +566,11 @@ impl Attempts {
         if self.slots.len() > 1 { Overlook::Nothing } else { Overlook::Breaker }
     }
 
+    /// Whether the deadline has passed.
+    pub(super) fn is_late(&self, now: Instant) -> bool {
+        self.deadline.is_some_and(|deadline| now >= deadline)
+    }
+
     fn may_wait(&self, now: Instant, rest: Duration) -> bool {
         self.waited + rest <= self.retry.wait_max && self.fits_deadline(now, rest)
     }
@@ -549,7 +595,7 @@ fn whole_seconds(rest: Duration) -> Duration {
 }
 
 impl Slot {
-    fn is_due(&self, round: u32, now: Instant) -> bool {
+    pub(super) fn is_due(&self, round: u32, now: Instant) -> bool {
         !self.is_out && self.tries <= round && self.not_before.is_none_or(|then| then <= now)
     }
 }

@@ -4,7 +4,7 @@
 //! explanation is the decision itself. Start with [`decide`].
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::ability::{Need, left_out};
 use super::cache::Served;
@@ -16,7 +16,7 @@ use super::plan::{DIRECT, NAME_MAX, Named, Plan, PlanError, Target, named, targe
 use super::policy::Denial;
 use super::sticky::{self, Found, Id, Standing, Stick, Why};
 use super::strategy::{Candidate, Figure, Member, Of, cost, order, rank};
-use super::table::{Choice, Continue, Provider, Strategy, Table};
+use super::table::{After, Choice, Continue, Hedge, Provider, Strategy, Table};
 use crate::error::{Code, Error};
 use crate::provider::models::Known;
 
@@ -48,6 +48,8 @@ pub struct Record {
     pub continues: Continue,
     /// The targets, in the config's order.
     pub targets: Vec<Considered>,
+    /// When a second target is asked beside the first, and after how long; `None`: that is not known yet.
+    pub hedge: Option<(Hedge, Option<Duration>)>,
 }
 
 /// A rule or a policy that was tried.
@@ -264,7 +266,7 @@ pub fn decide(table: &Table, facts: Facts, health: &mut Health, now: Instant) ->
     let policies = table.policies.iter().enumerate().map(|(rule, policy)| Tried { rule, failed: policy.fails(&facts) }).collect();
     let (chosen, strategy) = (Chosen::Nothing, Strategy::default());
     let continues = Continue::Off;
-    let mut record = Record { facts, tried, policies, chosen, strategy, stick: None, continues, targets: Vec::new() };
+    let mut record = Record { facts, tried, policies, chosen, strategy, stick: None, continues, targets: Vec::new(), hedge: None };
     let targets = match by_rule {
         Some((index, targets)) => {
             record.chosen = Chosen::Rule(index);
@@ -288,7 +290,8 @@ pub fn decide(table: &Table, facts: Facts, health: &mut Health, now: Instant) ->
         let reason = if is_denied { Reason::Denied } else { Reason::NoneCan };
         return Err(Box::new(Refused { record, reason }));
     }
-    let mut targets = match record.chosen.choice(table) {
+    let choice = record.chosen.choice(table);
+    let mut targets = match choice {
         Some(choice) => {
             record.continues = choice.continues;
             arranged(table, choice, targets, &mut record, health, now)
@@ -296,8 +299,18 @@ pub fn decide(table: &Table, facts: Facts, health: &mut Health, now: Instant) ->
         None => targets,
     };
     stick(table, &mut targets, &mut record, health, now);
-    let plan = Plan { targets, route: record.chosen.name(table).to_owned(), continues: record.continues };
+    let hedge = choice.and_then(|choice| choice.hedge).filter(|_| targets.len() > 1);
+    record.hedge = hedge.zip(targets.first()).map(|(hedge, first)| (hedge, patience(hedge, first, &record.facts, health, now)));
+    let plan = Plan { targets, route: record.chosen.name(table).to_owned(), continues: record.continues, hedge };
     Ok(Decision { plan, record })
+}
+
+/// How long the first target is waited for before a second one is asked.
+fn patience(hedge: Hedge, first: &Target, facts: &Facts, health: &Health, now: Instant) -> Option<Duration> {
+    match hedge.after {
+        After::Time(time) => Some(time),
+        After::P95 => health.figures(&first.provider.name, &first.model)?.p95(Form::of(facts.stream), now),
+    }
 }
 
 /// The targets in the strategy's order; what it goes by is noted.

@@ -17,7 +17,7 @@ use super::policy::Denial;
 use super::rule::{Condition, Fact, Value};
 use super::sticky::Verdict;
 use super::strategy::Figure;
-use super::table::{Continue, Table};
+use super::table::{Continue, Hedge, Table};
 use super::trial::usd;
 
 /// A decision in words. Its members are those of the JSON: none is ever renamed.
@@ -45,6 +45,9 @@ pub struct Told {
     pub continues: Cow<'static, str>,
     /// The targets, in the config's order.
     pub targets: Vec<TargetTold>,
+    /// When a second target is asked beside the first; empty: never.
+    #[serde(default)]
+    pub hedge: String,
 }
 
 /// What is made of a session.
@@ -167,6 +170,7 @@ impl Told {
             session: SessionTold::of(record),
             continues: record.continues.name().into(),
             targets: record.targets.iter().map(|considered| target(considered, &record.facts, table)).collect(),
+            hedge: record.hedge.map(hedge).unwrap_or_default(),
         }
     }
 
@@ -211,6 +215,9 @@ impl Told {
             let place = target.place.map_or_else(|| "-".to_owned(), |place| place.to_string());
             let fate = if target.why.is_empty() { target.state.clone() } else { format!("left out: {}", target.why) };
             let _ = writeln!(out, "{head:<7}  {place} {}: {fate}", target.target);
+        }
+        if !self.hedge.is_empty() {
+            let _ = writeln!(out, "hedge    {}", self.hedge);
         }
         out
     }
@@ -318,6 +325,15 @@ fn target(considered: &Considered, facts: &Facts, table: &Table) -> TargetTold {
         state: self::state(*state, *figure),
         figure: self::figure(*figure),
         why,
+    }
+}
+
+/// When a second target is asked beside the first.
+fn hedge((hedge, patience): (Hedge, Option<Duration>)) -> String {
+    let cost = usd(hedge.max_cost);
+    match patience {
+        Some(time) => format!("a second target after {:.2} s without content, for {cost} at most", time.as_secs_f64()),
+        None => format!("no second target yet: how long the first takes is not known; later for {cost} at most"),
     }
 }
 

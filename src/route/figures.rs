@@ -121,8 +121,13 @@ impl Figures {
         waits.mean.is_none() && waits.waiting == 0 && is_quiet
     }
 
-    /// The wait that 19 of 20 stay under; `None`: too few are known.
+    /// Whether nothing is under way.
     #[cfg(test)]
+    pub(super) fn is_idle(&self) -> bool {
+        self.in_flight == 0 && [&self.stream, &self.whole].iter().all(|waits| waits.waiting == 0 && waits.since_sum == 0)
+    }
+
+    /// The wait that 19 of 20 stay under; `None`: too few are known.
     pub(super) fn p95(&self, form: Form, now: Instant) -> Option<Duration> {
         self.waits_of(form).p95(now)
     }

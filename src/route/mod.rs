@@ -21,6 +21,7 @@ pub mod pace;
 pub mod plan;
 pub mod policy;
 pub mod quota;
+mod race;
 pub mod registry;
 mod resume;
 pub mod room;

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use super::table::{Continue, Endpoint, ModelEntry, Provider, Table, TargetRef};
+use super::table::{Continue, Endpoint, Hedge, ModelEntry, Provider, Table, TargetRef};
 use crate::dialect::{Dialect, Upstream};
 use crate::provider::models::{self, Known, model, models_of};
 
@@ -52,6 +52,8 @@ pub struct Plan {
     pub route: String,
     /// What is done where an answer breaks off.
     pub continues: Continue,
+    /// When a second target is asked beside the first.
+    pub hedge: Option<Hedge>,
 }
 
 /// The route of a plan that no entry of the config decided.
@@ -81,7 +83,7 @@ pub fn plan(table: &Table, model: &str, client: Dialect) -> Result<Plan, PlanErr
         Named::Entry(index) => table.models.get(index).map_or(DIRECT, |entry| entry.name.text()),
         Named::Direct => DIRECT,
     };
-    Ok(Plan { targets, route: route.to_owned(), continues: Continue::Off })
+    Ok(Plan { targets, route: route.to_owned(), continues: Continue::Off, hedge: None })
 }
 
 /// What a name was found by.

@@ -58,6 +58,8 @@ pub enum Step {
     Wait(Duration),
     /// Stands in line for a place: waits until one gets free, for so long at most, then reports [`Happened::Tick`].
     Queue(Duration),
+    /// Goes on with the other of two attempts, which is still under way.
+    Await,
     /// Relays the answer under way to the client; nothing is tried again, unless it breaks off and may be gone on with.
     Commit,
     /// Gives up.

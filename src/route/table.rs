@@ -57,6 +57,8 @@ pub struct Choice {
     pub continues: Continue,
     /// What is done where a target finds the prompt too long.
     pub on_context: OnContext,
+    /// When a second target is asked beside the first; `None`: never.
+    pub hedge: Option<Hedge>,
 }
 
 /// What is done with a prompt that is too long for a target's window.
@@ -78,6 +80,24 @@ impl OnContext {
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.iter().find(|(_, word)| *word == name).map(|(way, _)| *way)
     }
+}
+
+/// When a second target is asked beside the first, and for how much.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Hedge {
+    /// When no content has come by then.
+    pub after: After,
+    /// What the second one may cost at most, in millionths of a US dollar, by estimate.
+    pub max_cost: u64,
+}
+
+/// How long the first is waited for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum After {
+    /// As long as 19 of 20 of its own answers took; unknown: for ever.
+    P95,
+    /// So long.
+    Time(Duration),
 }
 
 /// How one of several targets is chosen.

@@ -154,7 +154,7 @@ impl World {
 
 fn plan_of(providers: Vec<Provider>) -> Plan {
     let target = |provider: Provider| Target { provider: Arc::new(provider), endpoint: 0, model: "m".to_owned(), info: Known::NOTHING };
-    Plan { targets: providers.into_iter().map(target).collect(), route: "test".to_owned(), continues: Continue::Off }
+    Plan { targets: providers.into_iter().map(target).collect(), route: "test".to_owned(), continues: Continue::Off, hedge: None }
 }
 
 fn plan(targets: usize, keys: usize) -> Plan {

@@ -26,6 +26,8 @@ pub(super) const CLASSES: [&str; 5] = ["2xx", "3xx", "4xx", "5xx", NONE];
 pub(super) const ENDINGS: [&str; 3] = ["complete", "failed", "client_gone"];
 /// Why caches had less than they could.
 pub const BREAKS: [&str; 9] = ["moved", "key", "tools", "system", "messages", "settings", "markers", "idle", "dropped"];
+/// How second targets fare.
+pub(super) const HEDGES: [&str; 3] = ["won", "lost", "failed"];
 /// The kinds of tokens.
 pub(super) const KINDS: [&str; 5] = ["input", "output", "cache_read", "cache_write", "thinking"];
 
@@ -50,6 +52,8 @@ pub struct Exchange<'a> {
     pub is_estimated: bool,
     /// What it cost, in millionths of a US dollar.
     pub cost: Option<u64>,
+    /// How it went with a second target, if one was asked beside the first: one of `won`, `lost`, `failed`.
+    pub hedge: Option<&'static str>,
     /// Milliseconds to the first content of a stream.
     pub content_ms: Option<u64>,
     /// Milliseconds to the end.
@@ -67,6 +71,9 @@ pub struct Asked<'a> {
     pub target: [&'a str; 2],
     /// The provider's status; `None`: no answer.
     pub status: Option<u16>,
+    /// Of one that was cancelled because another one's content came first: what it cost, in millionths of a US dollar, where
+    /// its price is known.
+    pub cancelled: Option<Option<u64>>,
 }
 
 /// The names that labels may say.
@@ -87,6 +94,7 @@ pub struct Counts {
     adding: Mutex<()>,
     errors: Box<[AtomicU64]>,
     endings: [AtomicU64; ENDINGS.len()],
+    hedges: [AtomicU64; HEDGES.len()],
     started_s: u64,
 }
 
@@ -152,6 +160,7 @@ impl Default for Counts {
             adding: Mutex::default(),
             errors: Code::ALL.iter().map(|_| AtomicU64::new(0)).collect(),
             endings: Default::default(),
+            hedges: Default::default(),
             started_s: SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs(),
         }
     }
@@ -172,6 +181,9 @@ impl Counts {
 
     /// A request has ended.
     pub fn settle(&self, exchange: &Exchange<'_>) {
+        if let Some(count) = HEDGES.iter().position(|hedge| Some(*hedge) == exchange.hedge).and_then(|at| self.hedges.get(at)) {
+            add(count, 1);
+        }
         if let Some(count) = ENDINGS.iter().position(|ending| *ending == exchange.ending).and_then(|at| self.endings.get(at)) {
             add(count, 1);
         }
@@ -212,7 +224,13 @@ impl Counts {
     /// The attempts of a request, in order.
     pub fn asked<'a>(&self, attempts: impl Iterator<Item = Asked<'a>>) {
         let mut former: Option<([&str; 2], Arc<Target>)> = None;
-        for Asked { target: name, status } in attempts {
+        for Asked { target: name, status, cancelled } in attempts {
+            if let Some(cost) = cancelled {
+                let target = self.target(name[0], name[1]);
+                class(&target.attempts, status);
+                add(&target.cost, cost.unwrap_or(0));
+                continue;
+            }
             let target = match former {
                 Some((known, target)) if known == name => target,
                 other => {
@@ -273,6 +291,10 @@ impl Counts {
     }
 
     /// Requests by how they ended.
+    pub(super) fn hedges(&self) -> [u64; HEDGES.len()] {
+        self.hedges.each_ref().map(|count| count.load(Relaxed))
+    }
+
     pub(super) fn endings(&self) -> [u64; ENDINGS.len()] {
         self.endings.each_ref().map(|count| count.load(Relaxed))
     }

@@ -73,8 +73,9 @@ metrics! {
     Attempts: "aimux_attempts_total", Counter, "attempts", &["provider", "model", "status"], "Attempts, by the class of the provider's status; `none`: no answer came.";
     Failovers: "aimux_failovers_total", Counter, "requests", &["provider", "model"], "Failed attempts after which another target was tried.";
     Continued: "aimux_continued_total", Counter, "answers", &["provider", "model"], "Answers that broke off in their text and that another target was asked to go on with, by whose answer broke off.";
+    Hedges: "aimux_hedges_total", Counter, "requests", &["outcome"], "Requests for which a second target was asked beside the first: its content came first (`won`), the first one's did or the client left (`lost`), or it failed.";
     Tokens: "aimux_tokens_total", Counter, "tokens", &["provider", "model", "kind"], "Tokens: `input` that no cache had, `output`, `cache_read`, `cache_write`, and `thinking`, which is part of the output.";
-    Cost: "aimux_cost_dollars_total", Counter, "US dollars", TARGET, "What was spent, by the price table.";
+    Cost: "aimux_cost_dollars_total", Counter, "US dollars", TARGET, "What was spent, by the price table; the input of attempts that were cancelled included, by estimate.";
     Unpriced: "aimux_unpriced_requests_total", Counter, "requests", TARGET, "Requests whose price is unknown; they are not in the cost.";
     Estimated: "aimux_estimated_requests_total", Counter, "requests", TARGET, "Requests whose tokens are an estimate in part: they ended before the provider said what was used.";
     Losses: "aimux_losses_total", Counter, "fields", TARGET, "Fields that a target could not carry.";

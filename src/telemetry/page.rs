@@ -3,7 +3,7 @@
 use std::fmt::{Display, Write};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-use super::count::{BREAKS, CLASSES, Classes, Counts, ENDINGS, KINDS, Target};
+use super::count::{BREAKS, CLASSES, Classes, Counts, ENDINGS, HEDGES, KINDS, Target};
 use super::histogram::Histogram;
 use super::metrics::{Metric, Row};
 use super::process::Process;
@@ -70,6 +70,7 @@ impl Counts {
                         }
                     }
                 }
+                Metric::Hedges => HEDGES.iter().zip(self.hedges()).for_each(|(outcome, count)| page.sample(&[outcome], count)),
                 Metric::Endings => ENDINGS.iter().zip(self.endings()).for_each(|(ending, count)| page.sample(&[ending], count)),
                 Metric::Errors => self.errors().for_each(|(code, count)| page.sample(&[code.row().id], count)),
                 Metric::Attempts => targets.iter().for_each(|(provider, model, target)| page.classes(&[provider, model], &target.attempts)),

@@ -27,6 +27,7 @@ fn exchange<'a>(target: Option<[&'a str; 2]>, usage: &'a Usage) -> Exchange<'a> 
         is_answered: true,
         is_estimated: false,
         cost: Some(0),
+        hedge: None,
         content_ms: None,
         total_ms: 15,
         losses: 0,
@@ -103,7 +104,7 @@ fn what_has_ended_is_counted_once_under_its_names() {
 #[test]
 fn attempts_are_counted_by_target_and_another_keys_is_no_failover() {
     let counts = counts(&[("a", &["m"]), ("b", &["m"])], &[]);
-    let asked = |provider, status| Asked { target: [provider, "m"], status };
+    let asked = |provider, status| Asked { target: [provider, "m"], status, cancelled: None };
     counts.asked([asked("a", Some(401)), asked("a", Some(529)), asked("b", None), asked("a", Some(200))].into_iter());
     counts.asked([asked("b", Some(200))].into_iter());
     counts.asked([].into_iter());

@@ -11,7 +11,7 @@ use super::settle::Settlement;
 use crate::chat::Usage;
 use crate::dialect::Dialect;
 use crate::error::Code;
-use crate::ledger::{Attempt, Earlier, Ending, Entry, kept};
+use crate::ledger::{Attempt, Cancelled, Earlier, Ending, Entry, Hedged, kept};
 use crate::provider::models::Price;
 use crate::route::facts::{Facts, Role};
 use crate::route::{Key, Target};
@@ -41,9 +41,23 @@ pub(super) struct Account {
     begun: Instant,
     /// An attempt is under way, or its answer is.
     is_live: bool,
+    /// The other one, where two are.
+    beside: Option<Box<Beside>>,
     said: Said,
     /// The provider has said all that it says of usage.
     pub(super) is_counted: bool,
+}
+
+/// An attempt under way beside the one that the settlement names.
+#[derive(Debug)]
+struct Beside {
+    provider: String,
+    model: String,
+    key: String,
+    price: Option<Price>,
+    begun: Instant,
+    /// It was asked second.
+    is_second: bool,
 }
 
 /// How much of a stream the client was sent.
@@ -80,6 +94,7 @@ impl Account {
             input_estimate,
             begun: received,
             is_live: false,
+            beside: None,
             said: Said { client, bytes: 0, lines: 0 },
             is_counted: false,
         }
@@ -90,10 +105,10 @@ impl Account {
         if let Some(went) = self.failed.take() {
             let [provider, model] = former.map(str::to_owned);
             let (took, cost) = self.broken.take().map_or((Usage::default(), Some(0)), |broken| *broken);
-            self.earlier.push(Earlier { provider, model, key: std::mem::take(&mut self.key), went, took, cost });
+            self.earlier.push(Earlier { provider, model, key: std::mem::take(&mut self.key), went, took, cost, cancelled: None });
         }
         key.map_or("", |key| &key.name).clone_into(&mut self.key);
-        self.price = Some(target.info.price).filter(|price| price.input.is_some() || price.output.is_some());
+        self.price = price(target);
         (self.begun, self.is_live) = (Instant::now(), true);
     }
 
@@ -113,9 +128,10 @@ impl Account {
         self.failed = Some(self.attempt(received, Instant::now(), status, Some(code), is_reused));
     }
 
-    /// The attempts before this one, as a header tells them: `provider/model;status;code`, a status of 0 for no answer.
+    /// The attempts before this one that failed, as a header tells them: `provider/model;status;code`, a status of 0 for no answer.
     pub(super) fn failed_before(&self) -> String {
-        let each = self.earlier.iter().take(FAILED_SHOWN).map(|Earlier { provider, model, key: _, went, took: _, cost: _ }| {
+        let failed = self.earlier.iter().filter(|one| one.cancelled.is_none());
+        let each = failed.take(FAILED_SHOWN).map(|Earlier { provider, model, went, .. }| {
             let code = went.code.map_or_else(String::new, |code| code.to_string());
             format!("{provider}/{model};{};{code}", went.status.unwrap_or(0))
         });
@@ -153,6 +169,65 @@ impl Account {
     }
 }
 
+/// What a target's tokens cost; `None`: unknown.
+fn price(target: &Target) -> Option<Price> {
+    Some(target.info.price).filter(|price| price.input.is_some() || price.output.is_some())
+}
+
+/// Two attempts at a time.
+impl Settlement {
+    /// A second attempt begins beside the one under way.
+    pub(super) fn beside(&mut self, target: &Target, key: Option<&Key>) {
+        self.hedge = Some(Hedged::Lost);
+        self.account.beside = Some(Box::new(Beside {
+            provider: target.provider.name.clone(),
+            model: target.model.clone(),
+            key: key.map(|key| key.name.clone()).unwrap_or_default(),
+            price: price(target),
+            begun: Instant::now(),
+            is_second: true,
+        }));
+    }
+
+    /// Turns to the other one: it is the one that counts from here on.
+    pub(super) fn turn(&mut self) {
+        let account = &mut self.account;
+        let Some(beside) = &mut account.beside else { return };
+        std::mem::swap(&mut beside.provider, &mut self.provider);
+        std::mem::swap(&mut beside.model, &mut self.model);
+        std::mem::swap(&mut beside.key, &mut account.key);
+        std::mem::swap(&mut beside.price, &mut account.price);
+        std::mem::swap(&mut beside.begun, &mut account.begun);
+        beside.is_second = !beside.is_second;
+        self.hedge = Some(if beside.is_second { Hedged::Lost } else { Hedged::Won });
+    }
+
+    /// The other one is cancelled. Its input counts as used: it was sent, and nobody says what of it was read.
+    pub(super) fn left(&mut self) {
+        let input = Usage { input: Some(self.account.input_estimate), ..Usage::default() };
+        let Some(beside) = self.account.beside.take() else { return };
+        let cost = beside.price.and_then(|price| price.micro_usd(&input));
+        self.push(*beside, None, None, None, Some(Cancelled { cost }));
+    }
+
+    /// The other one has failed, with the provider's status if it gave one.
+    pub(super) fn fell_out(&mut self, status: Option<u16>, code: Code, is_reused: Option<bool>) {
+        let Some(beside) = self.account.beside.take() else { return };
+        if beside.is_second {
+            self.hedge = Some(Hedged::Failed);
+        }
+        self.push(*beside, status, Some(code), is_reused, None);
+    }
+
+    fn push(&mut self, beside: Beside, status: Option<u16>, code: Option<Code>, is_reused: Option<bool>, cancelled: Option<Cancelled>) {
+        let Beside { provider, model, key, begun, .. } = beside;
+        let start_ms = millis(begun.saturating_duration_since(self.received));
+        let went = Attempt { start_ms, ms: millis(begun.elapsed()), status, code, is_reused };
+        let (took, cost) = (Usage::default(), Some(0));
+        self.account.earlier.push(Earlier { provider, model: kept(model), key, went, took, cost, cancelled });
+    }
+}
+
 impl Settlement {
     /// An attempt begins.
     pub(super) fn begin(&mut self, target: &Target, key: Option<&Key>) {
@@ -163,6 +238,9 @@ impl Settlement {
 
     /// The attempt under way failed, with the provider's status if it gave one.
     pub(super) fn failed(&mut self, status: Option<u16>, code: Code) {
+        if self.hedge == Some(Hedged::Won) && self.first_content.is_none() {
+            self.hedge = Some(Hedged::Failed);
+        }
         self.account.failed(self.received, status, code, self.is_reused);
     }
 
@@ -190,6 +268,8 @@ impl Settlement {
 
     /// The entry of an exchange that is over. Its texts are taken, not copied.
     pub(super) fn entry(&mut self, now: Instant) -> Box<Entry> {
+        // The client went while both were under way.
+        self.left();
         self.account.entry(Over {
             now,
             received: self.received,
@@ -205,6 +285,7 @@ impl Settlement {
             first_content: self.first_content,
             losses: self.losses + self.lost.len(),
             is_reused: self.is_reused,
+            hedge: self.hedge,
             dialect: self.client,
         })
     }
@@ -227,6 +308,7 @@ pub(super) struct Over {
     pub(super) first_content: Option<Duration>,
     pub(super) losses: usize,
     pub(super) is_reused: Option<bool>,
+    pub(super) hedge: Option<Hedged>,
     pub(super) dialect: &'static str,
 }
 
@@ -268,6 +350,7 @@ impl Account {
             usage,
             is_estimated,
             cost,
+            hedge: over.hedge,
             content_ms: over.first_content.map(millis),
             total_ms: millis(since),
             losses: over.losses as u64,
@@ -354,13 +437,18 @@ pub(super) fn count(counts: &Counts, entry: &Entry) {
         is_answered: entry.last.is_some_and(|last| last.status == Some(200)),
         is_estimated: entry.is_estimated,
         cost,
+        hedge: entry.hedge.map(Hedged::name),
         content_ms: entry.content_ms,
         total_ms: entry.total_ms,
         losses: entry.losses,
         cache_break: entry.cache_break.as_ref().map(|broken| (broken.cause, broken.tokens, broken.cost)),
     });
-    let earlier = entry.earlier.iter().map(|one| Asked { target: [&one.provider, &one.model], status: one.went.status });
-    counts.asked(earlier.chain(entry.last.map(|last| Asked { target, status: last.status })));
+    let earlier = entry.earlier.iter().map(|one| Asked {
+        target: [&one.provider, &one.model],
+        status: one.went.status,
+        cancelled: one.cancelled.map(|one| one.cost),
+    });
+    counts.asked(earlier.chain(entry.last.map(|last| Asked { target, status: last.status, cancelled: None })));
 }
 
 fn millis(time: Duration) -> u64 {

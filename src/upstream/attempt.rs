@@ -50,6 +50,8 @@ pub(super) enum Attempted {
 /// What is told of an attempt, however it went.
 #[derive(Default)]
 pub(super) struct Told {
+    /// To be said before: it runs beside another one, and keeps what it holds back to itself.
+    pub(super) is_apart: bool,
     pub(super) losses: Vec<Loss>,
     /// Whether the connection had carried another answer before; `None`: no answer came.
     pub(super) is_reused: Option<bool>,
@@ -171,7 +173,8 @@ impl Job {
             return Attempted::Refused(refused(head.status.as_u16(), &body, &head.headers, headers, target, key, self.client));
         }
         let attempted = if self.peek.stream {
-            let begun = self.begin_stream(target, body, reply_map, headers, before);
+            let held = if told.is_apart { Held::apart() } else { Held::default() };
+            let begun = self.begin_stream(target, body, reply_map, headers, before, held);
             tokio::time::timeout_at(content_at, begun).await.unwrap_or_else(|_| {
                 let waited = self.limits.first_content_s;
                 late(format!("provider \"{}\" brought no content for {waited} s", target.provider.name))
@@ -227,14 +230,25 @@ impl Job {
         map: Option<ReplyMap>,
         headers: HeaderMap,
         before: Option<Before>,
+        mut held: Held,
     ) -> Attempted {
         let mut reply = self.reply_stream(target, map.as_ref(), before.clone());
-        let mut held = Held::default();
-        self.preamble.forget_unsent();
+        held.begin(&self.preamble);
         let mut is_judged = false;
         let mut unjudged = Vec::new();
         loop {
-            let frame = match tokio::time::timeout(self.patience().idle, body.frame()).await {
+            let frame = tokio::time::timeout(self.patience().idle, body.frame()).await;
+            if let Some((again, said)) = held.outrun(&self.preamble) {
+                // The client's stream was started without this one, whose start is not wanted any more: all is read again.
+                (held, reply) = (again, self.reply_stream(target, map.as_ref(), before.clone()));
+                held.catch_up(reply.as_mut(), &self.preamble);
+                for chunk in said {
+                    held.note(&chunk);
+                    let out = reply.push(chunk);
+                    held.take(out, &self.preamble);
+                }
+            }
+            let frame = match frame {
                 Ok(Some(Ok(frame))) => frame,
                 Ok(None) => {
                     let out = if is_judged { reply.end() } else { Bytes::new() };
@@ -267,6 +281,7 @@ impl Job {
                 }
             }
             held.catch_up(reply.as_mut(), &self.preamble);
+            held.note(&chunk);
             // A block's start is content and shows nothing yet: the event behind it goes along.
             let mut has_begun = false;
             while !chunk.is_empty() {

@@ -13,6 +13,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use super::account::Account;
 use super::attempt::{Attempted, Told};
 use super::echo::Echo;
+use super::hedge::{Finished, Runner, refused};
 use super::job::Job;
 use super::refusal::{Refusal, all_resting, bug, full, too_late};
 use super::relay::Relay;
@@ -63,7 +64,8 @@ pub async fn drive(mut job: Job) -> Answer {
     let attempts = attempts.preferring(job.record.stick.as_ref().map_or("", |stick| &stick.key));
     let on_context = job.record.chosen.choice(&job.table).map(|choice| choice.on_context).unwrap_or_default();
     let attempts = attempts.on_context(on_context, job.input_estimate);
-    let mut settlement = job.settlement(attempts.of_tokens(job.tokens()).in_form(Form::of(job.peek.stream)));
+    let attempts = attempts.of_tokens(job.tokens()).in_form(Form::of(job.peek.stream)).hedging(&job.plan, &job.record.facts);
+    let mut settlement = job.settlement(attempts);
     let mut happened = Happened::Begin;
     let mut last: Option<Refusal> = None;
     loop {
@@ -73,18 +75,20 @@ pub async fn drive(mut job: Job) -> Answer {
         }
         match step {
             Step::Send { target, key } => {
-                let Some(target) = job.plan.targets.get(target) else { return job.refuse(settlement, bug()) };
-                let key_index = key;
-                let key = target.provider.keys.get(key_index);
-                settlement.begin(target, key);
-                let mut told = Told::default();
-                let attempt = job.attempt_with(target, key_index, &mut told);
-                let late = |_| (Attempted::Broken(too_late()), Arc::clone(&target.provider));
-                let (attempted, asked) = match job.patience().until {
-                    Some(until) => tokio::time::timeout_at(until, attempt).await.unwrap_or_else(late),
-                    None => attempt.await,
+                let Some(first) = job.runner(target, key) else { return job.refuse(settlement, bug()) };
+                settlement.begin(first.target, first.key());
+                let hedge_at = job.plan.hedge.and_then(|_| settlement.attempts.hedge_at(&job.upstreams.health()));
+                let Finished { runner, attempted, asked, told } = match hedge_at {
+                    None => {
+                        let mut told = Told::default();
+                        let (attempted, asked) = job.run(first, &mut told).await;
+                        Finished { runner: first, attempted, asked, told }
+                    }
+                    // Seldom, and large: a request that asks no second target keeps no room for it.
+                    Some(at) => Box::pin(job.race(first, at, &mut settlement)).await,
                 };
-                let Told { mut losses, is_reused, room } = told;
+                let (Runner { target, key_index }, key) = (runner, runner.key());
+                let Told { mut losses, is_reused, room, .. } = told;
                 if let Some(room) = room {
                     settlement.attempts.told(Instant::now(), &mut job.upstreams.health(), room);
                 }
@@ -129,12 +133,7 @@ pub async fn drive(mut job: Job) -> Answer {
                         settlement.failed(Some(refusal.failure.status), refusal.code);
                         tracing::warn!(request_id = %job.request_id, provider = %target.provider.name, model = %target.model,
                             status = refusal.failure.status, "the provider refused");
-                        happened = Happened::Refused {
-                            status: refusal.failure.status,
-                            kind: refusal.failure.kind,
-                            retry_after_ms: refusal.failure.retry_after.as_ref().and_then(|after| after.ms),
-                            tool_call_failed: refusal.failure.code.as_deref() == Some("tool_use_failed"),
-                        };
+                        happened = refused(&refusal);
                         last = Some(job.with_target_headers(refusal, target, &settlement));
                     }
                     Attempted::Broken(refusal) => {
@@ -154,7 +153,8 @@ pub async fn drive(mut job: Job) -> Answer {
                 job.upstreams.place_or(wait).await;
                 happened = Happened::Tick;
             }
-            Step::Commit => return job.refuse(settlement, bug()),
+            // A race ends with one attempt under way.
+            Step::Commit | Step::Await => return job.refuse(settlement, bug()),
             Step::Fail(verdict) => {
                 let refusal = match verdict {
                     Verdict::LastFailure => last.unwrap_or_else(bug),
@@ -202,6 +202,7 @@ impl Job {
             ending: Ending::ClientGone,
             code: None,
             stayed: None,
+            hedge: None,
             account: Account::of(self),
             guard: None,
         }

@@ -13,6 +13,7 @@ pub mod drive;
 mod echo;
 mod guard;
 mod headers;
+mod hedge;
 mod job;
 mod listed;
 pub mod live;

@@ -147,7 +147,7 @@ impl Resume {
                 job.upstreams.place_or(wait).await;
                 job
             })),
-            Step::Commit | Step::Fail(_) => return false,
+            Step::Commit | Step::Await | Step::Fail(_) => return false,
         };
         true
     }
@@ -177,7 +177,7 @@ impl Resume {
     }
 
     fn went(&mut self, went: Went, settlement: &mut Settlement) -> Result<Resumed, (Box<Job>, Happened)> {
-        let Went { job, target, key, attempted, told: Told { losses, is_reused, room }, asked } = went;
+        let Went { job, target, key, attempted, told: Told { losses, is_reused, room, .. }, asked } = went;
         if let Some(room) = room {
             settlement.attempts.told(Instant::now(), &mut job.upstreams.health(), room);
         }

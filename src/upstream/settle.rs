@@ -8,7 +8,7 @@ use super::guard::Guard;
 use super::job::Upstreams;
 use crate::chat::{Loss, Usage};
 use crate::error::Code;
-use crate::ledger::Ending;
+use crate::ledger::{Ending, Hedged};
 use crate::route::{Attempts, Stay, Table};
 
 /// Settles when dropped.
@@ -42,6 +42,8 @@ pub(super) struct Settlement {
     pub(super) code: Option<Code>,
     /// Why nobody went on with what broke off, where somebody might have.
     pub(super) stayed: Option<Stay>,
+    /// How it went with a second target, if one was asked beside the first.
+    pub(super) hedge: Option<Hedged>,
     pub(super) account: Account,
     /// What becomes of its session.
     pub(super) guard: Option<Box<Guard>>,
@@ -85,6 +87,7 @@ impl Drop for Settlement {
             conn = self.is_reused.map(|is_reused| if is_reused { "reused" } else { "new" }),
             continued = (continued > 0).then_some(continued),
             not_continued = self.stayed.map(Stay::words),
+            hedge = self.hedge.map(Hedged::name),
             ending = self.ending.name(),
             code = self.code.map(tracing::field::display),
             "request"

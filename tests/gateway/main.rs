@@ -21,6 +21,7 @@ mod exposition;
 mod failures;
 mod faults;
 mod gateway;
+mod hedging;
 mod http;
 mod http2;
 mod hygiene;

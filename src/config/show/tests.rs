@@ -45,6 +45,7 @@ fn variables(fields: &'static [Field], path: &str, out: &mut Vec<(String, String
             Kind::Items(_) if field.name == "policies" => "[{ name: n, deny: { provider: x } }]".to_owned(),
             Kind::Items(_) => "[{ name: all, use: [p/n] }]".to_owned(),
             Kind::ListOrNamed(..) => "[m]".to_owned(),
+            Kind::Patience => "p95".to_owned(),
             Kind::Amount => "0.5".to_owned(),
             Kind::Words(_) | Kind::Choices(_) | Kind::Numbers => unreachable!("fields of a list"),
         };

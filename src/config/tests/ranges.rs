@@ -32,6 +32,7 @@ fn placed(section: &str, field: &Field, value: &str) -> String {
         ("policy", "when") => with(&format!("policies: [{{ name: n, deny: {{ provider: p }}, {name}: {value} }}]")),
         ("policy", _) => with(&format!("policies: [{{ name: n, {name}: {value} }}]")),
         ("policy.allow", _) => with(&format!("policies: [{{ name: n, allow: {{ {name}: {value} }} }}]")),
+        ("route.hedge", _) => with(&format!("routes: [{{ name: r, use: [p/x], hedge: {{ {name}: {value} }} }}]")),
         ("route.when", _) => with(&format!("routes: [{{ name: r, use: [p/x], when: {{ {name}: {value} }} }}]")),
         // These must not be lower than a neighbour.
         (_, "buffered_mb") => with(&format!("limits: {{ body_mb: 1, buffered_mb: {value} }}")),
@@ -51,6 +52,7 @@ pub(super) fn all_fields() -> Vec<(&'static str, &'static Field)> {
         ("models", fields::MODEL),
         ("route", fields::ROUTE),
         ("route.when", fields::WHEN),
+        ("route.hedge", fields::HEDGE),
         ("policy", fields::POLICY),
         ("test", fields::TEST),
         ("policy.allow", fields::TRAITS),
@@ -96,6 +98,7 @@ fn a_wrong_type_is_found_in_every_field() {
             Kind::Items(_) => &["a", "5", "true", "{ a: 1 }"],
             Kind::ListOrNamed(..) => &["a", "5", "true"],
             Kind::Amount => &["a", "\"5\"", "true", "~", "[1]", "{ a: 1 }"],
+            Kind::Patience => &["true", "~", "[1]", "{ a: 1 }"],
             Kind::Words(_) | Kind::Choices(_) => &["5", "true", "~", "{ a: 1 }", "[[a]]"],
             Kind::Numbers => &["~", "{ a: 1 }", "[true]", "[[1]]"],
             Kind::List(_) => &["a", "5", "true", "~", "{ a: 1 }", "[1]"],

@@ -11,14 +11,18 @@ use std::time::{Duration, Instant};
 
 use super::{Random, provider};
 use crate::chat::FailureKind;
-use crate::provider::models::Known;
+use crate::provider::models::{Known, Price};
 use crate::route::attempts::Attempts;
+use crate::route::decide::decide;
+use crate::route::facts::Facts;
+use crate::route::figures::Form;
+use crate::route::glob::Glob;
 use crate::route::health::Health;
-use crate::route::plan::{Plan, Target};
+use crate::route::plan::Plan;
 use crate::route::quota::Quota;
 use crate::route::room::Room;
 use crate::route::step::{Happened, Step, Verdict};
-use crate::route::table::{Breaker, Continue, Provider, Retry};
+use crate::route::table::{After, Breaker, Choice, Hedge, ModelEntry, Provider, Retry, Strategy, Table, TargetRef};
 
 const MS: Duration = Duration::from_millis(1);
 const S: Duration = Duration::from_secs(1);
@@ -43,6 +47,8 @@ enum Event {
     Arrives(usize),
     /// The attempt of this number ends its wait for content.
     Heard(usize, usize),
+    /// A second target is due beside the attempt of this number.
+    Hedge(usize, usize),
     /// A wait is over; valid for the wait of this number.
     Tick(usize, usize),
     /// The body of the committed answer ends.
@@ -65,8 +71,16 @@ enum State {
 /// One request.
 struct Ask {
     attempts: Option<Attempts>,
+    /// Where it may go, in the strategy's order.
+    plan: Option<Plan>,
     state: State,
-    /// Counts attempts and waits, so that what belongs to an earlier one is known.
+    /// The number of the attempt under way, among all of the world's.
+    attempt: usize,
+    /// The one beside it: target, key and number.
+    rival: Option<(usize, usize, usize)>,
+    /// A second target was asked beside the first.
+    is_hedged: bool,
+    /// Counts waits, so that what belongs to an earlier one is known.
     number: usize,
     sent: HashSet<(usize, usize)>,
     in_line_for: Duration,
@@ -83,19 +97,20 @@ struct World {
     now: Instant,
     start: Instant,
     health: Health,
-    retry: Retry,
-    breaker: Option<Breaker>,
-    plan: Plan,
+    table: Table,
     moods: Vec<Mood>,
     /// This one is always well and has no limit.
     rock: Option<usize>,
     asks: Vec<Ask>,
     events: BinaryHeap<Reverse<(Instant, u64, Event)>>,
     order: u64,
+    attempts: usize,
     /// Under way, by target and key.
     under_way: HashMap<(usize, usize), u32>,
     sent_at: Vec<Vec<Instant>>,
+    /// Repeats and hedges.
     repeats: u32,
+    hedges: u32,
     begun: u32,
     turns: usize,
     /// Who was passed in line, and when: it was counted among those that have room.
@@ -110,19 +125,44 @@ fn limits(random: &mut Random) -> Quota {
     Quota { concurrent, requests, ..Quota::default() }
 }
 
+/// Any strategy; in half of the worlds with a second target beside the first.
+fn choice(random: &mut Random, count: usize) -> Choice {
+    let (strategy, _) = Strategy::ALL[usize::try_from(random.below(Strategy::ALL.len() as u64)).unwrap()];
+    let weights = (0..count).map(|_| 1 + u32::try_from(random.below(5)).unwrap()).collect();
+    let hedge = (random.below(2) == 0).then(|| Hedge {
+        after: if random.below(3) == 0 { After::P95 } else { After::Time(Duration::from_millis(20 + random.below(800))) },
+        max_cost: [HEDGE_COST, HEDGE_COST - 1, 10 * HEDGE_COST][usize::try_from(random.below(3)).unwrap()],
+    });
+    Choice { strategy, weights, hedge, is_loose: true, ..Choice::default() }
+}
+
+/// What each request is.
+fn facts() -> Facts {
+    Facts { model: "x".to_owned(), stream: true, input_tokens: 1000, output_tokens: 500, ..Facts::default() }
+}
+
+/// What it costs at a dollar for a million tokens, in millionths of a dollar.
+const HEDGE_COST: u64 = 1500;
+
 impl World {
     fn new(seed: u64) -> Self {
         let mut random = Random::new(seed);
         let count = 1 + usize::try_from(random.below(4)).unwrap();
         let rock = (random.below(2) == 0).then_some(count - 1);
-        let targets = (0..count).map(|n| {
+        let providers = (0..count).map(|n| {
             let keys = usize::try_from(random.below(4)).unwrap();
             let (limits, key_limits) = if rock == Some(n) { Default::default() } else { (limits(&mut random), limits(&mut random)) };
-            let provider = Provider { limits, key_limits, ..provider(&format!("p{n}"), keys) };
-            Target { provider: Arc::new(provider), endpoint: 0, model: "m".to_owned(), info: Known::NOTHING }
+            // A dollar for a million tokens, or ten; or nobody knows.
+            let price = [Some(1.0), Some(1.0), Some(1.0), Some(10.0), None][usize::try_from(random.below(5)).unwrap()];
+            let known = Known { price: Price { input: price, output: price, ..Known::NOTHING.price }, ..Known::NOTHING };
+            let facts = vec![("m".to_owned(), known)];
+            Arc::new(Provider { limits, key_limits, facts, catalog: "", ..provider(&format!("p{n}"), keys) })
         });
-        let plan = Plan { targets: targets.collect(), route: "simulated".to_owned(), continues: Continue::Off };
+        let providers: Vec<_> = providers.collect();
         let now = Instant::now();
+        let choice = choice(&mut random, count);
+        let targets = (0..count).map(|provider| TargetRef { provider, model: "m".to_owned() }).collect();
+        let models = vec![ModelEntry { name: Glob::new("*"), targets, choice }];
         let retry = Retry {
             attempts_per_target: 1 + u32::try_from(random.below(4)).unwrap(),
             queue_wait: S * u32::try_from(random.below(4)).unwrap(),
@@ -136,21 +176,21 @@ impl World {
             now,
             start: now,
             health: Health::default(),
-            retry,
-            breaker: (random.below(4) > 0).then(Breaker::default),
+            table: Table { providers, models, retry, breaker: (random.below(4) > 0).then(Breaker::default), ..Table::default() },
             moods: vec![Mood::Well; count],
             rock,
             asks: Vec::new(),
             events: BinaryHeap::new(),
             order: 0,
+            attempts: 0,
             under_way: HashMap::new(),
             sent_at: vec![Vec::new(); count],
             repeats: 0,
+            hedges: 0,
             begun: 0,
             turns: 0,
             passed: HashMap::new(),
             is_calm: false,
-            plan,
             random,
         }
     }
@@ -171,7 +211,11 @@ impl World {
             let index = self.asks.len();
             self.asks.push(Ask {
                 attempts: None,
+                plan: None,
                 state: State::Unborn,
+                attempt: 0,
+                rival: None,
+                is_hedged: false,
                 number: 0,
                 sent: HashSet::new(),
                 in_line_for: Duration::ZERO,
@@ -196,13 +240,18 @@ impl World {
             match event {
                 Event::Arrives(index) => {
                     self.begun += 1;
-                    let attempts = Attempts::new(&self.plan, &self.retry, self.breaker.as_ref(), self.now, self.order);
-                    self.asks[index].attempts = Some(attempts);
+                    let decision = decide(&self.table, facts(), &mut self.health, self.now).unwrap();
+                    decision.taken(&self.table, &mut self.health);
+                    let (retry, breaker) = (&self.table.retry, self.table.breaker.as_ref());
+                    let attempts = Attempts::new(&decision.plan, retry, breaker, self.now, self.order);
+                    self.asks[index].attempts = Some(attempts.in_form(Form::Stream).hedging(&decision.plan, &facts()));
+                    self.asks[index].plan = Some(decision.plan);
                     self.next(index, &Happened::Begin);
                 }
-                Event::Heard(index, number) if self.asks[index].number == number => self.heard(index),
+                Event::Heard(index, attempt) => self.heard(index, attempt),
+                Event::Hedge(index, attempt) if self.asks[index].attempt == attempt => self.hedge(index),
                 Event::Tick(index, number) if self.asks[index].number == number => self.next(index, &Happened::Tick),
-                Event::Heard(..) | Event::Tick(..) => {}
+                Event::Hedge(..) | Event::Tick(..) => {}
                 Event::Ends(index) => self.ends(index),
                 Event::Leaves(index) => self.leaves(index),
                 Event::Mood(target) => self.change_mood(target),
@@ -240,7 +289,16 @@ impl World {
     }
 
     /// What the provider says to an attempt.
-    fn heard(&mut self, index: usize) {
+    fn heard(&mut self, index: usize, attempt: usize) {
+        let ask = &mut self.asks[index];
+        let State::Sent(first, first_key) = ask.state else { return };
+        if let Some((target, key, _)) = ask.rival.filter(|rival| rival.2 == attempt) {
+            ask.rival = Some((first, first_key, ask.attempt));
+            (ask.state, ask.attempt) = (State::Sent(target, key), attempt);
+            ask.attempts.as_mut().unwrap().turn();
+        } else if ask.attempt != attempt {
+            return;
+        }
         let State::Sent(target, key) = self.asks[index].state else { return };
         let happened = match self.moods[target] {
             Mood::Well | Mood::Slow => Happened::Content,
@@ -259,9 +317,41 @@ impl World {
             let lasts = self.between(0, 2500);
             self.at(lasts, Event::Ends(index));
             self.next(index, &happened);
+            self.cancelled(index);
         } else {
             self.gone(target, key);
             self.next(index, &happened);
+            self.call_line();
+        }
+    }
+
+    /// The first has brought no content so far.
+    fn hedge(&mut self, index: usize) {
+        let ask = &mut self.asks[index];
+        if !matches!(ask.state, State::Sent(..)) || ask.rival.is_some() {
+            return;
+        }
+        let second = ask.attempts.as_mut().unwrap().hedge(self.now, &mut self.health);
+        let Some((target, key)) = second else { return };
+        assert!(!ask.has_left && !ask.committed && !ask.is_hedged, "once, before content, while somebody waits");
+        ask.is_hedged = true;
+        let number = number(ask.plan.as_ref().unwrap(), target);
+        assert!(ask.sent.iter().all(|(sent, _)| *sent != number), "a target that has not been tried");
+        ask.sent.insert((number, key));
+        self.attempts += 1;
+        ask.rival = Some((number, key, self.attempts));
+        let hedge = self.table.models[0].choice.hedge.unwrap();
+        let price = self.table.providers[number].facts[0].1.price.input.unwrap();
+        assert!(price <= [1.0, 10.0][usize::from(hedge.max_cost > HEDGE_COST)] && hedge.max_cost >= HEDGE_COST, "{price} for {hedge:?}");
+        self.repeats += 1;
+        self.hedges += 1;
+        self.reaches(index, number, key);
+    }
+
+    /// Of two attempts the other one is cancelled.
+    fn cancelled(&mut self, index: usize) {
+        if let Some((target, key, _)) = self.asks[index].rival.take() {
+            self.gone(target, key);
             self.call_line();
         }
     }
@@ -281,6 +371,9 @@ impl World {
         }
         self.asks[index].has_left = true;
         if let State::Sent(target, key) | State::Streaming(target, key) = state {
+            self.gone(target, key);
+        }
+        if let Some((target, key, _)) = self.asks[index].rival.take() {
             self.gone(target, key);
         }
         let attempts = self.asks[index].attempts.as_mut().unwrap();
@@ -326,14 +419,24 @@ impl World {
         }
         match ask.attempts.as_mut().unwrap().next(now, happened, &mut self.health) {
             Step::Send { target, key } => {
-                assert!(!ask.has_left);
+                assert!(!ask.has_left && ask.rival.is_none());
+                let target = self::number(ask.plan.as_ref().unwrap(), target);
                 ask.state = State::Sent(target, key);
+                self.attempts += 1;
+                ask.attempt = self.attempts;
+                let hedge_at = ask.attempts.as_ref().unwrap().hedge_at(&self.health);
                 let turn = ask.turn.take().unwrap_or(usize::MAX);
                 self.repeats += u32::from(!ask.sent.insert((target, key)));
                 self.note_passed(index, turn);
-                self.sends(target, key);
-                let wait = if self.moods[target] == Mood::Slow { self.between(1000, 9000) } else { self.between(1, 200) };
-                self.at(wait, Event::Heard(index, number));
+                let attempt = self.asks[index].attempt;
+                self.reaches(index, target, key);
+                if let Some(at) = hedge_at {
+                    self.at(at.saturating_duration_since(now), Event::Hedge(index, attempt));
+                }
+            }
+            Step::Await => {
+                let (target, key, attempt) = ask.rival.take().expect("the other one is under way");
+                (ask.state, ask.attempt) = (State::Sent(target, key), attempt);
             }
             Step::Wait(wait) => {
                 ask.state = State::Waiting;
@@ -352,13 +455,22 @@ impl World {
             step @ Step::Fail(_) => {
                 ask.end = Some(step);
                 self.finish(index, false);
+                self.cancelled(index);
             }
         }
     }
 
+    /// The last attempt reaches its provider, which answers in time.
+    fn reaches(&mut self, index: usize, target: usize, key: usize) {
+        let attempt = self.attempts;
+        self.sends(target, key);
+        let wait = if self.moods[target] == Mood::Slow { self.between(1000, 9000) } else { self.between(1, 200) };
+        self.at(wait, Event::Heard(index, attempt));
+    }
+
     /// Whoever stood before this one in line must be served at its next look: places are not taken from under it.
     fn note_passed(&mut self, index: usize, turn: usize) {
-        if !self.is_calm || self.plan.targets.len() > 1 {
+        if !self.is_calm || self.table.providers.len() > 1 {
             return;
         }
         if let Some(since) = self.passed.remove(&index) {
@@ -374,7 +486,7 @@ impl World {
     /// An attempt reaches a provider, which counts for itself.
     fn sends(&mut self, target: usize, key: usize) {
         *self.under_way.entry((target, key)).or_default() += 1;
-        let provider = &self.plan.targets[target].provider;
+        let provider = &self.table.providers[target];
         let in_all: u32 = self.under_way.iter().filter(|((other, _), _)| *other == target).map(|(_, count)| count).sum();
         assert!(provider.limits.concurrent.is_none_or(|most| in_all <= most), "{in_all} at a time at target {target}");
         let with_key = self.under_way[&(target, key)];
@@ -386,17 +498,19 @@ impl World {
 
     fn check(&self, phase: &str) {
         assert_eq!(self.under_way.values().sum::<u32>(), 0, "{phase}");
-        for target in &self.plan.targets {
-            assert_eq!(self.health.in_flight(&target.provider.name), 0, "{phase}: every place is given back");
+        for provider in &self.table.providers {
+            assert_eq!(self.health.in_flight(&provider.name), 0, "{phase}: every place is given back");
+            let figures = self.health.figures(&provider.name, "m");
+            assert!(figures.is_none_or(|figures| figures.is_idle()), "{phase}: every figure is settled: {figures:?}");
         }
         assert_eq!(self.health.in_line(), 0, "{phase}: nobody stands in line");
         let seconds = (self.now - self.start).as_secs_f64();
-        let allowed = self.retry.budget_ratio * f64::from(self.begun) + self.retry.budget_per_s * (seconds + 1.0);
+        let allowed = self.table.retry.budget_ratio * f64::from(self.begun) + self.table.retry.budget_per_s * (seconds + 1.0);
         assert!(f64::from(self.repeats) <= allowed, "{phase}: {} repeats for {} requests in {seconds} s", self.repeats, self.begun);
         for (index, ask) in self.asks.iter().enumerate().filter(|(_, ask)| !ask.has_left) {
             assert!(ask.committed != ask.end.is_some(), "{phase}: request {index} has no end, or two");
             assert!(
-                ask.in_line_for <= self.retry.queue_wait + 100 * MS,
+                ask.in_line_for <= self.table.retry.queue_wait + 100 * MS,
                 "{phase}: request {index} stood in line for {:?}",
                 ask.in_line_for
             );
@@ -409,11 +523,16 @@ impl World {
     }
 }
 
-/// One world, in trouble or calm, and then well.
-fn live(seed: u64) {
+/// The number of a plan's target.
+fn number(plan: &Plan, target: usize) -> usize {
+    plan.targets[target].provider.name.trim_start_matches('p').parse().unwrap()
+}
+
+/// One world, in trouble or calm, and then well. Gives how many second targets were asked.
+fn live(seed: u64) -> u32 {
     let mut world = World::new(seed);
     world.is_calm = world.random.below(4) == 0;
-    for target in 0..world.plan.targets.len() {
+    for target in 0..world.table.providers.len() {
         world.at(Duration::ZERO, Event::Mood(target));
     }
     let (count, within) = (30 + usize::try_from(world.random.below(90)).unwrap(), world.between(100, 100_000));
@@ -432,6 +551,7 @@ fn live(seed: u64) {
         assert!(ask.committed || ask.has_left, "after recovery: {:?}", ask.end);
     }
     world.check("after recovery");
+    world.hedges
 }
 
 #[test]
@@ -439,8 +559,10 @@ fn live(seed: u64) {
 fn thousands_of_worlds_keep_every_promise() {
     let seed = std::env::var("AIMUX_SIMULATION_SEED").ok().and_then(|text| text.parse().ok());
     let seeds = seed.map_or(1..2001, |seed: u64| seed..seed + 1);
-    for seed in seeds {
+    let mut hedges = 0;
+    for seed in seeds.clone() {
         println!("AIMUX_SIMULATION_SEED={seed} cargo nextest run simulation");
-        live(seed);
+        hedges += live(seed);
     }
+    assert!(seeds.end - seeds.start == 1 || hedges > 1500, "{hedges}: what is seldom is never tested");
 }

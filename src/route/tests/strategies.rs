@@ -19,7 +19,7 @@ use crate::route::glob::Glob;
 use crate::route::health::Health;
 use crate::route::plan::Target;
 use crate::route::step::{Happened, Step};
-use crate::route::table::{Choice, ModelEntry, Strategy, Table, TargetRef};
+use crate::route::table::{After, Choice, Hedge, ModelEntry, Strategy, Table, TargetRef};
 
 /// Providers `p0`, `p1`, …, each with one model, behind one name.
 pub(super) fn table(strategy: Strategy, weights: &[u32], prices: &[Option<(f64, f64)>]) -> Table {
@@ -266,6 +266,26 @@ fn each_strategy_tells_what_it_went_by() {
         let json: serde_json::Value = serde_json::to_value(&told_of).unwrap();
         assert_eq!(json["targets"][0]["target"], "p0/m", "in the config's order");
     }
+}
+
+#[test]
+fn a_decision_tells_when_a_second_target_is_asked() {
+    let mut world = World::new(Strategy::Order, &[], 2);
+    let told = |world: &mut World, after| {
+        world.table.models[0].choice.hedge = Some(Hedge { after, max_cost: 20_000 });
+        let decision = world.decide(Facts { model: "x".to_owned(), stream: true, ..Facts::default() });
+        let text = Told::of(&decision.record, &world.table).text();
+        text.lines().last().unwrap().to_owned()
+    };
+    assert_eq!(
+        told(&mut world, After::P95),
+        "hedge    no second target yet: how long the first takes is not known; later for $0.0200 at most"
+    );
+    assert_eq!(told(&mut world, After::Time(1500 * MS)), "hedge    a second target after 1.50 s without content, for $0.0200 at most");
+    world.run(30, S, |_| (700 * MS, 700 * MS));
+    assert_eq!(told(&mut world, After::P95), "hedge    a second target after 0.70 s without content, for $0.0200 at most");
+    let mut alone = World::new(Strategy::Order, &[], 1);
+    assert!(told(&mut alone, After::P95).starts_with("targets"), "nobody is there to be second");
 }
 
 /// Whatever is asked in whatever order, of whichever targets: nobody is ever far from its share.

@@ -238,7 +238,7 @@ impl<'a> Trip<'a> {
                     Ok(()) => Happened::Tick,
                     Err(_) => Happened::ClientGone,
                 },
-                Step::Commit => return failed(bug()),
+                Step::Commit | Step::Await => return failed(bug()),
                 Step::Fail(Verdict::ClientGone) => return Ended::Interrupted,
                 // This driver tells nobody of an answer that broke off.
                 Step::Fail(Verdict::LastFailure | Verdict::Broken(_)) => return failed(last.unwrap_or_else(bug)),
@@ -370,6 +370,7 @@ impl<'a> Trip<'a> {
             first_content: self.first_content,
             losses: self.losses.len(),
             is_reused: None,
+            hedge: None,
             dialect: self.call.client.name(),
         });
         if self.driver.settings.enabled {
@@ -401,5 +402,5 @@ fn own(code: Code, kind: FailureKind, message: &str) -> Refusal {
 #[must_use]
 pub fn to_server(provider: Arc<crate::route::Provider>, model: &str) -> Plan {
     let target = Target { provider, endpoint: 0, model: model.to_owned(), info: crate::provider::models::Known::of("", &[], "") };
-    Plan { targets: vec![target], route: String::new(), continues: Continue::Off }
+    Plan { targets: vec![target], route: String::new(), continues: Continue::Off, hedge: None }
 }
