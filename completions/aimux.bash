@@ -1219,7 +1219,7 @@ _aimux() {
             return 0
             ;;
         aimux__subcmd__route)
-            opts="-m -s -a -f -o -t -p -x -c -n -h --model --system --attachment --fragment --option --schema --template --param --save --extract --xl --extract-last --compare --continue --cid --max-cost --no-stream --json --no-log --direct --demo --explain --dry-run --request --client --header --dialect --config --help"
+            opts="-m -s -a -f -o -t -p -x -c -n -h --model --system --attachment --fragment --option --schema --template --param --save --extract --xl --extract-last --compare --continue --cid --max-cost --no-stream --raw --color --reasoning --json --no-log --direct --demo --explain --dry-run --request --client --header --dialect --config --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1299,6 +1299,14 @@ _aimux() {
                     ;;
                 --max-cost)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                --reasoning)
+                    COMPREPLY=($(compgen -W "show hide" -- "${cur}"))
                     return 0
                     ;;
                 --request)

@@ -62,6 +62,11 @@ complete -c aimux -n "__fish_aimux_using_subcommand route" -l save -d 'Keep prom
 complete -c aimux -n "__fish_aimux_using_subcommand route" -l compare -d 'Ask several models at once, and compare: `a,b[,c]`' -r
 complete -c aimux -n "__fish_aimux_using_subcommand route" -l cid -d 'Go on with this conversation, an id of `aimux logs`' -r
 complete -c aimux -n "__fish_aimux_using_subcommand route" -l max-cost -d 'Do not ask if it may cost more than this, in dollars' -r
+complete -c aimux -n "__fish_aimux_using_subcommand route" -l color -d 'Whether the answer has colours; `always` sets Markdown in a pipe, too' -r -f -a "auto\t'On a terminal that has them, unless a variable forbids it'
+always\t''
+never\t''"
+complete -c aimux -n "__fish_aimux_using_subcommand route" -l reasoning -d 'What becomes of what the model thinks aloud [default: dimmed on a terminal, left out in a pipe]' -r -f -a "show\t'Before the answer; in a pipe on standard error'
+hide\t'Nowhere'"
 complete -c aimux -n "__fish_aimux_using_subcommand route" -l request -d 'The request of a client that is asked about; `-` is standard input' -r -F
 complete -c aimux -n "__fish_aimux_using_subcommand route" -l client -d 'The program that asks, `claude-code` say' -r
 complete -c aimux -n "__fish_aimux_using_subcommand route" -l header -d 'A header of the request, for rules and policies: `x-aimux-project: acme`' -r
