@@ -426,7 +426,7 @@ fn saving(session: &Session, own: &Target, other: &Target, input: u64, now: Inst
     let total = |price: &Price, cached: u64| Some(first(price, cached)?.saturating_add(later(price)?.saturating_mul(further)));
     let stay = total(&own.info.price, cached)?;
     let moving = total(&other.info.price, 0)?;
-    (stay.saturating_mul(100) >= moving.saturating_mul(DEARER_PERCENT)).then(|| stay - moving).filter(|saved| *saved > 0)
+    (stay.saturating_mul(100) >= moving.saturating_mul(DEARER_PERCENT)).then(|| stay.saturating_sub(moving)).filter(|saved| *saved > 0)
 }
 
 /// What a request costs that reads so much from a cache and writes so much to it.
