@@ -447,8 +447,21 @@ fn denial(table: &Table, tried: &[Tried], target: &Target) -> Option<(usize, Den
     policies.filter_map(|tried| Some((tried.rule, table.policies.get(tried.rule)?.denies(target)?))).next()
 }
 
+/// The rule that is asked for by its name, as a model is; an entry of that very name goes before.
+fn asked_for(table: &Table, facts: &Facts) -> Option<(usize, Vec<Target>)> {
+    let index = table.rules.iter().position(|rule| rule.name == facts.model)?;
+    if table.models.iter().any(|entry| entry.name.text() == facts.model) {
+        return None;
+    }
+    let targets = targets(table, &table.rules.get(index)?.targets, facts.dialect);
+    (!targets.is_empty()).then_some((index, targets))
+}
+
 /// The rules in their order, up to the first that fits, and its targets. A rule whose targets are all gone is no rule.
 fn rules(table: &Table, facts: &Facts) -> (Vec<Tried>, Option<(usize, Vec<Target>)>) {
+    if let Some((index, targets)) = asked_for(table, facts) {
+        return (vec![Tried { rule: index, failed: None }], Some((index, targets)));
+    }
     let mut tried = Vec::new();
     for (index, rule) in table.rules.iter().enumerate() {
         let failed = rule.fails(facts);
@@ -510,6 +523,19 @@ mod tests {
 
     fn asking(model: &str) -> Facts {
         Facts { model: model.to_owned(), ..Facts::default() }
+    }
+
+    #[test]
+    fn a_rule_is_asked_for_by_its_name_unless_an_entry_has_it() {
+        let mut table = table();
+        let decided = |table: &Table, model: &str| {
+            let Decision { plan, record } = decide(table, asking(model), &mut Health::default(), Instant::now()).unwrap();
+            (plan.route, record.chosen.word())
+        };
+        assert_eq!(decided(&table, "long"), ("long".to_owned(), "rule"));
+        let targets = refs(&table, &["zai/glm-5.2"]);
+        table.models.push(ModelEntry { name: Glob::new("long"), targets, choice: Choice::default() });
+        assert_eq!(decided(&table, "long"), ("long".to_owned(), "entry"));
     }
 
     #[test]

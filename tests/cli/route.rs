@@ -90,6 +90,7 @@ fn a_prompt_without_a_model_goes_to_the_main_one() {
     let config = home.path().join(".config/aimux/config.yaml");
     std::fs::write(config, CONFIG.replace("models:\n", "models:\n  default: zai/glm-5.2\n")).unwrap();
     assert!(told(home.path(), &["--explain", "hello"]).contains("targets  1 zai/glm-5.2"));
+    assert!(told(home.path(), &["--explain", "hello", "-m", "long"]).contains("decided  by rule long"));
 }
 
 #[test]
