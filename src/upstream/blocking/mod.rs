@@ -31,6 +31,7 @@ use crate::keys::Store;
 use crate::ledger::{self, Ending, Entry, Ledger};
 use crate::route::pace::Pace;
 use crate::route::table::Continue;
+use crate::route::table::OnContext;
 use crate::route::{Attempts, Facts, Form, Happened, Health, Plan, Step, Table, Target, Verdict};
 
 /// An upstream may send usage after the finish signal; for so long it is waited for.
@@ -57,6 +58,8 @@ pub struct Call<'a> {
     pub limits: &'a Limits,
     /// The targets.
     pub plan: Plan,
+    /// What is done where the input is too long for a target.
+    pub on_context: OnContext,
     /// What the request is.
     pub facts: Facts,
     /// The request, which is written anew for each target.
@@ -174,6 +177,7 @@ impl<'a> Trip<'a> {
         let seed = RandomState::new().build_hasher().finish();
         let table = call.table;
         let attempts = Attempts::new(&call.plan, &table.retry, table.breaker.as_ref(), received, seed)
+            .on_context(call.on_context, call.facts.input_tokens)
             .of_tokens(call.tokens())
             .in_form(Form::of(call.request.stream));
         Self {
