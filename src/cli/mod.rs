@@ -49,7 +49,7 @@ enum Command {
     Serve(serve::ServeArgs),
     /// Run a client program with its environment set for aimux
     Run(run::RunArgs),
-    /// Tell where a request would go, why, and at what price
+    /// Ask a model from the shell; `--explain` tells where a request would go, and why
     Route(Box<route::RouteArgs>),
     /// Keep providers' keys in age files
     Keys(keys::KeysArgs),

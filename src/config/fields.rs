@@ -244,8 +244,8 @@ pub(crate) static OAUTH: &[Field] = &[
     field(
         "client_proof",
         Kind::Choice(&["basic", "post"]),
-        "basic",
-        "How that is sent: as basic authorization, or in the body where the provider wants `client_secret_post`.",
+        "",
+        "How that is sent: as basic authorization, which is the default, or in the body where the provider wants `client_secret_post`.",
     ),
     field("auth_url", Kind::Text("a URL"), "the preset's", "Where the browser goes; https, but on this machine."),
     field("token_url", Kind::Text("a URL"), "the preset's", "Where a code or a refresh token is exchanged; https, but on this machine."),

@@ -30,7 +30,7 @@ pub(super) struct Account {
     key: String,
     earlier: Vec<Earlier>,
     /// The last attempt, once it has failed.
-    failed: Option<Attempt>,
+    failed: Option<Box<Attempt>>,
     /// What it took and what that cost, where its answer broke off and another goes on. Rare, and boxed.
     broken: Option<Box<(Usage, Option<u64>)>>,
     /// Some of what the earlier ones took is an estimate.
@@ -105,7 +105,7 @@ impl Account {
         if let Some(went) = self.failed.take() {
             let [provider, model] = former.map(str::to_owned);
             let (took, cost) = self.broken.take().map_or((Usage::default(), Some(0)), |broken| *broken);
-            self.earlier.push(Earlier { provider, model, key: std::mem::take(&mut self.key), went, took, cost, cancelled: None });
+            self.earlier.push(Earlier { provider, model, key: std::mem::take(&mut self.key), went: *went, took, cost, cancelled: None });
         }
         key.map_or("", |key| &key.name).clone_into(&mut self.key);
         self.price = price(target);
@@ -125,7 +125,7 @@ impl Account {
     /// The attempt under way failed.
     pub(super) fn failed(&mut self, received: Instant, status: Option<u16>, code: Code, is_reused: Option<bool>) {
         self.is_live = false;
-        self.failed = Some(self.attempt(received, Instant::now(), status, Some(code), is_reused));
+        self.failed = Some(Box::new(self.attempt(received, Instant::now(), status, Some(code), is_reused)));
     }
 
     /// The attempts before this one that failed, as a header tells them: `provider/model;status;code`, a status of 0 for no answer.
@@ -327,7 +327,7 @@ impl Account {
         let last = if self.is_live {
             Some(self.attempt(received, now, has_content.then_some(200), code, over.is_reused))
         } else {
-            self.failed.take()
+            self.failed.take().map(|failed| *failed)
         };
         let is_sent = self.is_live && (has_content || ending == Ending::ClientGone);
         let (usage, is_estimated) = if is_sent { self.usage(usage) } else { (usage, false) };
