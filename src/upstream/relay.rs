@@ -41,7 +41,7 @@ pub struct Relay {
     heard: Instant,
     said: Instant,
     pace: Option<Pace>,
-    echo: Option<Echo>,
+    echo: Option<Box<Echo>>,
     /// What stands ready to go on, should the answer break off.
     resume: Option<Box<Resume>>,
     /// How much of the reply's losses has been noted.
@@ -72,7 +72,7 @@ impl Relay {
             heard: now,
             said: now,
             pace,
-            echo,
+            echo: echo.map(Box::new),
             resume: None,
             noted: 0,
             settlement,
@@ -243,9 +243,9 @@ impl Relay {
             Poll::Ready(Resumed::On(begun, out, echo)) => {
                 let Begun { reply, upstream, held: _, unread, headers: _ } = *begun;
                 // What waited for the rest of a key is said before.
-                let rest = self.echo.as_mut().map(Echo::rest).unwrap_or_default();
+                let rest = self.echo.as_mut().map(|echo| echo.rest()).unwrap_or_default();
                 let out = if rest.is_empty() { out } else { [rest, out].concat().into() };
-                (self.reply, self.upstream, self.unread, self.echo) = (reply, upstream, unread, echo);
+                (self.reply, self.upstream, self.unread, self.echo) = (reply, upstream, unread, echo.map(Box::new));
                 self.heard = Instant::now();
                 self.pace = Pace::new(self.patience.pace.0, self.patience.pace.1, self.heard.into_std());
                 self.note_losses();

@@ -320,7 +320,7 @@ fn sdk_takes_two_halves_for_one(language: &str, kind: &str) {
     for (one, other) in [(Speaks::Anthropic, Speaks::Chat), (Speaks::Chat, Speaks::Anthropic)] {
         let pause = Duration::from_millis(60);
         let dies = Upstream::start(move |seen, _| {
-            let answer = one.answer(seen, &[text("ANSWER 4711 is nearly complete when it dies")]);
+            let answer = one.answer(seen, &[text("ANSWER 4711 is nearly complete, and now it dies")]);
             answer.after(if one == Speaks::Anthropic { 6 } else { 4 }, Act::Cut).pause(4, pause)
         });
         // It repeats all that it knows of.
