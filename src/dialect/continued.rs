@@ -7,7 +7,7 @@ use std::collections::HashSet;
 
 use bytes::Bytes;
 
-use super::transcode::note;
+use super::transcode::{note, read_frames};
 use super::{Progress, ReplyStream, StreamDecoder, StreamEncoder};
 use crate::chat::seam::Seam;
 use crate::chat::{BlockStart, Delta, Event, Failure, Loss, Usage, lose};
@@ -152,17 +152,7 @@ fn sum(before: &Usage, now: &Usage) -> Usage {
 
 impl ReplyStream for Continued {
     fn push(&mut self, chunk: Bytes) -> Bytes {
-        self.splitter.push(&chunk);
-        loop {
-            match self.splitter.next_frame() {
-                Ok(Some(frame)) => self.decoder.frame(&frame, &mut self.events),
-                Ok(None) => break,
-                Err(error) => {
-                    self.events.push(Event::Failed(Failure::nonsense(error)));
-                    break;
-                }
-            }
-        }
+        read_frames(&mut self.splitter, &chunk, self.decoder.as_mut(), &mut self.events);
         self.progress.finished |= self.decoder.is_finished();
         self.join()
     }

@@ -148,20 +148,22 @@ pub(crate) fn note(event: &Event, progress: &mut Progress) {
     }
 }
 
+/// Reads the frames that a chunk makes whole; one that is too long is a failure, and ends the reading.
+pub(super) fn read_frames(splitter: &mut Splitter, chunk: &[u8], decoder: &mut dyn StreamDecoder, events: &mut Vec<Event>) {
+    splitter.push(chunk);
+    loop {
+        match splitter.next_frame() {
+            Ok(Some(frame)) => decoder.frame(&frame, events),
+            Ok(None) => return,
+            Err(error) => return events.push(Event::Failed(Failure::nonsense(error))),
+        }
+    }
+}
+
 impl ReplyStream for Transcoder {
     fn push(&mut self, chunk: Bytes) -> Bytes {
         let mut out = Vec::new();
-        self.splitter.push(&chunk);
-        loop {
-            match self.splitter.next_frame() {
-                Ok(Some(frame)) => self.decoder.frame(&frame, &mut self.events),
-                Ok(None) => break,
-                Err(error) => {
-                    self.events.push(Event::Failed(Failure::nonsense(error)));
-                    break;
-                }
-            }
-        }
+        read_frames(&mut self.splitter, &chunk, self.decoder.as_mut(), &mut self.events);
         self.encode(&mut out);
         self.progress.finished |= self.decoder.is_finished();
         out.into()
