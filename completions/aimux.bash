@@ -1355,7 +1355,7 @@ _aimux() {
             return 0
             ;;
         aimux__subcmd__serve)
-            opts="-h --listen --demo --passphrase-stdin --on-demand --log --log-format --config --help"
+            opts="-h --listen --demo --passphrase-stdin --stdin-socket --on-demand --log --log-format --config --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

@@ -46,6 +46,7 @@ json\t'One JSON object a line'"
 complete -c aimux -n "__fish_aimux_using_subcommand serve" -l config -d 'The config file [env: AIMUX_CONFIG] [default: config.yaml in aimux\'s config folder]' -r -F
 complete -c aimux -n "__fish_aimux_using_subcommand serve" -l demo -d 'Serve a built-in demo model: needs no config, account or key'
 complete -c aimux -n "__fish_aimux_using_subcommand serve" -l passphrase-stdin -d 'Read the passphrase of the identity from standard input'
+complete -c aimux -n "__fish_aimux_using_subcommand serve" -l stdin-socket -d 'Take the listening socket from standard input, as launchd and inetd pass it on'
 complete -c aimux -n "__fish_aimux_using_subcommand serve" -l on-demand -d 'Leave the session of the command that starts it'
 complete -c aimux -n "__fish_aimux_using_subcommand serve" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c aimux -n "__fish_aimux_using_subcommand run" -l config -d 'The config file [env: AIMUX_CONFIG] [default: config.yaml in aimux\'s config folder]' -r -F

@@ -31,14 +31,8 @@ const LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 2468
 /// A config that has been read; to be used only where the report has no error.
 #[derive(Debug)]
 pub(crate) struct Checked {
-    /// The address to listen on.
-    pub(crate) listen: SocketAddr,
-    /// The variable that holds the client token.
-    pub(crate) token: Option<String>,
-    /// Further names of the server.
-    pub(crate) hosts: Vec<String>,
-    /// Whether the files are watched.
-    pub(crate) watch: bool,
+    /// Where clients reach it.
+    pub(crate) server: Server,
     /// The limits.
     pub(crate) limits: Limits,
     /// The providers.
@@ -55,6 +49,21 @@ pub(crate) struct Checked {
     pub(crate) written: Vec<Written>,
 }
 
+/// `server`, its token not yet looked up.
+#[derive(Debug)]
+pub(crate) struct Server {
+    /// The address to listen on.
+    pub(crate) listen: SocketAddr,
+    /// The variable that holds the client token.
+    pub(crate) token: Option<String>,
+    /// Further names of the server.
+    pub(crate) hosts: Vec<String>,
+    /// Whether the files are watched.
+    pub(crate) watch: bool,
+    /// How long it stays without a connection.
+    pub(crate) idle_exit: Option<Duration>,
+}
+
 /// Checks a tree. Adds to the report and sorts it.
 pub(crate) fn check(mut root: Node, report: Report, environment: &Environment, store: &Store) -> (Checked, Report) {
     let written = written::of(&root);
@@ -62,7 +71,7 @@ pub(crate) fn check(mut root: Node, report: Report, environment: &Environment, s
     reader.expand(&mut root, "");
     let section = reader.section(&root, "", fields::ROOT);
     version(&mut reader, &section);
-    let (listen, token, hosts, watch) = server(&mut reader, &section);
+    let server = server(&mut reader, &section);
     let providers = match section.get("providers") {
         Some(node) => providers::read(&mut reader, node, store),
         None => {
@@ -90,7 +99,7 @@ pub(crate) fn check(mut root: Node, report: Report, environment: &Environment, s
     let mut report = reader.report;
     report.finish();
     let table = Table { providers: Vec::new(), policies, rules, models, retry, breaker, sticky };
-    let checked = Checked { listen, token, hosts, watch, limits, providers, table, ledger, history, tests, written };
+    let checked = Checked { server, limits, providers, table, ledger, history, tests, written };
     (checked, report)
 }
 
@@ -114,8 +123,10 @@ fn version(reader: &mut Reader<'_>, root: &Section<'_>) {
     reader.integer(root, "version");
 }
 
-fn server(reader: &mut Reader<'_>, root: &Section<'_>) -> (SocketAddr, Option<String>, Vec<String>, bool) {
-    let Some(section) = reader.inner(root, "server") else { return (LISTEN, None, Vec::new(), true) };
+fn server(reader: &mut Reader<'_>, root: &Section<'_>) -> Server {
+    let Some(section) = reader.inner(root, "server") else {
+        return Server { listen: LISTEN, token: None, hosts: Vec::new(), watch: true, idle_exit: None };
+    };
     let tls = reader.choice(&section, "tls").is_some();
     let address = listen(reader, &section, tls).unwrap_or(LISTEN);
     let token = section.get("token").and_then(|node| key_sources::variable(reader, node, "server.token"));
@@ -132,7 +143,8 @@ fn server(reader: &mut Reader<'_>, root: &Section<'_>) -> (SocketAddr, Option<St
         }
     }
     let watch = reader.flag(&section, "watch").unwrap_or(true);
-    (address, token, hosts, watch)
+    let idle_exit = reader.integer(&section, "idle_exit_s").map(Duration::from_secs);
+    Server { listen: address, token, hosts, watch, idle_exit }
 }
 
 /// An address with a port; `localhost` is IPv4's.

@@ -187,6 +187,13 @@ pub(crate) static SERVER: &[Field] = &[
         "true",
         "Takes on this file and the key files by itself, a second after they have changed. `aimux config reload` and SIGHUP always do.",
     ),
+    integer(
+        "idle_exit_s",
+        0,
+        604_800,
+        "1800 where a service manager keeps the socket, else 0",
+        "Seconds without a connection after which the server ends; 0: never. A service manager starts it again at the next one.",
+    ),
 ];
 
 /// `providers.NAME`.

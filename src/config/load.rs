@@ -249,14 +249,16 @@ fn compiled(loaded: Loaded, environment: &Environment, mut opener: Opener<'_>) -
         let place = format!("{}:{line}:{column}", loaded.report.name(found.span));
         notes.push(format!("{place}: {}[AIMUX-{}]: {}", found.severity.name(), found.finding.row().id, super::mask::shown(&found.message)));
     }
-    let token = checked.token.as_deref().map(|name| client_token(name, environment)).transpose().map_err(LoadError::Other)?;
+    let token = checked.server.token.as_deref().map(|name| client_token(name, environment)).transpose().map_err(LoadError::Other)?;
+    let super::check::Server { listen, token: _, hosts, watch, idle_exit } = checked.server;
+    let server = Server { listen, token, hosts, watch, idle_exit };
     let mut providers = Vec::new();
     for provider in checked.providers {
         providers.push(Arc::new(opener.open(provider).map_err(LoadError::Other)?));
     }
     Ok(Ready {
         path: loaded.path,
-        server: Server { listen: checked.listen, token, hosts: checked.hosts, watch: checked.watch },
+        server,
         limits: checked.limits,
         ledger: checked.ledger,
         history: checked.history,

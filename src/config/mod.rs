@@ -5,6 +5,7 @@
 //! changes no file; `fix` mends a text. Start with [`ready`] and [`validate`].
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 mod allowances;
 mod backup;
@@ -108,6 +109,8 @@ pub struct Server {
     pub hosts: Vec<String>,
     /// Whether a change of the config or of a key is taken on by itself.
     pub watch: bool,
+    /// How long the server stays without a connection; zero: for ever; `None`: as it was started.
+    pub idle_exit: Option<Duration>,
 }
 
 /// `limits:`, each with its default.

@@ -257,7 +257,7 @@ fn the_environment_overrides_the_file_and_a_slip_is_said() {
     ];
     let (checked, report) = examine("c", with("breaker: off").as_bytes(), &Options::default(), &environment(&variables), &no_keys());
     let checked = checked.unwrap();
-    assert_eq!(checked.listen.port(), 7);
+    assert_eq!(checked.server.listen.port(), 7);
     assert_eq!(checked.table.breaker.unwrap().failures, 9);
     assert_eq!(checked.providers[0].limits.concurrent, Some(3));
     let found: Vec<(Finding, &str)> = report.diagnostics.iter().map(|found| (found.finding, report.name(found.span))).collect();
@@ -278,7 +278,7 @@ fn the_flag_overrides_the_environment_and_is_checked_as_well() {
         let options = Options { path: None, listen: Some(listen.parse().unwrap()) };
         examine("c", with("").as_bytes(), &options, &variables, &no_keys())
     };
-    assert_eq!(examine("[::1]:8").0.unwrap().listen.port(), 8);
+    assert_eq!(examine("[::1]:8").0.unwrap().server.listen.port(), 8);
     assert_eq!(examine("0.0.0.0:8").1.diagnostics[0].finding, Finding::Exposed);
 }
 

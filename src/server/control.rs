@@ -9,6 +9,7 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use http::{HeaderMap, Method, Request, Response, StatusCode};
@@ -196,13 +197,18 @@ impl Control {
                 tokio::time::sleep(Duration::from_millis(100)).await;
                 continue;
             };
+            let visit = Visit::begin(&voice);
             let (status, stop) = (Bytes::from(serde_json::to_vec(&status()).unwrap_or_default()), Arc::clone(&stop));
             let (voice, reloader) = (voice.clone(), reloader.clone());
             let service = service_fn(move |request: Request<Incoming>| {
                 let (status, voice, stop, reloader) = (status.clone(), voice.clone(), Arc::clone(&stop), reloader.clone());
                 async move { Ok::<_, Infallible>(route(request, status, &voice, &stop, reloader.as_ref()).await) }
             });
-            tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(stream), service));
+            tokio::spawn(async move {
+                // Who has left, left.
+                let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
+                drop(visit);
+            });
         }
     }
 }
@@ -218,6 +224,22 @@ impl Drop for Control {
 /// What the running server can be asked about its own decisions.
 #[derive(Clone)]
 pub struct Voice(pub(super) Arc<Shared>);
+
+/// An open connection to the control socket: while there is one, the server is needed.
+struct Visit(Arc<Shared>);
+
+impl Visit {
+    fn begin(voice: &Voice) -> Self {
+        voice.0.visitors.fetch_add(1, Ordering::Relaxed);
+        Self(Arc::clone(&voice.0))
+    }
+}
+
+impl Drop for Visit {
+    fn drop(&mut self) {
+        self.0.visitors.fetch_sub(1, Ordering::Relaxed);
+    }
+}
 
 async fn route(
     request: Request<Incoming>,

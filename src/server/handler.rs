@@ -13,7 +13,7 @@ use hyper::body::{Body, Incoming};
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::reply::{self, EarlyBody, Relayed, ReplyBody};
-use super::{Shared, Snapshot, auth, count_tokens, explain, metrics, models};
+use super::{Phase, Shared, Snapshot, auth, count_tokens, explain, metrics, models};
 use crate::config::Limits;
 use crate::dialect::Dialect;
 use crate::dialect::names::fresh_id;
@@ -112,7 +112,7 @@ pub(super) async fn handle(shared: Arc<Shared>, request: Request<Incoming>) -> R
     let dialect = error_dialect(&request);
     let allow = Route::of(request.uri().path()).map(|route| HeaderValue::from_static(route.method()));
     // Boxed here, not further in: the connection keeps room for this future from its start to its end, streams included.
-    let upstreams = Arc::clone(&shared.upstreams);
+    let (upstreams, phase) = (Arc::clone(&shared.upstreams), shared.phase.clone());
     let work = Box::pin(respond(shared, request, request_id.clone()));
     let mut response = match guarded(work).await {
         Ok(response) => response,
@@ -128,6 +128,10 @@ pub(super) async fn handle(shared: Arc<Shared>, request: Request<Incoming>) -> R
     };
     if let Ok(value) = HeaderValue::try_from(&request_id) {
         response.headers_mut().insert(X_REQUEST_ID, value);
+    }
+    if *phase.borrow() != Phase::Serving {
+        // The client's next request goes to who listens now.
+        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
     response
 }
@@ -182,13 +186,13 @@ async fn respond(shared: Arc<Shared>, request: Request<Incoming>, request_id: St
     if !is_allowed {
         return Err(Error::new(Code::MethodNotAllowed, format!("use {} here", route.method())));
     }
-    if access == Access::Token && route != Route::Metrics && *shared.draining.borrow() {
+    if access == Access::Token && route != Route::Metrics && shared.phase() == Phase::Draining {
         return Err(Error::new(Code::Draining, "aimux is stopping and takes no new request"));
     }
     match route {
         Route::Hello => Ok(reply::json(200, concat!("{\"name\":\"aimux\",\"version\":\"", env!("CARGO_PKG_VERSION"), "\"}"))),
         Route::Live => Ok(reply::json(200, "{\"status\":\"ok\"}")),
-        Route::Ready if *shared.draining.borrow() => Ok(reply::json(503, "{\"status\":\"draining\"}")),
+        Route::Ready if shared.phase() == Phase::Draining => Ok(reply::json(503, "{\"status\":\"draining\"}")),
         Route::Ready if current.table.providers.is_empty() => Ok(reply::json(503, "{\"status\":\"no provider\"}")),
         Route::Ready => Ok(reply::json(200, "{\"status\":\"ok\"}")),
         Route::Metrics => Ok(metrics::answer(&shared, &current).await),

@@ -7,15 +7,18 @@ pub mod control;
 mod count_tokens;
 mod explain;
 mod handler;
+mod idle;
 mod keeper;
 pub mod memory;
 mod metrics;
 mod models;
+pub mod notify;
 mod overlong;
 mod port_owner;
 pub mod redirect;
 pub mod reload;
 mod reply;
+pub mod sockets;
 pub mod stamp;
 pub mod token;
 mod workers;
@@ -23,7 +26,9 @@ mod workers;
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
+use std::task::Poll;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -78,7 +83,11 @@ pub(crate) struct Shared {
     streams: Arc<Semaphore>,
     /// Bytes of bodies that may be held, in KiB.
     buffered: Arc<Semaphore>,
-    draining: watch::Receiver<bool>,
+    phase: watch::Receiver<Phase>,
+    /// Connections that were accepted since the start.
+    arrivals: AtomicU64,
+    /// Open connections to the control socket.
+    visitors: AtomicUsize,
     /// The main runtime and those of the threads that serve connections.
     runtimes: OnceLock<Vec<tokio::runtime::Handle>>,
 }
@@ -88,7 +97,37 @@ impl Shared {
     fn current(&self) -> Arc<Snapshot> {
         self.current.load_full()
     }
+
+    fn phase(&self) -> Phase {
+        *self.phase.borrow()
+    }
 }
+
+/// How far a server is with its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    /// It is not ending.
+    Serving,
+    /// Another listens, or will: what is connected is served, and told to connect anew for the next request.
+    Leaving,
+    /// The same; connections that are at rest are closed.
+    Closing,
+    /// New requests are refused.
+    Draining,
+}
+
+/// Why a server ends, and so what becomes of requests that come on connections which are open already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Leave {
+    /// It was told to stop: they are refused.
+    Stop,
+    /// Another process listens in its place, or will at the next connection: they are answered.
+    Elsewhere,
+}
+
+/// How long connections at rest stay open where another server listens already: who sends one more request on them is
+/// answered. A connection that is closed while its client writes is a request that fails.
+const LINGER: Duration = Duration::from_secs(5);
 
 /// How many places stand for the memory of bodies, in KiB.
 fn buffered_places(limits: &Limits) -> usize {
@@ -97,10 +136,10 @@ fn buffered_places(limits: &Limits) -> usize {
 
 /// A server that has bound its address and not yet begun.
 pub struct Server {
-    listener: TcpListener,
+    listeners: Vec<TcpListener>,
     shared: Arc<Shared>,
     workers: Workers,
-    drain: watch::Sender<bool>,
+    phase: watch::Sender<Phase>,
     /// Where what is known of providers is kept; `None`: nowhere.
     memory: Option<PathBuf>,
 }
@@ -113,9 +152,35 @@ impl Server {
     pub async fn bind(ready: Ready, token: Secret) -> Result<Self, Error> {
         let listen = ready.server.listen;
         let listener = TcpListener::bind(listen).await.map_err(|error| cannot_bind(listen, error))?;
+        Self::with(vec![listener], ready, token)
+    }
+
+    /// Listens on sockets that somebody else has bound.
+    ///
+    /// # Errors
+    /// When they cannot be watched, reach further than the config says, or there is no thread to serve on.
+    pub async fn adopt(sockets: Vec<std::net::TcpListener>, ready: Ready, token: Secret) -> Result<Self, Error> {
+        let failed =
+            |error: std::io::Error| Error::new(Code::CannotBind, format!("the socket cannot be watched: {error}")).caused_by(error);
+        let listeners = sockets.into_iter().map(TcpListener::from_std).collect::<std::io::Result<Vec<_>>>().map_err(failed)?;
+        for listener in &listeners {
+            let (address, listen) = (listener.local_addr().map_err(failed)?, ready.server.listen);
+            // The config's own address was looked at when it was read.
+            if !address.ip().is_loopback() && address != listen {
+                return Err(Error::new(Code::CannotBind, format!("the socket listens on {address}, which other machines can reach"))
+                    .hint(format!("server.listen is {listen}: have both say the same, with `tls: terminated` and a token")));
+            }
+            if address != listen && listen.port() != 0 {
+                tracing::warn!(%address, %listen, "the socket is another one than server.listen");
+            }
+        }
+        Self::with(listeners, ready, token)
+    }
+
+    fn with(listeners: Vec<TcpListener>, ready: Ready, token: Secret) -> Result<Self, Error> {
         let limits = &ready.limits;
         let client = Client::new(ClientSettings { connect_timeout: Duration::from_secs(limits.connect_s), ..ClientSettings::default() })?;
-        let (drain, draining) = watch::channel(false);
+        let (phase, its_phase) = watch::channel(Phase::Serving);
         let upstreams = Arc::new(Upstreams::new(client));
         upstreams.remember(&ready.ledger);
         upstreams.counts.name(metrics::names(&ready.table));
@@ -125,22 +190,25 @@ impl Server {
             in_flight: Arc::new(Semaphore::new(limits.requests_in_flight)),
             streams: Arc::new(Semaphore::new(limits.requests_in_flight)),
             buffered: Arc::new(Semaphore::new(buffered_places(limits))),
-            draining,
+            phase: its_phase,
+            arrivals: AtomicU64::new(0),
+            visitors: AtomicUsize::new(0),
             runtimes: OnceLock::new(),
             current: ArcSwap::from_pointee(Snapshot::new(ready, token)),
         });
         let workers = Workers::start(&shared)?;
         // Set once, here.
         let _ = shared.runtimes.set([vec![tokio::runtime::Handle::current()], workers.runtimes()].concat());
-        Ok(Self { listener, shared, workers, drain, memory: None })
+        Ok(Self { listeners, shared, workers, phase, memory: None })
     }
 
-    /// The address, its port chosen when none was asked for.
+    /// Its first address, the port chosen when none was asked for.
     ///
     /// # Errors
     /// When the system does not tell.
     pub fn address(&self) -> std::io::Result<SocketAddr> {
-        self.listener.local_addr()
+        let no_socket = || std::io::Error::from(std::io::ErrorKind::NotConnected);
+        self.listeners.first().ok_or_else(no_socket)?.local_addr()
     }
 
     /// The connections to upstreams.
@@ -181,18 +249,39 @@ impl Server {
         move || keeper::tasks(&shared, &runtimes)
     }
 
+    /// Resolves when the server has had no connection for as long as the config says; where that says nothing, for `usual`.
+    /// Zero is never.
+    pub fn idle(&self, usual: Duration) -> impl Future<Output = ()> + use<> {
+        idle::wait(Arc::clone(&self.shared), self.workers.loads(), usual)
+    }
+
+    /// Resolves when every thread has done something for the asker: in no time, unless one hangs.
+    pub fn pulse(&self) -> impl Fn() -> notify::Pulse + use<> {
+        let runtimes = self.workers.runtimes();
+        move || {
+            let runtimes = runtimes.clone();
+            Box::pin(async move {
+                for runtime in runtimes {
+                    // A thread that has ended is not stuck.
+                    let _ = runtime.spawn(async {}).await;
+                }
+            })
+        }
+    }
+
     /// Serves until `stop` resolves, then drains. Gives whether every request ended in time.
-    pub async fn run(self, stop: impl Future<Output = ()>) -> bool {
-        let Self { listener, shared, workers, drain, memory } = self;
+    pub async fn run(self, stop: impl Future<Output = Leave>) -> bool {
+        let Self { listeners, shared, workers, phase, memory } = self;
         let keeper = keeper::keep(Arc::clone(&shared), memory.clone());
         let connections = Arc::clone(&shared.connections);
         let accept = async {
             loop {
                 let Ok(permit) = Arc::clone(&connections).acquire_owned().await else { break };
-                match listener.accept().await {
-                    Ok((stream, _)) => {
+                match next(&listeners).await {
+                    Ok(stream) => {
                         // Without it each first token waits for the client's delayed ACK.
                         let _ = stream.set_nodelay(true);
+                        shared.arrivals.fetch_add(1, Ordering::Relaxed);
                         workers.give(stream, permit);
                     }
                     Err(error) => {
@@ -203,15 +292,21 @@ impl Server {
                 }
             }
         };
-        tokio::select! {
-            () = accept => {}
-            () = stop => {}
-            () = keeper => {}
-        }
-        drop(listener);
+        let leave = tokio::select! {
+            () = accept => Leave::Stop,
+            leave = stop => leave,
+            () = keeper => Leave::Stop,
+        };
+        drop(listeners);
         tracing::info!("draining");
         // A receiver that is gone has nothing to drain.
-        let _ = drain.send(true);
+        if leave == Leave::Elsewhere {
+            let _ = phase.send(Phase::Leaving);
+            let all = permits(shared.current().limits.connections);
+            // Nobody is left, or it is time.
+            let _ = tokio::time::timeout(LINGER, shared.connections.acquire_many(all)).await;
+        }
+        let _ = phase.send(if leave == Leave::Elsewhere { Phase::Closing } else { Phase::Draining });
         let is_whole = drained(&shared).await;
         if let Some(file) = memory {
             keeper::save(&shared, file).await;
@@ -220,10 +315,25 @@ impl Server {
     }
 }
 
+/// The next connection to any of the listeners.
+async fn next(listeners: &[TcpListener]) -> std::io::Result<tokio::net::TcpStream> {
+    std::future::poll_fn(|cx| {
+        let accepted = listeners.iter().find_map(|listener| match listener.poll_accept(cx) {
+            Poll::Ready(accepted) => Some(accepted),
+            Poll::Pending => None,
+        });
+        accepted.map_or(Poll::Pending, |accepted| Poll::Ready(accepted.map(|(stream, _)| stream)))
+    })
+    .await
+}
+
+fn permits(count: usize) -> u32 {
+    u32::try_from(count).unwrap_or(u32::MAX)
+}
+
 /// Waits for the open connections to end: for `drain_s`, and longer while streams are under way. Whether all did.
 async fn drained(shared: &Shared) -> bool {
     let limits = Arc::clone(&shared.current().limits);
-    let permits = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
     let mut all_ended = std::pin::pin!(shared.connections.acquire_many(permits(limits.connections)));
     if tokio::time::timeout(Duration::from_secs(limits.drain_s), all_ended.as_mut()).await.is_ok() {
         return true;
@@ -244,7 +354,7 @@ async fn drained(shared: &Shared) -> bool {
 }
 
 async fn serve_connection(stream: tokio::net::TcpStream, shared: Arc<Shared>) {
-    let mut draining = shared.draining.clone();
+    let mut phase = shared.phase.clone();
     let limits = Arc::clone(&shared.current().limits);
     let upstreams = Arc::clone(&shared.upstreams);
     let service = service_fn(move |request| {
@@ -257,6 +367,7 @@ async fn serve_connection(stream: tokio::net::TcpStream, shared: Arc<Shared>) {
         .max_buf_size(limits.header_bytes.saturating_add(HEADER_SLACK).max(8192))
         .serve_connection(TokioIo::new(Overlong::new(stream, limits.header_bytes)), service);
     let mut connection = std::pin::pin!(connection);
+    let mut is_ending = false;
     loop {
         tokio::select! {
             ended = connection.as_mut() => {
@@ -271,7 +382,10 @@ async fn serve_connection(stream: tokio::net::TcpStream, shared: Arc<Shared>) {
                 }
                 return;
             }
-            Ok(()) = draining.changed() => connection.as_mut().graceful_shutdown(),
+            Ok(_) = phase.wait_for(|phase| matches!(phase, Phase::Closing | Phase::Draining)), if !is_ending => {
+                is_ending = true;
+                connection.as_mut().graceful_shutdown();
+            }
         }
     }
 }

@@ -75,6 +75,11 @@ impl Workers {
         self.0.iter().map(|worker| worker.runtime.clone()).collect()
     }
 
+    /// How many connections each has.
+    pub(super) fn loads(&self) -> Vec<Arc<AtomicUsize>> {
+        self.0.iter().map(|worker| Arc::clone(&worker.load)).collect()
+    }
+
     /// Gives a connection to the thread that has fewest, by groups: a few stay together on the first one.
     pub(super) fn give(&self, stream: TcpStream, permit: OwnedSemaphorePermit) {
         let Some(worker) = self.0.iter().min_by_key(|worker| worker.load.load(Ordering::Relaxed) / TOGETHER) else { return };

@@ -11,6 +11,7 @@
 )]
 
 mod access;
+mod activation;
 mod caching;
 mod citations;
 mod claude;

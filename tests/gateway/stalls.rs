@@ -71,7 +71,12 @@ fn worst_under(config: &str, load: impl FnOnce(u16) + Send + 'static) -> Worst {
             load(port);
             let _ = done.send(());
         });
-        server.run(async { is_done.await.unwrap() }).await;
+        server
+            .run(async {
+                is_done.await.unwrap();
+                aimux::server::Leave::Stop
+            })
+            .await;
         beats.abort();
         load.join().unwrap();
     });

@@ -1,34 +1,33 @@
 //! `aimux serve`: everything is checked before the address is bound.
 
-use std::net::{Ipv4Addr, SocketAddr};
+mod demo;
+mod signals;
+
+use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use clap::Args;
-use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::Notify;
+use tokio::signal::unix::SignalKind;
+use tokio::sync::{Notify, oneshot};
 
+use self::signals::{Hangup, Signals, reload_on_hangup};
 use super::log::{self, LogFormat};
 use super::{CliError, output};
-use crate::config::{Environment, Limits, Options, Ready};
-use crate::dialect::{Dialect, Quirks};
+use crate::config::{self, Environment, Options, Ready};
 use crate::error::{Code, Error};
-use crate::history;
-use crate::ledger;
-use crate::provider::{Auth, Check};
-use crate::route::glob::Glob;
-use crate::route::sticky::Sticky;
-use crate::route::table::{Choice, Endpoint, ModelEntry, Provider, Table, TargetRef};
 use crate::secret::Secret;
 use crate::server::control::{self, Control, Status};
-use crate::server::reload::{Reloader, Source, Trigger};
+use crate::server::notify::Notifier;
+use crate::server::reload::Source;
 use crate::server::stamp::Stamp;
-use crate::server::{Server, memory, token};
+use crate::server::{Leave, Server, memory, sockets, token};
 use crate::upstream::Upstreams;
 use crate::upstream::client::{ROOTS_VARIABLES, root_faults};
-use crate::{config, demo};
+
+pub(crate) use self::demo::{demo_config, start_demo};
 
 /// Arguments of `aimux serve`.
 #[derive(Debug, Args)]
@@ -42,6 +41,9 @@ pub(crate) struct ServeArgs {
     /// Read the passphrase of the identity from standard input
     #[arg(long, hide = true)]
     passphrase_stdin: bool,
+    /// Take the listening socket from standard input, as launchd and inetd pass it on
+    #[arg(long, conflicts_with_all = ["listen", "passphrase_stdin"])]
+    stdin_socket: bool,
     /// Leave the session of the command that starts it
     #[arg(long, hide = true)]
     on_demand: bool,
@@ -64,6 +66,8 @@ pub(crate) fn run(args: ServeArgs, path: Option<PathBuf>, environment: &Environm
     // Where the system gives huge pages unasked, each buffer of a stream would cost a multiple of itself. Not vital.
     #[cfg(target_os = "linux")]
     let _ = rustix::thread::disable_transparent_huge_pages(true);
+    // Before there are threads: variables are removed.
+    let passed = passed_sockets(&args, environment)?;
     let keys = super::known::store(environment).remembering();
     let options = Options { path, listen: args.listen };
     // After the start nobody waits at the terminal for what a plugin asks.
@@ -101,7 +105,8 @@ pub(crate) fn run(args: ServeArgs, path: Option<PathBuf>, environment: &Environm
         });
     }
     let source = (!args.demo).then_some((source, stamp));
-    let (ended, upstreams) = runtime.block_on(serve(ready, token, &socket, &args, source))?;
+    let begun = Begun { ready, token, passed, notifier: Arc::new(Notifier::of(environment)) };
+    let (ended, upstreams) = runtime.block_on(serve(begun, &socket, &args, source))?;
     // What is cut off here is settled before the ledger is written for the last time.
     runtime.shutdown_timeout(SHUTDOWN_MAX);
     if let Some(ledger) = upstreams.ledger().as_deref()
@@ -112,12 +117,28 @@ pub(crate) fn run(args: ServeArgs, path: Option<PathBuf>, environment: &Environm
     Ok(ExitCode::from(ended.exit()))
 }
 
+/// The sockets that are listened on already, by whoever started this server.
+fn passed_sockets(args: &ServeArgs, environment: &Environment) -> Result<Vec<TcpListener>, Error> {
+    if args.stdin_socket {
+        return sockets::of_stdin().map(|socket| vec![socket]);
+    }
+    let passed = sockets::of_manager(environment)?;
+    if let (Some(listen), false) = (args.listen, passed.is_empty()) {
+        return Err(Error::new(Code::Usage, format!("the service manager has opened the socket, and --listen is {listen}"))
+            .hint("leave --listen out: the unit of the socket has the address"));
+    }
+    Ok(passed)
+}
+
 /// What the tasks that are left get to end, once the server has.
 const SHUTDOWN_MAX: Duration = Duration::from_secs(1);
 /// Sessions that a status has.
 const SESSIONS_SHOWN: usize = 50;
 /// What the ledger gets to write its last entries.
 const FLUSH_MAX: Duration = Duration::from_secs(5);
+
+/// How long a server stays without a connection when a service manager keeps its socket, and starts it again at the next one.
+const IDLE_EXIT: Duration = Duration::from_secs(30 * 60);
 
 /// How a server ended.
 #[derive(Debug, Clone, Copy)]
@@ -140,67 +161,31 @@ impl Ended {
     }
 }
 
-/// SIGHUP: a wish for a reload, and what a terminal that closes leaves to its programs.
-struct Hangup {
-    signal: Signal,
-    had_terminal: bool,
-}
-
-impl Hangup {
-    fn catch() -> Result<Self, Error> {
-        let signal = signal(SignalKind::hangup()).map_err(|error| Error::new(Code::Bug, "signals cannot be caught").caused_by(error))?;
-        Ok(Self { signal, had_terminal: has_terminal() })
-    }
-}
-
-/// Whether this process has a terminal that it would end with.
-fn has_terminal() -> bool {
-    std::fs::File::open("/dev/tty").is_ok()
-}
-
-/// Reloads at each SIGHUP; where its terminal has gone, the server ends with it.
-async fn reload_on_hangup(mut hangup: Hangup, reloader: Arc<Reloader>, stop: Arc<Notify>) {
-    while hangup.signal.recv().await.is_some() {
-        if hangup.had_terminal && !has_terminal() {
-            stop.notify_one();
-            return;
-        }
-        // The log says what came of it.
-        let _ = reloader.reload(Trigger::Signal, Duration::ZERO).await;
-    }
-}
-
-/// The signals that end a server.
-struct Signals {
-    terminate: Signal,
-    interrupt: Signal,
-}
-
-impl Signals {
-    fn catch() -> Result<Self, Error> {
-        let caught = |kind| signal(kind).map_err(|error| Error::new(Code::Bug, "signals cannot be caught").caused_by(error));
-        Ok(Self { terminate: caught(SignalKind::terminate())?, interrupt: caught(SignalKind::interrupt())? })
-    }
-
-    async fn next(&mut self) -> SignalKind {
-        tokio::select! {
-            _ = self.terminate.recv() => SignalKind::terminate(),
-            _ = self.interrupt.recv() => SignalKind::interrupt(),
-        }
-    }
+/// What a server begins with.
+struct Begun {
+    ready: Ready,
+    token: Secret,
+    /// The sockets that it was given; none: it opens its own.
+    passed: Vec<TcpListener>,
+    notifier: Arc<Notifier>,
 }
 
 /// `source`: what the config came from, and how that looked before; `None`: it never changes.
 async fn serve(
-    ready: Ready,
-    token: Secret,
+    begun: Begun,
     socket: &Path,
     args: &ServeArgs,
     source: Option<(Source, Stamp)>,
 ) -> Result<(Ended, Arc<Upstreams>), CliError> {
+    let Begun { ready, token, passed, notifier } = begun;
     let stop = Arc::new(Notify::new());
     let mut signals = Signals::catch()?;
-    let mut server = Server::bind(ready, token.clone()).await?;
+    let idle_exit = if passed.is_empty() { Duration::ZERO } else { IDLE_EXIT };
+    let drain = Duration::from_secs(ready.limits.drain_stream_s.max(ready.limits.drain_s)) + SHUTDOWN_MAX + FLUSH_MAX;
+    let mut server = match passed.is_empty() {
+        true => Server::bind(ready, token.clone()).await?,
+        false => Server::adopt(passed, ready, token.clone()).await?,
+    };
     let address = server.address().map_err(|error| Error::new(Code::CannotBind, "the address is unknown").caused_by(error))?;
     let control = Control::open(socket)?;
     if let Some((source, _)) = &source {
@@ -219,86 +204,42 @@ async fn serve(
     let control =
         tokio::spawn(control.serve(status, voice, Arc::clone(&stop), reloader.as_ref().map(|(reloader, _)| Arc::clone(reloader))));
     if let Some((reloader, stamp)) = reloader {
-        tokio::spawn(reload_on_hangup(Hangup::catch()?, Arc::clone(&reloader), Arc::clone(&stop)));
+        tokio::spawn(reload_on_hangup(Hangup::catch()?, Arc::clone(&reloader), Arc::clone(&stop), Arc::clone(&notifier)));
         tokio::spawn(Arc::clone(&reloader).renew_ahead());
         tokio::spawn(reloader.watch(stamp));
     }
+    let (mut idle, pulse) = (std::pin::pin!(server.idle(idle_exit)), server.pulse());
+    let watched = Arc::clone(&notifier);
+    tokio::spawn(async move { watched.live(pulse).await });
+    let (ask, asked) = oneshot::channel();
+    let mut running = std::pin::pin!(server.run(async {
+        // A sender that is gone cannot happen before the end, and would be one.
+        asked.await.unwrap_or(Leave::Stop)
+    }));
+    notifier.ready(&format!("serving on http://{address}"));
     output::announce(&format!("{}{address}\n", super::known::READY));
     if args.demo {
         let url = format!("http://{address}");
         output::announce("This is the built-in demo model. For Claude Code, paste these lines, then run `claude`:\n");
         output::announce(&super::env::shell_lines(super::env::Shell::Bash, &url, &token));
     }
-    let (ask, asked) = tokio::sync::oneshot::channel();
-    let mut running = std::pin::pin!(server.run(async {
-        // A sender that is gone cannot happen before the end, and would be one.
-        let _ = asked.await;
-    }));
     let drained = |is_whole| if is_whole { Ended::Drained } else { Ended::Cut };
-    tokio::select! {
+    let leave = tokio::select! {
         is_whole = &mut running => return Ok((drained(is_whole), upstreams)),
-        _ = signals.next() => {}
-        () = stop.notified() => {}
-    }
+        _ = signals.next() => Leave::Stop,
+        () = stop.notified() => Leave::Stop,
+        () = &mut idle => {
+            tracing::info!("nobody is connected: the server ends");
+            Leave::Elsewhere
+        }
+    };
+    notifier.stopping(drain);
     // Whoever received it is the server, which runs.
-    let _ = ask.send(());
+    let _ = ask.send(leave);
     let ended = tokio::select! {
         is_whole = &mut running => drained(is_whole),
         kind = signals.next() => Ended::Forced(kind),
     };
     control.abort();
     Ok((ended, upstreams))
-}
-
-pub(super) async fn start_demo() -> Result<demo::Demo, Error> {
-    demo::start().await.map_err(|error| Error::new(Code::CannotBind, "the demo upstream could not be started").caused_by(error))
-}
-
-/// The config of `--demo`: one provider, the built-in upstream, for every model name.
-pub(super) fn demo_config(demo: SocketAddr, listen: Option<SocketAddr>) -> Ready {
-    let endpoint = Endpoint {
-        dialect: Dialect::OpenAiChat,
-        base_url: format!("http://{demo}/v1"),
-        auth: Auth::None,
-        quirks: Quirks::CHAT,
-        check: Check::usual(Dialect::OpenAiChat),
-    };
-    let provider = Provider {
-        name: "demo".to_owned(),
-        endpoints: vec![endpoint],
-        keys: Vec::new(),
-        catalog: "",
-        facts: Vec::new(),
-        region: String::new(),
-        data: Vec::new(),
-        models: vec!["demo".to_owned()],
-        headers: Vec::new(),
-        query: String::new(),
-        limits: Default::default(),
-        key_limits: Default::default(),
-        http2: false,
-        oauth: None,
-    };
-    let entry = |name: &str| ModelEntry {
-        name: Glob::new(name),
-        targets: vec![TargetRef { provider: 0, model: "demo".to_owned() }],
-        choice: Choice::default(),
-    };
-    let table = Table {
-        providers: vec![Arc::new(provider)],
-        models: vec![entry("claude-*"), entry("*")],
-        sticky: Some(Sticky::default()),
-        ..Table::default()
-    };
-    let listen = listen.unwrap_or_else(|| (Ipv4Addr::LOCALHOST, config::DEFAULT_PORT).into());
-    Ready {
-        path: None,
-        server: config::Server { listen, token: None, hosts: Vec::new(), watch: false },
-        limits: Limits::default(),
-        table,
-        ledger: ledger::Settings::off(),
-        history: history::Settings::off(),
-        notes: Vec::new(),
-        written: Vec::new(),
-    }
 }
