@@ -52,6 +52,17 @@ pub(crate) fn ask_passphrase_of(what: &str) -> Result<Secret, Error> {
     prompt(&Question { prompt: what, wanted: Wanted::Passphrase, confirm: None })
 }
 
+/// All that comes on standard input; `None`: it is more than `limit` bytes.
+///
+/// # Errors
+/// When it cannot be read.
+pub(crate) fn piped(limit: usize) -> io::Result<Option<Vec<u8>>> {
+    let mut bytes = Vec::new();
+    let most = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
+    io::stdin().lock().take(most).read_to_end(&mut bytes)?;
+    Ok((bytes.len() <= limit).then_some(bytes))
+}
+
 /// The passphrase that `aimux run` hands to the server it starts, through a pipe: neither argv nor the environment has it.
 pub(crate) fn piped_passphrase() -> Result<Secret, Error> {
     read_secret(&mut io::stdin().lock(), Wanted::Passphrase)

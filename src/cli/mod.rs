@@ -7,6 +7,7 @@ mod config;
 mod console;
 mod dumps;
 mod env;
+mod fresh;
 mod generate;
 mod keys;
 mod known;

@@ -12,7 +12,7 @@ use crate::config::Environment;
 use crate::error::{Code, Error};
 use crate::ledger;
 use crate::route::sticky;
-use crate::server::control;
+use crate::server::{Tasks, control};
 
 /// How long `stop` waits for the requests in flight: longer than `limits.drain_s` is by default.
 const STOP_MAX: Duration = Duration::from_secs(40);
@@ -39,7 +39,7 @@ struct Shown<'a> {
     pid: Option<u32>,
     url: Option<String>,
     socket: String,
-    tasks: Option<&'a control::Tasks>,
+    tasks: Option<&'a Tasks>,
     sessions: Option<&'a sticky::Known>,
     /// What the ledger says of today; `None`: nothing, or there is none.
     today: Option<ledger::Row>,

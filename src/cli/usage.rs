@@ -4,14 +4,15 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use clap::{Args, ValueEnum};
+use clap::Args;
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use serde::Serialize;
 
 use super::{CliError, known, output};
 use crate::config::{self, Environment, LoadError, Options};
 use crate::date;
 use crate::error::{Code, Error};
-use crate::ledger::{self, CacheBreaks, Report, Row, Settings, Span, Unpriced};
+use crate::ledger::{self, By, CacheBreaks, Report, Row, Settings, Span, Unpriced};
 
 /// Arguments of `aimux usage`.
 #[derive(Debug, Args)]
@@ -21,7 +22,7 @@ use crate::ledger::{self, CacheBreaks, Report, Row, Settings, Span, Unpriced};
 )]
 pub(crate) struct UsageArgs {
     /// What requests are grouped by
-    #[arg(long, value_enum, default_value_t = By::Model)]
+    #[arg(long, value_parser = groups(), default_value = "model")]
     by: By,
     /// From when on: `24h`, `7d`, `today`, `2026-01-31`, `2026-01-31T12:00` [default: all that is kept]
     #[arg(long, value_name = "WHEN", value_parser = moment)]
@@ -34,52 +35,10 @@ pub(crate) struct UsageArgs {
     json: bool,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum By {
-    /// Provider and model
-    Model,
-    /// Provider
-    Provider,
-    /// Day
-    Day,
-    /// Hour
-    Hour,
-    /// The client's session
-    Session,
-    /// What they are for, in the client's own work: main, background, subagent
-    Role,
-    /// The agent within a session
-    Agent,
-    /// Project
-    Project,
-    /// The client's program
-    Client,
-    /// What decided where they went
-    Route,
-    /// The provider's key
-    Key,
-}
-
-impl By {
-    fn group(self) -> ledger::By {
-        match self {
-            Self::Model => ledger::By::Model,
-            Self::Provider => ledger::By::Provider,
-            Self::Day => ledger::By::Day,
-            Self::Hour => ledger::By::Hour,
-            Self::Session => ledger::By::Session,
-            Self::Role => ledger::By::Role,
-            Self::Agent => ledger::By::Agent,
-            Self::Project => ledger::By::Project,
-            Self::Client => ledger::By::Client,
-            Self::Route => ledger::By::Route,
-            Self::Key => ledger::By::Key,
-        }
-    }
-
-    fn name(self) -> String {
-        self.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
-    }
+/// The words of `--by`, each with its help.
+fn groups() -> impl TypedValueParser<Value = By> {
+    let words = By::ALL.map(By::told).map(|(name, help)| PossibleValue::new(name).help(help));
+    PossibleValuesParser::new(words).map(|word| By::ALL.into_iter().find(|by| by.told().0 == word).unwrap_or(By::Model))
 }
 
 pub(super) fn moment(text: &str) -> Result<u64, &'static str> {
@@ -92,7 +51,7 @@ pub(super) fn moment(text: &str) -> Result<u64, &'static str> {
 #[derive(Debug, Serialize)]
 struct Shown<'a> {
     ledger: String,
-    by: String,
+    by: &'static str,
     since: Option<String>,
     until: Option<String>,
     groups: &'a [Row],
@@ -111,19 +70,20 @@ pub(crate) fn run(args: &UsageArgs, path: Option<PathBuf>, environment: &Environ
     if !is_config_read {
         output::error("note: the config cannot be used; the usual place is looked at. `aimux config validate` says what is wrong\n");
     }
-    let report = ledger::usage(&ledger.path, args.by.group(), Span { since_ms, until_ms })?.unwrap_or_default();
+    let report = ledger::usage(&ledger.path, args.by, Span { since_ms, until_ms })?.unwrap_or_default();
+    let (by, _) = args.by.told();
     let place = ledger.path.display().to_string();
     if args.json {
         let moment = |ms: Option<u64>| ms.map(|ms| date::rfc3339(ms / 1000));
         let Report { groups, total, unpriced, cache_breaks } = &report;
         let (since, until) = (moment(since_ms), moment(until_ms));
-        let shown = Shown { ledger: place, by: args.by.name(), since, until, groups, total, unpriced, cache_breaks };
+        let shown = Shown { ledger: place, by, since, until, groups, total, unpriced, cache_breaks };
         output::print(&output::json(&shown)?);
     } else if report.total.requests == 0 {
         let off = if ledger.enabled { "" } else { "; the config turns the ledger off" };
         output::print(&output::printable(&format!("no requests in {place}{off}\n")));
     } else {
-        output::print(&output::printable(&table(&args.by.name(), &report)));
+        output::print(&output::printable(&table(by, &report)));
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -58,6 +58,7 @@ pub use fix::{Applied, Fixed, fix};
 pub use import::{Format, Imported, ImportedKey, Loss, import};
 pub use init::{Candidate, KeyPlace, SCHEMA_FILE, candidates, first_config, modeline};
 pub use key_uses::{KeyOpener, KeyUse, OpenedKey, Provided, key_uses, provided, provided_without};
+pub(crate) use load::FILE_MAX;
 pub use migrate::{VERSION, Version, version_of};
 pub use pages::{Page, explain, pages};
 pub use place::{Placing, check_text, place_config, place_config_after, read_config, write_beside};

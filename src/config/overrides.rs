@@ -68,7 +68,10 @@ pub(crate) fn set(root: &mut Node, report: &mut Report, name: &str, value: &str,
     // What is no YAML is text: nobody quotes `[::1]:24689` twice.
     let parsed =
         tree::parse(value, source).unwrap_or_else(|_| Node { span, value: Value::Scalar { text: value.to_owned(), plain: false } });
-    if let Err(near) = place(root, ROOT, path, parsed, span) {
+    // In a copy: a name that leads nowhere leaves nothing behind.
+    let mut with = root.clone();
+    let placed = place(&mut with, ROOT, path, parsed, span).map(|()| *root = with);
+    if let Err(near) = placed {
         // The name is what is wrong; the value might be anything, a secret too.
         report.secrets.push(span);
         let message = format!("{name} names no field of the config");
@@ -110,60 +113,58 @@ fn entry<'e>(entries: &'e mut [(Key, Node)], wanted: &str) -> Result<&'e mut Nod
     }
 }
 
+/// The item that a variable means: by its place, from 0 on as messages count, or the only one whose `name` is spelled so.
+fn item<'e>(items: &'e mut [Node], wanted: &str) -> Result<&'e mut Node, Option<String>> {
+    let name = |item: &Node| match &item.value {
+        Value::Map(fields) => fields.iter().find(|(key, _)| key.text == "name").and_then(|(_, node)| match &node.value {
+            Value::Scalar { text, .. } => Some(text.clone()),
+            _ => None,
+        }),
+        _ => None,
+    };
+    let names: Vec<String> = items.iter().map(|item| name(item).unwrap_or_default()).collect();
+    let mut fits = names.iter().enumerate().filter(|(_, name)| spelled(name) == wanted).map(|(index, _)| index);
+    let found = wanted.parse().ok().or_else(|| fits.next().filter(|_| fits.next().is_none()));
+    let near = || nearest(wanted, names.iter().map(String::as_str).filter(|name| !name.is_empty())).map(str::to_owned);
+    found.and_then(|index: usize| items.get_mut(index)).ok_or_else(near)
+}
+
 fn place(node: &mut Node, fields: &'static [Field], path: &[String], value: Node, span: Span) -> Result<(), Option<String>> {
     let Some((first, rest)) = path.split_first() else { return Err(None) };
     let Some(field) = fields.iter().find(|field| field.name == first) else {
         return Err(nearest(first, fields.iter().map(|field| field.name)).map(str::to_owned));
     };
+    let child = child(node, field.name, span).ok_or(None)?;
     if rest.is_empty() {
-        *child(node, field.name, span).ok_or(None)? = value;
+        *child = value;
         return Ok(());
     }
     match field.kind {
-        Kind::Section(inner) | Kind::SectionOrOff(inner) => {
-            // Found wanting further in, a section must not have been created for nothing: look before it is made.
-            if !leads(inner, rest) {
-                let near = rest.first().and_then(|name| nearest(name, inner.iter().map(|field| field.name)));
-                return Err(near.map(str::to_owned));
-            }
-            place(child(node, field.name, span).ok_or(None)?, inner, rest, value, span)
-        }
-        Kind::Named(inner) | Kind::ListOrNamed(_, inner) => {
-            let Some((name, rest)) = rest.split_first() else { return Err(None) };
-            let Value::Map(entries) = &mut child(node, field.name, span).ok_or(None)?.value else { return Err(None) };
-            let entry = entry(entries, name)?;
-            if rest.is_empty() {
-                *entry = value;
-                return Ok(());
-            }
-            place(entry, inner, rest, value, span)
-        }
-        Kind::Models(inner) => model(child(node, field.name, span).ok_or(None)?, inner, rest, value, span),
-        _ => Err(None),
+        Kind::Section(inner) | Kind::SectionOrOff(inner) => place(child, inner, rest, value, span),
+        _ => inside(child, &field.kind, rest, value, span),
     }
 }
 
-/// An entry of `models` whose name a variable can spell, or a field of one. Its short form is the field `use`.
-fn model(node: &mut Node, inner: &'static [Field], path: &[String], value: Node, span: Span) -> Result<(), Option<String>> {
-    let (Some((name, rest)), Value::Map(entries)) = (path.split_first(), &mut node.value) else { return Err(None) };
-    let entry = entry(entries, name)?;
+/// Puts a value into an entry of a mapping of names, or an item of a list. The file must have it: a slip would make another.
+fn inside(node: &mut Node, kind: &'static Kind, path: &[String], value: Node, span: Span) -> Result<(), Option<String>> {
+    let Some((first, rest)) = path.split_first() else { return Err(None) };
+    let found = match (&mut node.value, kind) {
+        (Value::Map(entries), Kind::Named(_) | Kind::ListOrNamed(..) | Kind::Models(_) | Kind::Texts(_)) => entry(entries, first)?,
+        (Value::List(items), _) => item(items, first)?,
+        _ => return Err(None),
+    };
     if rest.is_empty() {
-        *entry = value;
+        *found = value;
         return Ok(());
     }
-    if !matches!(entry.value, Value::Map(_)) {
-        let targets = std::mem::replace(entry, Node { span, value: Value::Map(Vec::new()) });
-        if let Value::Map(fields) = &mut entry.value {
+    if matches!(kind, Kind::Models(_)) && !matches!(found.value, Value::Map(_)) {
+        // Its short form is the field `use`.
+        let targets = std::mem::replace(found, Node { span, value: Value::Map(Vec::new()) });
+        if let Value::Map(fields) = &mut found.value {
             fields.push((Key { text: "use".to_owned(), span: targets.span }, targets));
         }
     }
-    place(entry, inner, rest, value, span)
-}
-
-fn leads(fields: &'static [Field], path: &[String]) -> bool {
-    let Some((first, rest)) = path.split_first() else { return false };
-    let Some(field) = fields.iter().find(|field| field.name == first) else { return false };
-    rest.is_empty() || field.kind.fields().is_some_and(|inner| leads(inner, rest))
+    place(found, kind.fields().unwrap_or_default(), rest, value, span)
 }
 
 /// The value of a key, created empty where it is absent; what is no mapping becomes one.
@@ -209,5 +210,63 @@ mod tests {
             _ => String::new(),
         };
         assert_eq!((value("a_b").as_str(), value("c_d").as_str(), value("e_star").as_str(), value("f").as_str()), ("3", "", "6", ""));
+    }
+
+    /// What becomes of a text by one variable, and how many findings there are.
+    fn with(text: &str, name: &str, value: &str) -> (String, usize) {
+        let mut root = tree::parse(text, 0).unwrap();
+        let mut report = Report::default();
+        report.sources.push(Source { name: "c".to_owned(), text: text.to_owned() });
+        apply(&mut root, &mut report, &Environment::new([(name.to_owned(), value.to_owned())]));
+        (told(&root), report.diagnostics.len())
+    }
+
+    fn told(node: &Node) -> String {
+        let joined = |parts: Vec<String>| parts.join(" ");
+        match &node.value {
+            Value::Scalar { text, .. } => text.clone(),
+            Value::List(items) => format!("[{}]", joined(items.iter().map(told).collect())),
+            Value::Map(entries) => {
+                format!("{{{}}}", joined(entries.iter().map(|(key, node)| format!("{}:{}", key.text, told(node))).collect()))
+            }
+        }
+    }
+
+    #[test]
+    fn an_entry_of_a_mapping_or_a_list_is_reached_by_its_name_or_place() {
+        for (text, name, value, expected) in [
+            ("providers: {z-ai: {}}", "AIMUX_PROVIDERS__Z_AI__BASE_URL", "\"http://a\"", "{providers:{z-ai:{base_url:http://a}}}"),
+            ("providers: {z: {keys: [a, b]}}", "AIMUX_PROVIDERS__Z__KEYS__1", "c", "{providers:{z:{keys:[a c]}}}"),
+            ("providers: {z: {keys: [a, b]}}", "AIMUX_PROVIDERS__Z__KEYS", "[c]", "{providers:{z:{keys:[c]}}}"),
+            ("providers: {z: {headers: {x-a: b}}}", "AIMUX_PROVIDERS__Z__HEADERS__X_A", "c", "{providers:{z:{headers:{x-a:c}}}}"),
+            ("routes: [{name: far-off, use: a}]", "AIMUX_ROUTES__FAR_OFF__USE", "b", "{routes:[{name:far-off use:b}]}"),
+            ("routes: [{name: n}]", "AIMUX_ROUTES__0__WHEN__MODEL", "m", "{routes:[{name:n when:{model:m}}]}"),
+            ("routes: [{name: n, use: [a, b]}]", "AIMUX_ROUTES__N__USE__0", "c", "{routes:[{name:n use:[c b]}]}"),
+            ("tests: [{expect: a}, {expect: b}]", "AIMUX_TESTS__1__EXPECT", "c", "{tests:[{expect:a} {expect:c}]}"),
+            ("models: {m: [a, b]}", "AIMUX_MODELS__M__USE__1", "c", "{models:{m:{use:[a c]}}}"),
+            ("limits: {}", "AIMUX_LIMITS__BODY_MB", "5", "{limits:{body_mb:5}}"),
+        ] {
+            assert_eq!(with(text, name, value), (expected.to_owned(), 0), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_variable_that_means_no_entry_changes_nothing_and_is_told() {
+        for (text, name) in [
+            ("breaker: off", "AIMUX_BREAKER__FAILURE"),
+            ("breaker: off", "AIMUX_BREAKER__FAILURES__0"),
+            ("providers: {a: {}}", "AIMUX_PROVIDERS__B__BASE_URL"),
+            ("providers: {a: {}}", "AIMUX_PROVIDERS__A__KEYS__0"),
+            ("providers: {a: {keys: [k]}}", "AIMUX_PROVIDERS__A__KEYS__1"),
+            ("routes: [{name: n}, {name: n}]", "AIMUX_ROUTES__N__USE"),
+            ("routes: [{name: n}]", "AIMUX_ROUTES__N__WHEN__MODEL__0"),
+            ("routes: [{name: n}]", "AIMUX_ROUTES__18446744073709551615__USE"),
+            ("routes: [{name: n}]", "AIMUX_ROUTES__1__USE"),
+            ("models: {m: a}", "AIMUX_MODELS__M__USES"),
+            ("models: {m: a}", "AIMUX_MODELS__M__USE__0"),
+            ("server: {}", "AIMUX_ROUTES__N__USE"),
+        ] {
+            assert_eq!(with(text, name, "1"), (told(&tree::parse(text, 0).unwrap()), 1), "{name}");
+        }
     }
 }

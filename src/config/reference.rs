@@ -33,7 +33,9 @@ models:
   `AIMUX_BREAKER` stands for a whole section. The value is read as YAML. A flag of the command line comes before the
   environment, that before the file. An `AIMUX_` variable that nothing reads is a warning. Names of providers and models are
   written with `_` for whatever no variable may have, and a star as `STAR`: `AIMUX_MODELS__CLAUDE_OPUS_STAR` is the entry
-  `claude-opus-*`. What two entries could mean, neither is: `AIMUX_MODELS` takes all of them.
+  `claude-opus-*`. A rule and a policy go by their names as well, an item of any list by its place, from 0 on:
+  `AIMUX_ROUTES__LONG__USE`, `AIMUX_TESTS__0__EXPECT`, `AIMUX_PROVIDERS__ZAI__KEYS__1`. An entry that is not in the file is not made
+  so, and what two entries could mean, neither is: a warning says so. `AIMUX_PROVIDERS` or `AIMUX_MODELS` takes all of them.
 - `aimux config show --resolved --origin` prints every field with its value and where that came from, secrets masked.
 - `aimux config backup` keeps the file byte for byte and the key files as they are encrypted in `~/.config/aimux/backups/`, 0700, the last
   ten; `aimux config restore` goes back to one of them once it has passed this check, and saves what it replaces. Keys go back with

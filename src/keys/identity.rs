@@ -52,6 +52,18 @@ impl Identity {
     }
 }
 
+impl From<&Identity> for Recipient {
+    fn from(identity: &Identity) -> Self {
+        match identity {
+            Identity::X25519(identity) => Self::X25519(identity.to_public()),
+            Identity::Plugin(identity) => {
+                let public = identity.public.as_deref().and_then(|public| public.parse().ok());
+                public.unwrap_or_else(|| Self::Own(identity.clone()))
+            }
+        }
+    }
+}
+
 /// Identities as the age library wants them: those that need no plugin first, then each plugin once.
 struct Opening<'a> {
     identities: &'a [Identity],

@@ -9,7 +9,6 @@ use std::str::FromStr;
 use age::EncryptError;
 use age_core::format::{FileKey, Stanza};
 
-use super::identity::Identity;
 use super::plugin::{PluginIdentity, PluginRecipient, Plugins};
 
 /// Whom a file is encrypted to.
@@ -84,18 +83,6 @@ impl std::fmt::Display for Recipient {
             Self::TagPq(recipient) => recipient.fmt(f),
             Self::Plugin(recipient) => recipient.fmt(f),
             Self::Own(identity) => write!(f, "an identity of age-plugin-{}", identity.plugin),
-        }
-    }
-}
-
-impl From<&Identity> for Recipient {
-    fn from(identity: &Identity) -> Self {
-        match identity {
-            Identity::X25519(identity) => Self::X25519(identity.to_public()),
-            Identity::Plugin(identity) => {
-                let public = identity.public.as_deref().and_then(|public| public.parse().ok());
-                public.unwrap_or_else(|| Self::Own(identity.clone()))
-            }
         }
     }
 }

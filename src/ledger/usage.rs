@@ -39,6 +39,39 @@ pub enum By {
 }
 
 impl By {
+    /// All of them, in the order in which they are told.
+    pub const ALL: [Self; 11] = [
+        Self::Model,
+        Self::Provider,
+        Self::Day,
+        Self::Hour,
+        Self::Session,
+        Self::Role,
+        Self::Agent,
+        Self::Project,
+        Self::Client,
+        Self::Route,
+        Self::Key,
+    ];
+
+    /// Its name and what it is, for users.
+    #[must_use]
+    pub const fn told(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Model => ("model", "Provider and model"),
+            Self::Provider => ("provider", "Provider"),
+            Self::Day => ("day", "Day"),
+            Self::Hour => ("hour", "Hour"),
+            Self::Session => ("session", "The client's session"),
+            Self::Role => ("role", "What they are for, in the client's own work: main, background, subagent"),
+            Self::Agent => ("agent", "The agent within a session"),
+            Self::Project => ("project", "Project"),
+            Self::Client => ("client", "The client's program"),
+            Self::Route => ("route", "What decided where they went"),
+            Self::Key => ("key", "The provider's key"),
+        }
+    }
+
     /// The group of a request, in SQL.
     fn column(self) -> &'static str {
         match self {

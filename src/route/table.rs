@@ -212,6 +212,27 @@ pub struct Provider {
 }
 
 impl Provider {
+    /// One of which nothing is said but where it is: no key, no catalog, no limits.
+    #[must_use]
+    pub fn new(name: &str, endpoints: Vec<Endpoint>) -> Self {
+        Self {
+            name: name.to_owned(),
+            endpoints,
+            keys: Vec::new(),
+            catalog: "",
+            models: Vec::new(),
+            region: String::new(),
+            data: Vec::new(),
+            facts: Vec::new(),
+            headers: Vec::new(),
+            query: String::new(),
+            limits: Quota::default(),
+            key_limits: Quota::default(),
+            http2: false,
+            oauth: None,
+        }
+    }
+
     /// What is known of a model.
     #[must_use]
     pub fn known(&self, id: &str) -> Known {

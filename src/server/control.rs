@@ -2,9 +2,11 @@
 //! user's own. A port is never asked: another user may sit on it.
 
 use std::convert::Infallible;
+use std::ffi::OsStr;
 use std::fs::{self, DirBuilder, File, TryLockError};
 use std::io::{Read, Write};
 use std::net::SocketAddr;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
@@ -23,6 +25,7 @@ use sha2::{Digest, Sha256};
 use tokio::net::UnixListener;
 use tokio::sync::Notify;
 
+use super::keeper::Tasks;
 use super::reload::{Refused, Reloaded, Reloader, Trigger};
 use super::{Shared, explain};
 use crate::config::LoadError;
@@ -32,6 +35,9 @@ use crate::route::sticky::Known as Sessions;
 use crate::route::trial::Trial;
 use crate::secret::Secret;
 use crate::upstream::client::Counters;
+
+/// Beside a socket: the path of its server's config.
+const CONFIG_NOTE: &str = "config";
 
 /// What a server says of itself.
 #[derive(Debug, Clone, Serialize, Deserialize, PartialEq, Eq)]
@@ -56,24 +62,6 @@ pub struct Status {
     pub sessions: Sessions,
 }
 
-/// How a server's tasks fare.
-#[derive(Debug, Clone, Default, Serialize, Deserialize, PartialEq, Eq)]
-#[serde(default)]
-pub struct Tasks {
-    /// Tasks of the runtime: one per client connection, and some of the server's own.
-    pub alive: usize,
-    /// Requests under way.
-    pub requests: usize,
-    /// Places in lines for a provider that is full.
-    pub in_line: usize,
-    /// How long the oldest request has been under way.
-    pub oldest_ms: u64,
-    /// Requests that have outlived their deadline by half a minute.
-    pub stuck: usize,
-    /// The longest that the runtime stood still.
-    pub stalled_ms: u64,
-}
-
 /// The socket of the server of a config. The config need not be there, and may be a link that appears later or is pointed
 /// elsewhere while the server runs: its own path counts, in the folder that it is really in.
 #[must_use]
@@ -82,13 +70,30 @@ pub fn socket_path(runtime_folder: &Path, config: &Path) -> PathBuf {
     socket_of(runtime_folder, &link_path(&config))
 }
 
-/// The same for who looks for a running server: where none is, and the config is a link, the one of the file behind it.
+/// The same for who looks for a running server: where none is there, that of the same file by another path, a link to it or
+/// the file behind one.
 #[must_use]
 pub fn find_socket(runtime_folder: &Path, config: &Path) -> PathBuf {
     let usual = socket_path(runtime_folder, config);
-    let Ok(behind) = fs::canonicalize(config).map(|file| socket_of(runtime_folder, &file)) else { return usual };
-    let answers = |socket: &Path| UnixStream::connect(socket).is_ok();
-    if behind != usual && !answers(&usual) && answers(&behind) { behind } else { usual }
+    let answers = |socket: &PathBuf| UnixStream::connect(socket).is_ok();
+    let Ok(file) = fs::canonicalize(config) else { return usual };
+    if answers(&usual) {
+        return usual;
+    }
+    let behind = std::iter::once(socket_of(runtime_folder, &file));
+    behind.chain(sockets_of(runtime_folder, &file)).find(answers).unwrap_or(usual)
+}
+
+/// The sockets of all servers whose config leads to this file now, running or not.
+fn sockets_of(runtime_folder: &Path, file: &Path) -> Vec<PathBuf> {
+    let notes = fs::read_dir(runtime_folder).into_iter().flatten().flatten().map(|entry| entry.path());
+    let leads_there = |note: &PathBuf| {
+        let config = || fs::canonicalize(OsStr::from_bytes(&fs::read(note).ok()?)).ok();
+        note.extension().is_some_and(|extension| extension == CONFIG_NOTE) && config().is_some_and(|behind| behind == file)
+    };
+    let mut sockets: Vec<PathBuf> = notes.filter(leads_there).map(|note| note.with_extension("sock")).collect();
+    sockets.sort();
+    sockets
 }
 
 fn socket_of(runtime_folder: &Path, path: &Path) -> PathBuf {
@@ -160,11 +165,11 @@ pub struct Control {
 }
 
 impl Control {
-    /// Takes the lock and opens the socket.
+    /// Takes the lock and opens the socket, for the server of `config`; `None`: of the demo.
     ///
     /// # Errors
     /// When another server of the same config runs, or the folder cannot be written.
-    pub fn open(path: &Path) -> Result<Self, Error> {
+    pub fn open(path: &Path, config: Option<&Path>) -> Result<Self, Error> {
         let failed = |error: std::io::Error| Error::new(Code::StateFolder, format!("{}: {error}", path.display())).caused_by(error);
         path.parent().map_or(Ok(()), private_folder)?;
         let lock = File::create(path.with_extension("lock")).map_err(failed)?;
@@ -186,6 +191,9 @@ impl Control {
         })?;
         fs::set_permissions(path, fs::Permissions::from_mode(0o600)).map_err(failed)?;
         fs::write(path.with_extension("pid"), format!("{}\n", std::process::id())).map_err(failed)?;
+        if let Some(config) = config.and_then(|config| std::path::absolute(config).ok()) {
+            fs::write(path.with_extension(CONFIG_NOTE), config.as_os_str().as_bytes()).map_err(failed)?;
+        }
         Ok(Self { listener, path: path.to_owned(), _lock: lock })
     }
 
@@ -218,6 +226,7 @@ impl Drop for Control {
         // A file that is gone already is as good.
         let _ = fs::remove_file(&self.path);
         let _ = fs::remove_file(self.path.with_extension("pid"));
+        let _ = fs::remove_file(self.path.with_extension(CONFIG_NOTE));
     }
 }
 

@@ -6,9 +6,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use serde::{Deserialize, Serialize};
 use tokio::runtime::Handle;
 
-use super::control::Tasks;
 use super::{Shared, memory};
 
 /// How often it looks.
@@ -19,6 +19,24 @@ const SAVE: Duration = Duration::from_secs(10);
 const OVERDUE: Duration = Duration::from_secs(30);
 /// A look that comes later than this by itself: something blocked the runtime, or the machine slept.
 const STALL: Duration = Duration::from_secs(1);
+
+/// How a server's tasks fare.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, PartialEq, Eq)]
+#[serde(default)]
+pub struct Tasks {
+    /// Tasks of the runtime: one per client connection, and some of the server's own.
+    pub alive: usize,
+    /// Requests under way.
+    pub requests: usize,
+    /// Places in lines for a provider that is full.
+    pub in_line: usize,
+    /// How long the oldest request has been under way.
+    pub oldest_ms: u64,
+    /// Requests that have outlived their deadline by half a minute.
+    pub stuck: usize,
+    /// The longest that the runtime stood still.
+    pub stalled_ms: u64,
+}
 
 /// Looks after the server until dropped. `file`: where what is known is saved; `None`: nowhere.
 pub(super) async fn keep(shared: Arc<Shared>, file: Option<PathBuf>) {

@@ -46,6 +46,7 @@ use crate::route::Table;
 use crate::secret::Secret;
 use crate::upstream::Upstreams;
 use crate::upstream::client::{Client, ClientSettings};
+pub use keeper::Tasks;
 use workers::Workers;
 
 /// Bytes of headers that are read beyond the limit, so that the refusal can be in the client's dialect.
@@ -244,7 +245,7 @@ impl Server {
     }
 
     /// How the server's tasks fare.
-    pub fn tasks(&self) -> impl Fn() -> control::Tasks + use<> {
+    pub fn tasks(&self) -> impl Fn() -> Tasks + use<> {
         let (shared, runtimes) = (Arc::clone(&self.shared), self.workers.runtimes());
         move || keeper::tasks(&shared, &runtimes)
     }

@@ -3,8 +3,9 @@
 //! Frames without the key pass as they are, uncopied: they are searched for the key's first byte, and compared where it
 //! stands. A key whose pieces stand in several texts, as a stream brings them, is followed from text to text; once so much of
 //! it has come that it can be little else, what holds it waits for the rest, which is seldom the case and never long. It
-//! lacks encodings such as base64: who wants to give the key away has it, and this is for who repeats it unthinkingly. Start
-//! with [`Echo::of`].
+//! lacks base64, which `scrub` takes out of whole answers: a stream brings it in pieces, and three more spellings to follow in
+//! each text would cost every healthy chunk. Who wants to give the key away has it; this is for who repeats it unthinkingly.
+//! Start with [`Echo::of`].
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -12,7 +13,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use memchr::{memchr, memchr_iter, memmem, memrchr};
 
-use super::refusal::{REDACTED, may_be_escaped, scrub};
+use super::refusal::{REDACTED, may_be_escaped, scrub_frames};
 use crate::route::table::Provider;
 use crate::secret::Secret;
 
@@ -80,7 +81,7 @@ impl Search {
             return frames;
         }
         // What is escaped is whole, or not found.
-        let frames = scrub(frames, Some(secret));
+        let frames = scrub_frames(frames, secret);
         let buffer: Bytes = if self.held.is_empty() { frames } else { [&self.held, &*frames].concat().into() };
         self.held.clear();
         let (cuts, open) = Trails { buffer: &buffer, key }.follow(&self.carried);

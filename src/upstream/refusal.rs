@@ -5,6 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::HeaderMap;
 use memchr::{memchr2, memmem};
+use zeroize::Zeroizing;
 
 use super::client::{SendError, SendErrorKind};
 use crate::chat::{Failure, FailureKind, RetryAfter};
@@ -12,6 +13,7 @@ use crate::dialect::Dialect;
 use crate::error::Code;
 use crate::route::{Key, Target};
 use crate::secret::Secret;
+use crate::wire::base64;
 
 /// Why there is no answer, as the client is told.
 #[derive(Debug, Clone)]
@@ -160,9 +162,42 @@ pub(super) fn retry_after(headers: &HeaderMap) -> Option<RetryAfter> {
 /// What stands in a key's place.
 pub(super) const REDACTED: &[u8] = b"[redacted]";
 
-/// The body without the key, should the upstream have echoed it; as it is, or with letters of it as JSON's escapes.
+/// The body without the key, should the upstream have echoed it: as it is, with letters of it as JSON's escapes, or in base64.
 pub(super) fn scrub(body: Bytes, secret: Option<&Secret>) -> Bytes {
-    let Some(key) = secret.map(|secret| secret.expose().as_bytes()).filter(|key| key.len() >= 8) else { return body };
+    let Some(key) = looked_for(secret) else { return body };
+    encoded(key).iter().fold(without(body, key), |body, spelling| without(body, spelling))
+}
+
+/// The same but for base64, for frames of a stream: there each is searched, and base64 comes in pieces that no search for a
+/// whole one finds.
+pub(super) fn scrub_frames(frames: Bytes, secret: &Secret) -> Bytes {
+    looked_for(Some(secret)).map_or(frames.clone(), |key| without(frames, key))
+}
+
+/// Shorter keys may be words of an answer.
+fn looked_for(secret: Option<&Secret>) -> Option<&[u8]> {
+    secret.map(|secret| secret.expose().as_bytes()).filter(|key| key.len() >= 8)
+}
+
+/// What the key is in base64, of both alphabets, wherever it stands in what was encoded: those letters that no neighbour of
+/// it has a part in.
+fn encoded(key: &[u8]) -> Vec<Zeroizing<Vec<u8>>> {
+    let mut spellings = Vec::new();
+    for before in 0..3 {
+        let text: Zeroizing<Vec<u8>> = Zeroizing::new(std::iter::repeat_n(&0, before).chain(key).copied().collect());
+        for whole in [base64::encode(&text), Zeroizing::new(base64::encode_url(&text))] {
+            let letters = (before * 8).div_ceil(6)..text.len() * 8 / 6;
+            let spelling = Zeroizing::new(whole.as_bytes().get(letters).unwrap_or_default().to_vec());
+            if !spellings.contains(&spelling) {
+                spellings.push(spelling);
+            }
+        }
+    }
+    spellings
+}
+
+/// The body without a text, escaped or not.
+fn without(body: Bytes, key: &[u8]) -> Bytes {
     let is_escaped = may_be_escaped(&body, key);
     if !is_escaped && memmem::find(&body, key).is_none() {
         return body;
@@ -226,6 +261,24 @@ mod tests {
             let body = Bytes::from(healthy);
             assert_eq!(scrub(body.clone(), Some(&secret)).as_ptr(), body.as_ptr(), "{healthy}");
         }
+    }
+
+    #[test]
+    fn an_echoed_key_is_cut_out_of_base64_wherever_it_stands() {
+        let key = "sk-?>~0123456789";
+        let secret = Secret::new(key.to_owned());
+        for (before, after) in [("", ""), ("x", "y"), ("user:", ""), ("ab", "ab"), ("Bearer ", "\n")] {
+            let text = format!("{before}{key}{after}");
+            for told in [base64::encode(text.as_bytes()).to_string(), base64::encode_url(text.as_bytes())] {
+                for told in [told.clone(), told.replace('/', r"\/")] {
+                    let scrubbed = scrub(Bytes::from(format!(r#"{{"header":"{told}"}}"#)), Some(&secret));
+                    let seen = String::from_utf8(scrubbed.to_vec()).unwrap();
+                    assert!(seen.contains("[redacted]") && !seen.contains("DEyMzQ1Nj") && seen.len() < 60, "{told}: {seen}");
+                }
+            }
+        }
+        let body = Bytes::from_static(b"c2stPz5-MDEyMzQ1Nic4OA");
+        assert_eq!(scrub(body.clone(), Some(&secret)).as_ptr(), body.as_ptr(), "another key's");
     }
 
     #[test]

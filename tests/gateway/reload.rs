@@ -479,6 +479,17 @@ fn a_server_is_found_by_a_config_that_becomes_a_link_or_is_pointed_elsewhere() {
     std::os::unix::fs::symlink("aimux.yaml", &link).unwrap();
     let status = aimux(&started.home()).args(["status", "--config"]).arg(&link).output().unwrap();
     assert!(status.status.success() && said(&status).contains(&started.port.to_string()), "{}", said(&status));
+    // And the other way round: the one that was started by the link, by its file and by another link.
+    let behind = dotfiles.join("two").join("aimux.yaml");
+    let other = home.join("other.yaml");
+    std::os::unix::fs::symlink(&behind, &other).unwrap();
+    for path in [&behind, &other] {
+        let status = aimux(&home).args(["status", "--config"]).arg(path).output().unwrap();
+        assert!(status.status.success() && said(&status).contains(&gateway.port.to_string()), "{}", said(&status));
+    }
+    let former = dotfiles.join("one").join("aimux.yaml");
+    let status = aimux(&home).args(["status", "--config"]).arg(&former).output().unwrap();
+    assert_eq!(status.status.code(), Some(3), "the link leads elsewhere now: {}", said(&status));
 }
 
 #[test]

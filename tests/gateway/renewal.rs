@@ -395,6 +395,13 @@ fn commands_refresh_a_spent_key_by_themselves_where_no_server_runs() {
     let exec = keys(home, &["exec", "corp=TOKEN", "--", "sh", "-c", "printf %s \"$TOKEN\""]);
     assert_eq!(String::from_utf8_lossy(&exec.stdout), "access-1-0123456789");
     assert_eq!((login.refreshes(), audited(home, "key.refreshed")), (1, vec!["keys".to_owned()]));
+    store(home, "corp", "access-1-0123456789", now() - 5);
+    let before = login.upstream.seen().len();
+    let _ = aimux(home).arg("--config").arg(home.join("aimux.yaml")).args(["models", "--refresh"]).output().unwrap();
+    let seen = login.upstream.seen().split_off(before);
+    let listed: Vec<_> = seen.iter().filter(|seen| seen.path.contains("/models")).map(|seen| seen.header("authorization")).collect();
+    assert_eq!(listed, [Some("Bearer access-2-0123456789")]);
+    assert_eq!(audited(home, "key.refreshed"), ["keys", "models"]);
     // What cannot be refreshed is not lent, and its provider is not asked.
     store(home, "corp", "access-0-0123456789", now() - 5);
     let before = login.upstream.seen().len();

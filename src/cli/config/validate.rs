@@ -2,14 +2,13 @@
 //!
 //! Start with [`run`]; `formats.rs` and `sarif.rs` are what programs read, `mend.rs` is `--fix`.
 
-use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use super::formats::{self, Format};
 use super::mend::{Mended, mend};
 use super::sarif::sarif;
-use crate::cli::{CliError, known, output};
+use crate::cli::{CliError, console, known, output};
 use crate::config::{self, Checks, Environment, Keys, Options, Strict, Validation};
 use crate::error::{Code, Error};
 use crate::keys::Store;
@@ -18,8 +17,6 @@ use crate::keys::Store;
 const EX_CONFIG: u8 = 78;
 /// What standard input is called.
 const STDIN: &str = "stdin";
-/// The most bytes of standard input that are looked at: one more than a config may have.
-const STDIN_MAX: u64 = (1 << 20) + 1;
 
 /// Arguments of `aimux config validate`.
 #[derive(Debug, clap::Args)]
@@ -134,14 +131,13 @@ impl Run<'_> {
 }
 
 fn stdin() -> Result<Vec<u8>, Error> {
-    let mut bytes = Vec::new();
-    let read = std::io::stdin().lock().take(STDIN_MAX).read_to_end(&mut bytes);
-    read.map_err(|error| Error::new(Code::ConfigUnreadable, format!("standard input cannot be read: {error}")).caused_by(error))?;
-    if bytes.len() as u64 == STDIN_MAX {
-        let message = format!("standard input is larger than {} bytes", STDIN_MAX - 1);
-        return Err(Error::new(Code::ConfigUnreadable, message).hint("is it the right file?"));
-    }
-    Ok(bytes)
+    let unreadable =
+        |error: std::io::Error| Error::new(Code::ConfigUnreadable, format!("standard input cannot be read: {error}")).caused_by(error);
+    let most = usize::try_from(config::FILE_MAX).unwrap_or(usize::MAX);
+    console::piped(most).map_err(unreadable)?.ok_or_else(|| {
+        let message = format!("standard input is larger than {} bytes", config::FILE_MAX);
+        Error::new(Code::ConfigUnreadable, message).hint("is it the right file?")
+    })
 }
 
 fn shown(format: Format, files: &[Validation], said: String) -> Result<Output, Error> {

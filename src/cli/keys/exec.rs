@@ -9,9 +9,9 @@ use std::path::PathBuf;
 use std::process::{Command, ExitCode};
 use std::sync::Arc;
 
-use super::fresh::Fresh;
 use crate::audit::{Action, Entry, Log};
 use crate::cli::console::ask_passphrase;
+use crate::cli::fresh::Fresh;
 use crate::cli::{CliError, output};
 use crate::config::{self, Environment, KeyUse, LoadError, Options};
 use crate::error::{Code, Error};

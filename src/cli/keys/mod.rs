@@ -21,7 +21,6 @@ mod audit;
 mod browser;
 mod exec;
 mod export;
-mod fresh;
 mod import;
 mod life;
 mod list;

@@ -11,9 +11,9 @@ use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::fresh::Fresh;
 use crate::audit::Log;
 use crate::cli::console::ask_passphrase;
+use crate::cli::fresh::Fresh;
 use crate::cli::{CliError, output};
 use crate::config::{self, Environment, KeyOpener, KeyUse, LoadError, Options};
 use crate::error::{Code, Error};
@@ -88,10 +88,7 @@ pub(super) fn run(
     let opened: Vec<(KeyUse, Result<Secret, Error>)> = wanted
         .into_iter()
         .map(|used| {
-            let secret = opener.open(&used).and_then(|opened| match opened.token {
-                Some(key) => fresh.of(&used.name, key, used.provider.oauth.as_ref(), &mut ask_passphrase).map(|key| key.secret),
-                None => Ok(opened.secret),
-            });
+            let secret = fresh.secret(&used, &mut opener);
             (used, secret)
         })
         .collect();

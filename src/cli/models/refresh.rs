@@ -5,6 +5,8 @@ use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
+use crate::audit::Log;
+use crate::cli::fresh::Fresh;
 use crate::cli::{CliError, console, known, output};
 use crate::config::{self, Environment, KeyOpener, Options};
 use crate::provider::lists::Lists;
@@ -69,7 +71,9 @@ pub(super) fn all(
 type Keys = BTreeMap<String, Result<Secret, String>>;
 
 fn keys(table: &Table, options: &Options, environment: &Environment) -> Result<Keys, CliError> {
-    let store = known::store(environment);
+    let store = known::store(environment).remembering();
+    let log = Log::new(&environment.state_folder(), "models");
+    let fresh = Fresh { store: &store, log: &log, environment, path: options.path.clone() };
     let uses = if table.providers.is_empty() { Vec::new() } else { config::key_uses(options, environment, &store)? };
     let mut ask = console::ask_passphrase;
     let mut opener = KeyOpener::new(environment, &store, &mut ask);
@@ -79,8 +83,8 @@ fn keys(table: &Table, options: &Options, environment: &Environment) -> Result<K
         if keys.get(name).is_some_and(Result::is_ok) {
             continue;
         }
-        match opener.open(used) {
-            Ok(opened) => drop(keys.insert(name.clone(), Ok(opened.secret))),
+        match fresh.secret(used, &mut opener) {
+            Ok(secret) => drop(keys.insert(name.clone(), Ok(secret))),
             Err(error) => drop(keys.entry(name.clone()).or_insert(Err(error.message))),
         }
     }

@@ -1,6 +1,6 @@
 //! What is asked: the prompt, what stands beside it and how it is to be answered, as one canonical request.
 
-use std::io::{IsTerminal as _, Read as _};
+use std::io::IsTerminal as _;
 
 use super::args::RouteArgs;
 use super::attach::Attachment;
@@ -13,6 +13,7 @@ use super::schema::Schema;
 use super::template::Template;
 use crate::chat::ChatRequest;
 use crate::chat::request::{Block, BlockKind, OutputFormat, Role, Turn};
+use crate::cli::console;
 use crate::config::Environment;
 use crate::error::{Code, Error};
 use crate::history;
@@ -169,18 +170,11 @@ fn text_of(piped: Option<Vec<u8>>, attachments: &mut Vec<Attachment>, has_prompt
 
 /// What comes through a pipe; `None`: a person sits there.
 fn piped(limit: usize) -> Result<Option<Vec<u8>>, Error> {
-    let input = std::io::stdin();
-    if input.is_terminal() {
+    if std::io::stdin().is_terminal() {
         return Ok(None);
     }
     let unreadable = |error: std::io::Error| Error::new(Code::Usage, format!("standard input cannot be read: {error}")).caused_by(error);
-    let mut bytes = Vec::new();
-    let most = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
-    input.lock().take(most).read_to_end(&mut bytes).map_err(unreadable)?;
-    if bytes.len() > limit {
-        return Err(too_long("standard input", limit));
-    }
-    Ok(Some(bytes))
+    console::piped(limit).map_err(unreadable)?.map(Some).ok_or_else(|| too_long("standard input", limit))
 }
 
 /// What would not fit into one request.

@@ -106,22 +106,9 @@ impl Way {
     fn served(server: KnownServer) -> Result<Self, Error> {
         let url = server.base_url()?;
         let provider = |dialect: Dialect, base_url: String, quirks: Quirks| {
-            Arc::new(Provider {
-                name: SERVER.to_owned(),
-                endpoints: vec![Endpoint { dialect, base_url, auth: Auth::Bearer, quirks, check: Check::usual(dialect) }],
-                keys: vec![Key { name: TOKEN.to_owned(), secret: server.token.clone(), token: None }],
-                catalog: "",
-                models: Vec::new(),
-                region: String::new(),
-                data: Vec::new(),
-                facts: Vec::new(),
-                headers: Vec::new(),
-                query: String::new(),
-                limits: Default::default(),
-                key_limits: Default::default(),
-                http2: false,
-                oauth: None,
-            })
+            let endpoint = Endpoint { dialect, base_url, auth: Auth::Bearer, quirks, check: Check::usual(dialect) };
+            let keys = vec![Key { name: TOKEN.to_owned(), secret: server.token.clone(), token: None }];
+            Arc::new(Provider { keys, ..Provider::new(SERVER, vec![endpoint]) })
         };
         let messages = provider(Dialect::AnthropicMessages, url.clone(), FULL_MESSAGES);
         let chat = provider(Dialect::OpenAiChat, format!("{url}/v1"), FULL_CHAT);

@@ -26,22 +26,7 @@ pub(crate) fn demo_config(demo: SocketAddr, listen: Option<SocketAddr>) -> Ready
         quirks: Quirks::CHAT,
         check: Check::usual(Dialect::OpenAiChat),
     };
-    let provider = Provider {
-        name: "demo".to_owned(),
-        endpoints: vec![endpoint],
-        keys: Vec::new(),
-        catalog: "",
-        facts: Vec::new(),
-        region: String::new(),
-        data: Vec::new(),
-        models: vec!["demo".to_owned()],
-        headers: Vec::new(),
-        query: String::new(),
-        limits: Default::default(),
-        key_limits: Default::default(),
-        http2: false,
-        oauth: None,
-    };
+    let provider = Provider { models: vec!["demo".to_owned()], ..Provider::new("demo", vec![endpoint]) };
     let entry = |name: &str| ModelEntry {
         name: Glob::new(name),
         targets: vec![TargetRef { provider: 0, model: "demo".to_owned() }],

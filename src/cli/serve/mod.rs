@@ -187,7 +187,8 @@ async fn serve(
         false => Server::adopt(passed, ready, token.clone()).await?,
     };
     let address = server.address().map_err(|error| Error::new(Code::CannotBind, "the address is unknown").caused_by(error))?;
-    let control = Control::open(socket)?;
+    let config = source.as_ref().map(|(source, _)| config::usual(&source.options, &source.environment));
+    let control = Control::open(socket, config.as_deref())?;
     if let Some((source, _)) = &source {
         // The lock is ours: nobody else writes it.
         server.remember(memory::path(&source.environment.state_folder(), socket));

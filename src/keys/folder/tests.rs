@@ -96,7 +96,15 @@ fn a_file_that_is_swapped_all_the_time_is_read_whole_and_ours_or_not_at_all() {
     std::fs::write(root.path().join("theirs"), b"theirs").unwrap();
     std::fs::set_permissions(root.path().join("theirs"), Permissions::from_mode(0o600)).unwrap();
     let is_over = std::sync::atomic::AtomicBool::new(false);
+    /// Ends the other thread, whether this one fails or not.
+    struct End<'a>(&'a std::sync::atomic::AtomicBool);
+    impl Drop for End<'_> {
+        fn drop(&mut self) {
+            self.0.store(true, std::sync::atomic::Ordering::Relaxed);
+        }
+    }
     std::thread::scope(|scope| {
+        let _end = End(&is_over);
         scope.spawn(|| {
             let put = |name: &str| std::fs::rename(path(name), path("a")).unwrap();
             while !is_over.load(std::sync::atomic::Ordering::Relaxed) {
@@ -126,7 +134,6 @@ fn a_file_that_is_swapped_all_the_time_is_read_whole_and_ours_or_not_at_all() {
                 }
             }
         }
-        is_over.store(true, std::sync::atomic::Ordering::Relaxed);
         assert!(read >= 20 && refused >= 20, "{read} read, {refused} refused");
     });
 }

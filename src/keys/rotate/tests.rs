@@ -125,6 +125,19 @@ fn what_is_refused_before_the_switch_writes_nothing() {
 }
 
 #[test]
+fn a_key_that_could_not_be_read_back_is_not_switched_to() {
+    let (_root, store) = fixture();
+    let (_, foreign) = identity::make(0);
+    std::fs::write(store.folder.join(RECIPIENTS), foreign + "\n").unwrap();
+    let before = snapshot(&store);
+    let mut world = World::default();
+    let error = rotate(&store, "sk-a-new", DAY, &mut world).unwrap_err();
+    assert!(error.message.contains(".age-recipients does not name it"), "{error}");
+    assert_eq!((snapshot(&store), world.steps, world.told), (before, Vec::new(), 0));
+    assert_eq!(read(&store, "a"), "sk-a-old");
+}
+
+#[test]
 fn a_server_or_a_log_that_refuses_undoes_it() {
     for mut world in [
         World { refuses_tell: 1, ..World::default() },

@@ -6,9 +6,10 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use super::console::ask_passphrase;
+use super::known;
 use crate::audit::Log;
-use crate::cli::known;
-use crate::config::Environment;
+use crate::config::{Environment, KeyOpener, KeyUse};
 use crate::date;
 use crate::error::{Code, Error};
 use crate::keys::oauth::{Gives, OAuth};
@@ -28,6 +29,18 @@ pub(super) struct Fresh<'a> {
 }
 
 impl Fresh<'_> {
+    /// The secret of a key that the config uses, as it may be sent now.
+    ///
+    /// # Errors
+    /// When it cannot be opened, or has expired and cannot be refreshed.
+    pub(super) fn secret(&self, used: &KeyUse, opener: &mut KeyOpener<'_>) -> Result<Secret, Error> {
+        let opened = opener.open(used)?;
+        match opened.token {
+            Some(key) => self.of(&used.name, key, used.provider.oauth.as_ref(), &mut ask_passphrase).map(|key| key.secret),
+            None => Ok(opened.secret),
+        }
+    }
+
     /// The key as it may be used now. `oauth`: the login of the provider that uses it.
     ///
     /// # Errors
