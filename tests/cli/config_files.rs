@@ -109,7 +109,7 @@ fn import_puts_keys_into_age_files_and_nowhere_else() {
     let home = tempfile::tempdir().unwrap();
     std::fs::write(home.path().join("ccr.json"), CCR).unwrap();
     let dry = run(home.path(), &["import", "ccr", "ccr.json", "--dry-run"], 0);
-    assert!(dry.contains("would store the keys openrouter") && dry.contains("lost: ccr.json:4: Router.think: "), "{dry}");
+    assert!(dry.contains("would store the keys openrouter") && dry.contains("{ name: think, when: { thinking: true }, use: ["), "{dry}");
     assert!(!home.path().join(".config").exists(), "a dry run writes nothing");
     let said = run(home.path(), &["import", "ccr", "ccr.json"], 0);
     assert!(said.contains("stored the keys openrouter") && said.contains("lost: ccr.json:2: APIKEY: "), "{said}");

@@ -11,7 +11,25 @@ use crate::provider::models::model;
 use crate::provider::{Preset, preset};
 
 const NO_FIELD: &str = "aimux has nothing that corresponds to it";
-const BY_KIND: &str = "routes by the kind of a request are not there yet";
+
+/// What sends a request of one kind to one provider, in either spelling: the rule's name and what it asks.
+const KINDS: [(&str, &str, &[&str]); 3] = [
+    ("vision", "images_now: true", &["visionProvider", "vision_provider"]),
+    ("thinking", "thinking: true", &["thinkingProvider", "thinking_provider"]),
+    ("tools", "tools: true", &["toolsProvider", "tools_provider"]),
+];
+
+/// Those programs' ways to choose, and ours.
+const STRATEGIES: &[(&str, &str)] = &[
+    ("round_robin", "round_robin"),
+    ("round-robin", "round_robin"),
+    ("least_latency", "latency"),
+    ("latency", "latency"),
+    ("least_connections", "least_busy"),
+    ("least_busy", "least_busy"),
+    ("cost", "cost"),
+    ("weighted", "weighted"),
+];
 
 /// Whose priority comes first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,11 +84,16 @@ pub(super) fn read(reading: &mut Reading, draft: &mut Draft, root: &At<'_>, firs
     }
     all.sort_by_key(|known| known.rank);
     let mut preferred = top.take(&["defaultProvider", "default_provider"]).and_then(|at| at.text());
-    let mut failover = true;
+    let (mut failover, mut strategy) = (true, None);
+    let mut kinds: [Option<At<'_>>; 3] = KINDS.map(|(_, _, spellings)| top.take(spellings).filter(|at| at.text().is_some()));
     for at in &routing {
         let said = settings(reading, draft, at);
         preferred = preferred.or(said.preferred);
         failover &= said.failover;
+        strategy = strategy.or(said.strategy);
+        for (kind, said) in kinds.iter_mut().zip(said.kinds) {
+            *kind = kind.take().or(said);
+        }
     }
     if let Some(at) = preferred.and_then(|wanted| all.iter().position(|known| known.name == wanted)) {
         let known = all.remove(at);
@@ -81,12 +104,26 @@ pub(super) fn read(reading: &mut Reading, draft: &mut Draft, root: &At<'_>, firs
     {
         known.main = draft.target(known.index, &model).or(known.main.take());
     }
+    for ((rule, when, _), at) in KINDS.into_iter().zip(&kinds) {
+        let Some((wanted, at)) = at.as_ref().and_then(|at| Some((at.text()?, at))) else { continue };
+        let first = all.iter().find(|known| known.name == wanted).and_then(|known| known.main.clone());
+        match first {
+            Some(first) => {
+                let others = all.iter().filter(|known| failover && known.name != wanted).filter_map(|known| known.main.clone());
+                draft.rule(rule, when, std::iter::once(first).chain(others).collect());
+            }
+            None => reading.lose(at, "it names no provider that came along"),
+        }
+    }
     all.truncate(if failover { all.len() } else { 1 });
     let mains: Vec<String> = all.iter().filter_map(|known| known.main.clone()).collect();
     let fasts: Vec<String> = all.iter().filter_map(|known| known.fast.clone().or(known.main.clone())).collect();
     draft.serve("claude-*haiku*", &fasts);
     draft.serve("claude-*", &mains);
     draft.serve("*", &mains);
+    if let Some(strategy) = strategy {
+        ["claude-*haiku*", "claude-*", "*"].into_iter().for_each(|name| draft.choose(name, strategy));
+    }
     if let Some(retries) = common.retries {
         draft.number("retry", "attempts_per_target", retries.saturating_add(1));
     }
@@ -103,9 +140,12 @@ pub(super) fn read(reading: &mut Reading, draft: &mut Draft, root: &At<'_>, firs
         }
         reading.lose_rest(system, NO_FIELD);
     }
-    for spelling in ["thinking_provider", "vision_provider", "tools_provider", "selectedThinkingModel", "routingRules"] {
+    for (spelling, what) in [
+        ("selectedThinkingModel", "put a rule with `when: { thinking: true }` under `routes`"),
+        ("routingRules", "write them under `routes`"),
+    ] {
         if let Some(at) = top.take(&[spelling]).filter(|at| at.text().is_some() || !at.entries().is_empty()) {
-            reading.lose(&at, BY_KIND);
+            reading.lose(&at, what);
         }
     }
     reading.lose_rest(top, NO_FIELD);
@@ -260,12 +300,15 @@ fn models(
 }
 
 /// What the sections about routing say together.
-struct Said {
+struct Said<'a> {
     preferred: Option<String>,
     failover: bool,
+    strategy: Option<&'static str>,
+    /// The providers of [`KINDS`].
+    kinds: [Option<At<'a>>; 3],
 }
 
-fn settings(reading: &mut Reading, draft: &mut Draft, at: &At<'_>) -> Said {
+fn settings<'a>(reading: &mut Reading, draft: &mut Draft, at: &At<'a>) -> Said<'a> {
     let mut fields = at.fields();
     let preferred = fields.take(&["defaultProvider", "default_provider"]).and_then(|at| at.text());
     let failover = fields.take(&["enableFailover", "failoverEnabled", "failover_enabled"]).and_then(|at| at.flag()).unwrap_or(true);
@@ -295,18 +338,23 @@ fn settings(reading: &mut Reading, draft: &mut Draft, at: &At<'_>) -> Said {
         }
         reading.lose_rest(breaker, NO_FIELD);
     }
-    for spelling in ["thinkingProvider", "visionProvider", "toolsProvider", "fallbackProvider"] {
-        if let Some(at) = fields.take(&[spelling]).filter(|at| at.text().is_some()) {
-            reading.lose(&at, if spelling == "fallbackProvider" { "every further provider is one" } else { BY_KIND });
-        }
+    let kinds = KINDS.map(|(_, _, spellings)| fields.take(spellings).filter(|at| at.text().is_some()));
+    if let Some(at) = fields.take(&["fallbackProvider"]).filter(|at| at.text().is_some()) {
+        reading.lose(&at, "every further provider is one");
     }
+    let mut strategy = None;
     for spelling in ["strategy", "loadBalancing"] {
-        if let Some(at) = fields.take(&[spelling]).filter(|at| at.flag() != Some(false)) {
-            reading.lose(&at, "the targets of a name are asked in order");
+        let Some(at) = fields.take(&[spelling]).filter(|at| at.flag() != Some(false)) else { continue };
+        let wanted = at.text().unwrap_or_default();
+        let known = STRATEGIES.iter().find(|(name, _)| *name == wanted).map(|(_, ours)| *ours);
+        // By priority is in order, which is what holds without a word.
+        if known.is_none() && !matches!(wanted.as_str(), "priority" | "failover") {
+            reading.lose(&at, "aimux has no such way to choose: the targets of a name are asked in order");
         }
+        strategy = strategy.or(known);
     }
     reading.lose_rest(fields, NO_FIELD);
-    Said { preferred, failover }
+    Said { preferred, failover, strategy, kinds }
 }
 
 /// The oldest form: one provider at the top, Synthetic unless it says otherwise.

@@ -1,6 +1,7 @@
 //! claude-code-router: `Providers`, `Router` and the capitals beside them (its README and server documentation, 2026-11).
 //!
-//! Every request goes to the `default` route, small models' names to `background`. The routes by kind of request are lost.
+//! Every request goes to the `default` route, small models' names to `background`; the routes by kind of request become rules, in
+//! the order in which that program asks: long input, small models, a search of the web, thinking. Pictures come before these.
 
 use super::draft::{Draft, Found, owner, place};
 use super::litellm::token;
@@ -9,6 +10,10 @@ use crate::dialect::Dialect;
 use crate::provider::preset;
 
 const NO_FIELD: &str = "aimux has nothing that corresponds to it";
+/// The names of small models.
+const SMALL: &str = "claude-*haiku*";
+/// From how many tokens on input is long, where the file does not say.
+const LONG_CONTEXT: u64 = 60_000;
 
 pub(super) fn read(reading: &mut Reading, draft: &mut Draft, root: &At<'_>) {
     let mut top = root.fields();
@@ -138,7 +143,8 @@ fn transformers<'a>(at: &At<'a>) -> Vec<(String, At<'a>)> {
 fn routes(reading: &mut Reading, draft: &mut Draft, router: &At<'_>, fallback: Option<&At<'_>>, names: &[(String, usize)]) {
     let mut fields = router.fields();
     let mut fallback = fallback.map(At::fields);
-    for (route, globs) in [("background", &["claude-*haiku*"][..]), ("default", &["claude-*", "*"])] {
+    let long = fields.take(&["longContextThreshold"]).and_then(|at| at.number()).unwrap_or(LONG_CONTEXT);
+    let mut of = |reading: &mut Reading, draft: &mut Draft, route: &str| {
         let mut targets = Vec::new();
         let first = fields.take(&[route]);
         let others = fallback.as_mut().and_then(|fallback| fallback.take(&[route]));
@@ -148,13 +154,25 @@ fn routes(reading: &mut Reading, draft: &mut Draft, router: &At<'_>, fallback: O
         for at in others.iter().flat_map(At::items) {
             targets.extend(at.text().and_then(|text| target(reading, draft, &text, &at, names)));
         }
-        for glob in globs {
-            draft.serve(glob, &targets);
-        }
+        targets
+    };
+    let [image, long_context, background, web_search, think, default] =
+        ["image", "longContext", "background", "webSearch", "think", "default"].map(|route| of(reading, draft, route));
+    let is_before = !(web_search.is_empty() && think.is_empty());
+    draft.rule("image", "images_now: true", image);
+    draft.rule("long-context", format!("input_tokens: \">{long}\""), long_context);
+    if is_before {
+        // A rule goes before any name, and small models' names went before these two.
+        draft.rule("background", format!("model: \"{SMALL}\""), background.clone());
     }
-    reading.lose_rest(fields, "routes by the kind of a request are not there yet");
+    draft.rule("web-search", "web_search: true", web_search);
+    draft.rule("think", "thinking: true", think);
+    draft.serve(SMALL, &background);
+    draft.serve("claude-*", &default);
+    draft.serve("*", &default);
+    reading.lose_rest(fields, NO_FIELD);
     if let Some(fallback) = fallback {
-        reading.lose_rest(fallback, "routes by the kind of a request are not there yet");
+        reading.lose_rest(fallback, NO_FIELD);
     }
 }
 

@@ -76,6 +76,15 @@ pub(super) struct Provider {
     pub(super) concurrent: Option<u64>,
 }
 
+/// A rule of the new config.
+#[derive(Debug)]
+struct Rule {
+    name: &'static str,
+    /// What must hold, as the config writes it.
+    when: String,
+    targets: Vec<String>,
+}
+
 /// The new config.
 #[derive(Debug, Default)]
 pub(super) struct Draft {
@@ -83,6 +92,9 @@ pub(super) struct Draft {
     pub(super) token: Option<String>,
     pub(super) providers: Vec<Provider>,
     pub(super) models: Vec<(String, Vec<String>)>,
+    rules: Vec<Rule>,
+    /// How a name's target is chosen, by the name; one without is asked in order.
+    strategies: Vec<(String, &'static str)>,
     /// Fields of `limits`, `retry` and `breaker`, by their path.
     numbers: Vec<(&'static str, &'static str, u64)>,
     pub(super) breaker_off: bool,
@@ -150,6 +162,20 @@ impl Draft {
         true
     }
 
+    /// Adds a rule behind those that there are. Without targets there is none.
+    pub(super) fn rule(&mut self, name: &'static str, when: impl Into<String>, targets: Vec<String>) {
+        if !targets.is_empty() {
+            self.rules.push(Rule { name, when: when.into(), targets });
+        }
+    }
+
+    /// Sets how the targets of a name are chosen, where it has several.
+    pub(super) fn choose(&mut self, name: &str, strategy: &'static str) {
+        if self.models.iter().any(|(other, targets)| other == name && targets.len() > 1) {
+            self.strategies.push((name.to_owned(), strategy));
+        }
+    }
+
     /// A target; `None` for a model that no target can name.
     pub(super) fn target(&self, provider: usize, model: &str) -> Option<String> {
         let is_model = !model.is_empty() && !model.contains('*') && !model.chars().any(char::is_whitespace);
@@ -173,12 +199,22 @@ impl Draft {
         for provider in &self.providers {
             provider.write(&mut out);
         }
+        let list = |targets: &[String]| targets.iter().map(|target| write::text(&literal(target))).collect::<Vec<_>>().join(", ");
+        if !self.rules.is_empty() {
+            out.push_str("\nroutes:\n");
+        }
+        for Rule { name, when, targets } in &self.rules {
+            let _ = writeln!(out, "  - {{ name: {name}, when: {{ {when} }}, use: [{}] }}", list(targets));
+        }
         if !self.models.is_empty() {
             out.push_str("\nmodels:\n");
         }
         for (name, targets) in &self.models {
-            let targets: Vec<String> = targets.iter().map(|target| write::text(&literal(target))).collect();
-            let _ = writeln!(out, "  {}: [{}]", write::text(name), targets.join(", "));
+            let targets = match self.strategies.iter().find(|(other, _)| other == name) {
+                Some((_, strategy)) => format!("{{ use: [{}], strategy: {strategy} }}", list(targets)),
+                None => format!("[{}]", list(targets)),
+            };
+            let _ = writeln!(out, "  {}: {targets}", write::text(name));
         }
         for section in ["limits", "retry", "breaker"] {
             let fields: Vec<String> = self

@@ -1,7 +1,8 @@
 //! LiteLLM's proxy: `model_list`, `router_settings`, `litellm_settings`, `general_settings` (docs.litellm.ai, proxy configs
 //! and router configuration, 2026-11).
 //!
-//! Deployments of one name become its targets in order, fallbacks follow them. A deployment's limits become its provider's.
+//! Deployments of one name become its targets, fallbacks follow them. How one is chosen comes along where there are no fallbacks: a
+//! choice among all would ask those as often. A deployment's limits become its provider's.
 
 use std::collections::HashMap;
 
@@ -49,6 +50,10 @@ const OTHERS: &[&str] = &[
     "vertex_ai_beta",
     "watsonx",
 ];
+
+/// LiteLLM's ways to choose, and ours.
+const STRATEGIES: &[(&str, &str)] =
+    &[("simple-shuffle", "weighted"), ("least-busy", "least_busy"), ("latency-based-routing", "latency"), ("cost-based-routing", "cost")];
 
 /// A deployment that came along: its place in the order, its target.
 type Group = Vec<(u64, String)>;
@@ -152,7 +157,7 @@ fn deployment(reading: &mut Reading, draft: &mut Draft, at: &At<'_>, variables: 
     }
     let order = inner.take(&["order"]).and_then(|at| at.number()).unwrap_or(0);
     for (spelling, what) in [
-        ("weight", "targets are asked in order, not by weight"),
+        ("weight", "put `strategy: weighted` and `weights` on the name"),
         ("timeout", "a time limit holds for all models: limits.first_byte_whole_s"),
         ("stream_timeout", "a time limit holds for all models: limits.first_byte_s"),
     ] {
@@ -271,10 +276,15 @@ fn settings(reading: &mut Reading, draft: &mut Draft, at: &At<'_>, groups: &[(St
             draft.number(section, field, value.saturating_add(plus));
         }
     }
+    if let Some(at) = fields.take(&["routing_strategy"]) {
+        chosen(reading, draft, &at, groups);
+    }
     for (spelling, what) in [
-        ("routing_strategy", "the targets of a name are asked in order"),
-        ("context_window_fallbacks", "fallbacks for one kind of failure are not there yet"),
-        ("content_policy_fallbacks", "fallbacks for one kind of failure are not there yet"),
+        (
+            "context_window_fallbacks",
+            "fallbacks for one kind of failure; `on_context: larger` on a name asks a target with a larger window",
+        ),
+        ("content_policy_fallbacks", "aimux has no fallbacks for one kind of failure"),
         ("drop_params", "aimux leaves out what a target cannot take, and says so in x-aimux-loss"),
     ] {
         if let Some(at) = fields.take(&[spelling]) {
@@ -282,6 +292,23 @@ fn settings(reading: &mut Reading, draft: &mut Draft, at: &At<'_>, groups: &[(St
         }
     }
     reading.lose_rest(fields, NO_FIELD);
+}
+
+/// How the deployments of a name are chosen from; those with fallbacks behind them are asked in order.
+fn chosen(reading: &mut Reading, draft: &mut Draft, at: &At<'_>, groups: &[(String, Group)]) {
+    let wanted = at.text().unwrap_or_default();
+    let Some((_, strategy)) = STRATEGIES.iter().find(|(name, _)| *name == wanted) else {
+        reading.lose(at, "aimux has no such way to choose: the targets of a name are asked in order");
+        return;
+    };
+    for (name, group) in groups {
+        let served = draft.models.iter().find(|(other, _)| other == name).map_or(0, |(_, targets)| targets.len());
+        if served > group.len() {
+            reading.lose(at, format!("the targets of \"{name}\" are asked in order, for there are fallbacks among them"));
+        } else {
+            draft.choose(name, strategy);
+        }
+    }
 }
 
 /// Adds the deployments of other names behind a name's own. One level: what those fall back to is theirs.

@@ -26,6 +26,10 @@ model_list:
   - model_name: embed
     litellm_params: { model: openai/text-embedding-3-small }
     model_info: { mode: embedding }
+  - model_name: fast
+    litellm_params: { model: openai/gpt-4o-mini, api_key: os.environ/OPENAI_API_KEY }
+  - model_name: fast
+    litellm_params: { model: anthropic/claude-haiku-4-5, api_key: sk-ant-api03-cleartext0 }
   - model_name: own
     litellm_params: { model: groq/openai/gpt-oss-120b, api_key: os.environ/MY_GROQ }
 router_settings:
@@ -55,7 +59,8 @@ const CCR: &str = r#"// mine
 		  "models": ["gemini-2.5-pro"], "transformer": { "use": ["gemini"] } },
 		{ "name": "My Server", "api_base_url": "https://llm.example.com/v1/messages", "api_key": "${HOUSE_KEY}", "models": ["big"] } /* , */
 	],
-	"Router": { "default": "My Server,huge", "background": "ollama,qwen3:8b", "think": "DeepSeek,deepseek-chat", "longContextThreshold": 60000 },
+	"Router": { "default": "My Server,huge", "background": "ollama,qwen3:8b", "think": "DeepSeek,deepseek-chat", "longContext": "openrouter,google/gemini-2.5-pro",
+		"longContextThreshold": 70000, "webSearch": "openrouter,google/gemini-2.5-pro:online", "image": "", "forceUseImageAgent": true },
 	"fallback": { "default": ["DeepSeek,deepseek-chat", "nobody,x"] }
 }
 "#;
@@ -70,7 +75,7 @@ const AIMUX1: &str = r#"{
       "mine": { "apiKey": "", "baseUrl": "http://localhost:9000/v1", "models": ["m1"], "capabilities": ["tools"] },
       "off": { "enabled": false, "apiKey": "cleartext10" }
     },
-    "routing": { "defaultProvider": "z-ai", "thinkingProvider": "z-ai", "strategy": "cost", "enableFailover": true },
+    "routing": { "defaultProvider": "z-ai", "thinkingProvider": "mine", "visionProvider": "gone", "strategy": "cost", "enableFailover": true },
     "fallback": { "enabled": true, "maxFailures": 3, "healthCheck": true }
   }
 }"#;
@@ -124,6 +129,7 @@ fn litellm_keeps_models_fallbacks_aliases_limits_and_keys() {
         "gpt-4: [openai/gpt-4o]",
         "hidden: [anthropic/claude-opus-4-8]",
         "own: [groq/openai/gpt-oss-120b]",
+        "fast: { use: [openai/gpt-4o-mini, anthropic/claude-haiku-4-5], strategy: latency }",
         "base_url: \"http://10.0.0.5:8000/v1\"",
         "plain_http: true",
         "headers: { x-team: \"a\" }",
@@ -152,7 +158,7 @@ fn litellm_keeps_models_fallbacks_aliases_limits_and_keys() {
 }
 
 #[test]
-fn ccr_keeps_providers_and_the_routes_that_aimux_has() {
+fn ccr_keeps_providers_and_routes() {
     let imported = made(Format::Ccr, CCR);
     assert_eq!(keys(&imported), [("openrouter", "sk-or-cleartext7"), ("ollama", "ollama")]);
     let lines = [
@@ -163,6 +169,10 @@ fn ccr_keeps_providers_and_the_routes_that_aimux_has() {
         "dialect: anthropic",
         "base_url: \"https://llm.example.com\"",
         "models: [big, huge]",
+        "- { name: long-context, when: { input_tokens: \">70000\" }, use: [openrouter/google/gemini-2.5-pro] }",
+        "- { name: background, when: { model: \"claude-*haiku*\" }, use: [\"ollama/qwen3:8b\"] }",
+        "- { name: web-search, when: { web_search: true }, use: [\"openrouter/google/gemini-2.5-pro:online\"] }",
+        "- { name: think, when: { thinking: true }, use: [deepseek/deepseek-chat] }",
         "\"claude-*haiku*\": [\"ollama/qwen3:8b\"]",
         "\"claude-*\": [my-server/huge, deepseek/deepseek-chat]",
         "\"*\": [my-server/huge, deepseek/deepseek-chat]",
@@ -173,8 +183,7 @@ fn ccr_keeps_providers_and_the_routes_that_aimux_has() {
         "APIKEY",
         "PROXY_URL",
         "LOG",
-        "Router.think",
-        "Router.longContextThreshold",
+        "Router.forceUseImageAgent",
         "fallback.default[1]",
         "Providers[3].api_base_url",
         "Providers[1].transformer.use[1]",
@@ -188,7 +197,8 @@ fn aimux1_puts_the_default_first_then_the_highest_priority() {
     let imported = made(Format::Aimux1, AIMUX1);
     assert_eq!(keys(&imported), [("minimax", "cleartext9-0")]);
     let lines = [
-        "\"claude-*\": [zai/glm-5.2, minimax/MiniMax-M3, mine/m1]",
+        "\"claude-*\": { use: [zai/glm-5.2, minimax/MiniMax-M3, mine/m1], strategy: cost }",
+        "- { name: thinking, when: { thinking: true }, use: [mine/m1, zai/glm-5.2, minimax/MiniMax-M3] }",
         "key: { env: ZAI_KEY }",
         "limits: { requests_per_minute: 60, tokens_per_minute: 100000 }",
         "attempts_per_target: 5",
@@ -199,8 +209,7 @@ fn aimux1_puts_the_default_first_then_the_highest_priority() {
     let lost = [
         "multiProvider.providers.off.enabled",
         "multiProvider.providers.minimax-m2.models[0]",
-        "multiProvider.routing.thinkingProvider",
-        "multiProvider.routing.strategy",
+        "multiProvider.routing.visionProvider",
         "cacheDurationHours",
     ];
     has(&imported, &lines, &lost);
