@@ -37,12 +37,17 @@ complete -c aimux -n "__fish_aimux_needs_command" -f -a "logs" -d 'List, show, s
 complete -c aimux -n "__fish_aimux_needs_command" -f -a "models" -d 'List models: what they can, what they cost, what leads to them'
 complete -c aimux -n "__fish_aimux_needs_command" -f -a "usage" -d 'Show what requests took and cost'
 complete -c aimux -n "__fish_aimux_needs_command" -f -a "stop" -d 'Stop the config\'s server; requests in flight are answered first'
+complete -c aimux -n "__fish_aimux_needs_command" -f -a "service" -d 'Have the system\'s service manager start the server at the first connection'
 complete -c aimux -n "__fish_aimux_needs_command" -f -a "env" -d 'Print the environment that makes clients of this shell use aimux'
 complete -c aimux -n "__fish_aimux_needs_command" -f -a "generate" -d 'Write completions or man pages'
 complete -c aimux -n "__fish_aimux_using_subcommand serve" -l listen -d 'The address to listen on, instead of the config\'s, such as 127.0.0.1:8080; IPv6 in brackets; port 0 takes a free one' -r
-complete -c aimux -n "__fish_aimux_using_subcommand serve" -l log -d 'What the log on standard error shows: `warn`, `aimux=debug` [env: AIMUX_LOG] [default: info]' -r
+complete -c aimux -n "__fish_aimux_using_subcommand serve" -l log -d 'What the log shows: `warn`, `aimux=debug` [env: AIMUX_LOG] [default: info]' -r
 complete -c aimux -n "__fish_aimux_using_subcommand serve" -l log-format -d 'The log\'s form [env: AIMUX_LOG_FORMAT] [default: text]' -r -f -a "text\t'For people'
 json\t'One JSON object a line'"
+complete -c aimux -n "__fish_aimux_using_subcommand serve" -l log-file -d 'Log to this file instead of standard error; it may be moved away at any time' -r -F
+complete -c aimux -n "__fish_aimux_using_subcommand serve" -l log-mb -d 'Put the file aside when it is as long, in MB; 0: never' -r
+complete -c aimux -n "__fish_aimux_using_subcommand serve" -l log-hours -d 'Put the file aside when it is as old, in hours; 0: never' -r
+complete -c aimux -n "__fish_aimux_using_subcommand serve" -l log-keep -d 'Keep so many files that were put aside' -r
 complete -c aimux -n "__fish_aimux_using_subcommand serve" -l config -d 'The config file [env: AIMUX_CONFIG] [default: config.yaml in aimux\'s config folder]' -r -F
 complete -c aimux -n "__fish_aimux_using_subcommand serve" -l demo -d 'Serve a built-in demo model: needs no config, account or key'
 complete -c aimux -n "__fish_aimux_using_subcommand serve" -l passphrase-stdin -d 'Read the passphrase of the identity from standard input'
@@ -323,6 +328,52 @@ complete -c aimux -n "__fish_aimux_using_subcommand usage" -l json -d 'Print JSO
 complete -c aimux -n "__fish_aimux_using_subcommand usage" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c aimux -n "__fish_aimux_using_subcommand stop" -l config -d 'The config file [env: AIMUX_CONFIG] [default: config.yaml in aimux\'s config folder]' -r -F
 complete -c aimux -n "__fish_aimux_using_subcommand stop" -s h -l help -d 'Print help'
+complete -c aimux -n "__fish_aimux_using_subcommand service; and not __fish_seen_subcommand_from install uninstall status start stop logs" -l config -d 'The config file [env: AIMUX_CONFIG] [default: config.yaml in aimux\'s config folder]' -r -F
+complete -c aimux -n "__fish_aimux_using_subcommand service; and not __fish_seen_subcommand_from install uninstall status start stop logs" -s h -l help -d 'Print help'
+complete -c aimux -n "__fish_aimux_using_subcommand service; and not __fish_seen_subcommand_from install uninstall status start stop logs" -f -a "install" -d 'Write the units and have the service manager listen; a second time changes nothing'
+complete -c aimux -n "__fish_aimux_using_subcommand service; and not __fish_seen_subcommand_from install uninstall status start stop logs" -f -a "uninstall" -d 'Stop listening and remove the units'
+complete -c aimux -n "__fish_aimux_using_subcommand service; and not __fish_seen_subcommand_from install uninstall status start stop logs" -f -a "status" -d 'Tell whether the units are installed and listened for; exits with 3 if not'
+complete -c aimux -n "__fish_aimux_using_subcommand service; and not __fish_seen_subcommand_from install uninstall status start stop logs" -f -a "start" -d 'Listen again after `stop`'
+complete -c aimux -n "__fish_aimux_using_subcommand service; and not __fish_seen_subcommand_from install uninstall status start stop logs" -f -a "stop" -d 'Stop listening, and the server; until `start` or the next login'
+complete -c aimux -n "__fish_aimux_using_subcommand service; and not __fish_seen_subcommand_from install uninstall status start stop logs" -f -a "logs" -d 'Show what the server has logged'
+complete -c aimux -n "__fish_aimux_using_subcommand service; and __fish_seen_subcommand_from install" -l manager -d 'The kind of service manager [default: this machine\'s]' -r -f -a "systemd\t'Linux'
+launchd\t'macOS'"
+complete -c aimux -n "__fish_aimux_using_subcommand service; and __fish_seen_subcommand_from install" -l as -d 'The account that the machine\'s service runs under, and whose config it has' -r
+complete -c aimux -n "__fish_aimux_using_subcommand service; and __fish_seen_subcommand_from install" -l config -d 'The config file [env: AIMUX_CONFIG] [default: config.yaml in aimux\'s config folder]' -r -F
+complete -c aimux -n "__fish_aimux_using_subcommand service; and __fish_seen_subcommand_from install" -l system -d 'The machine\'s service manager instead of the user\'s own; needs root'
+complete -c aimux -n "__fish_aimux_using_subcommand service; and __fish_seen_subcommand_from install" -l dry-run -d 'Say what would be done, and do nothing'
+complete -c aimux -n "__fish_aimux_using_subcommand service; and __fish_seen_subcommand_from install" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c aimux -n "__fish_aimux_using_subcommand service; and __fish_seen_subcommand_from uninstall" -l manager -d 'The kind of service manager [default: this machine\'s]' -r -f -a "systemd\t'Linux'
+launchd\t'macOS'"
+complete -c aimux -n "__fish_aimux_using_subcommand service; and __fish_seen_subcommand_from uninstall" -l config -d 'The config file [env: AIMUX_CONFIG] [default: config.yaml in aimux\'s config folder]' -r -F
+complete -c aimux -n "__fish_aimux_using_subcommand service; and __fish_seen_subcommand_from uninstall" -l system -d 'The machine\'s service manager instead of the user\'s own; needs root'
+complete -c aimux -n "__fish_aimux_using_subcommand service; and __fish_seen_subcommand_from uninstall" -l dry-run -d 'Say what would be done, and do nothing'
+complete -c aimux -n "__fish_aimux_using_subcommand service; and __fish_seen_subcommand_from uninstall" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c aimux -n "__fish_aimux_using_subcommand service; and __fish_seen_subcommand_from status" -l manager -d 'The kind of service manager [default: this machine\'s]' -r -f -a "systemd\t'Linux'
+launchd\t'macOS'"
+complete -c aimux -n "__fish_aimux_using_subcommand service; and __fish_seen_subcommand_from status" -l config -d 'The config file [env: AIMUX_CONFIG] [default: config.yaml in aimux\'s config folder]' -r -F
+complete -c aimux -n "__fish_aimux_using_subcommand service; and __fish_seen_subcommand_from status" -l system -d 'The machine\'s service manager instead of the user\'s own'
+complete -c aimux -n "__fish_aimux_using_subcommand service; and __fish_seen_subcommand_from status" -l json -d 'Print JSON'
+complete -c aimux -n "__fish_aimux_using_subcommand service; and __fish_seen_subcommand_from status" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c aimux -n "__fish_aimux_using_subcommand service; and __fish_seen_subcommand_from start" -l manager -d 'The kind of service manager [default: this machine\'s]' -r -f -a "systemd\t'Linux'
+launchd\t'macOS'"
+complete -c aimux -n "__fish_aimux_using_subcommand service; and __fish_seen_subcommand_from start" -l config -d 'The config file [env: AIMUX_CONFIG] [default: config.yaml in aimux\'s config folder]' -r -F
+complete -c aimux -n "__fish_aimux_using_subcommand service; and __fish_seen_subcommand_from start" -l system -d 'The machine\'s service manager instead of the user\'s own; needs root'
+complete -c aimux -n "__fish_aimux_using_subcommand service; and __fish_seen_subcommand_from start" -l dry-run -d 'Say what would be done, and do nothing'
+complete -c aimux -n "__fish_aimux_using_subcommand service; and __fish_seen_subcommand_from start" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c aimux -n "__fish_aimux_using_subcommand service; and __fish_seen_subcommand_from stop" -l manager -d 'The kind of service manager [default: this machine\'s]' -r -f -a "systemd\t'Linux'
+launchd\t'macOS'"
+complete -c aimux -n "__fish_aimux_using_subcommand service; and __fish_seen_subcommand_from stop" -l config -d 'The config file [env: AIMUX_CONFIG] [default: config.yaml in aimux\'s config folder]' -r -F
+complete -c aimux -n "__fish_aimux_using_subcommand service; and __fish_seen_subcommand_from stop" -l system -d 'The machine\'s service manager instead of the user\'s own; needs root'
+complete -c aimux -n "__fish_aimux_using_subcommand service; and __fish_seen_subcommand_from stop" -l dry-run -d 'Say what would be done, and do nothing'
+complete -c aimux -n "__fish_aimux_using_subcommand service; and __fish_seen_subcommand_from stop" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c aimux -n "__fish_aimux_using_subcommand service; and __fish_seen_subcommand_from logs" -l manager -d 'The kind of service manager [default: this machine\'s]' -r -f -a "systemd\t'Linux'
+launchd\t'macOS'"
+complete -c aimux -n "__fish_aimux_using_subcommand service; and __fish_seen_subcommand_from logs" -s n -l lines -d 'How many lines' -r
+complete -c aimux -n "__fish_aimux_using_subcommand service; and __fish_seen_subcommand_from logs" -l config -d 'The config file [env: AIMUX_CONFIG] [default: config.yaml in aimux\'s config folder]' -r -F
+complete -c aimux -n "__fish_aimux_using_subcommand service; and __fish_seen_subcommand_from logs" -l system -d 'The machine\'s service manager instead of the user\'s own'
+complete -c aimux -n "__fish_aimux_using_subcommand service; and __fish_seen_subcommand_from logs" -s f -l follow -d 'Go on as lines come'
+complete -c aimux -n "__fish_aimux_using_subcommand service; and __fish_seen_subcommand_from logs" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c aimux -n "__fish_aimux_using_subcommand env" -l shell -d 'The shell whose syntax is printed' -r -f -a "bash\t'bash, and any POSIX shell'
 zsh\t'zsh'
 fish\t'fish'

@@ -81,6 +81,7 @@ codes! {
     Permission: "E0108", 0, 77, Never, "a file's permissions are unsafe", "A key, identity or token file is readable by others, belongs to another user or is a symlink.", "chmod 600 the file, or remove it and make it again.";
     ClientMissing: "E0109", 0, 69, Never, "the client program was not found", "`aimux run` could not start the program.", "Install it, or add its folder to PATH.";
     LoginFailed: "E0180", 0, 77, Never, "the login did not succeed", "A login in the browser was refused, took too long, or its code could not be exchanged for a key. Nothing was changed.", "Log in again; `--no-browser` is for machines whose browser cannot come back.";
+    ServiceManager: "E0181", 0, 69, Never, "the service manager failed", "systemctl or launchctl is not there, or refused what `aimux service` asked of it.", "Read its words. Where no service manager runs, start the server with `aimux serve`.";
     BadRequest: "E0201", 400, 65, Never, "the request cannot be read", "The body is not the JSON that the dialect asks for.", "Mend the field that the message names.";
     UnknownModel: "E0202", 404, 65, Never, "unknown model", "No model entry, provider/model name or preset matches the model asked for.", "Ask GET /v1/models, or add it under models in the config.";
     BodyTooLarge: "E0203", 413, 65, Never, "the body is too large", "The request is longer than limits.body_mb.", "Send less, or raise the limit.";

@@ -141,7 +141,7 @@ fn start(path: Option<&Path>, environment: &Environment) -> Result<(), CliError>
     for note in &ready.notes {
         output::error(&format!("{}\n", output::printable(note.trim_end())));
     }
-    let log_path = environment.state_folder().join("serve.log");
+    let log_path = log_path(environment);
     let (log, log_start) = open_log(&log_path)?;
     let child = spawn(path, environment, passphrase.as_ref(), log).map_err(|error| failed("the server cannot be started", error))?;
     let mut line = String::new();
@@ -175,6 +175,11 @@ fn spawn(
         let _ = stdin.write_all(passphrase.expose().as_bytes());
     }
     Ok(child.stdout.take())
+}
+
+/// Where a server that has no terminal logs to.
+pub(crate) fn log_path(environment: &Environment) -> PathBuf {
+    environment.state_folder().join("serve.log")
 }
 
 /// The log, and where this start's part of it begins.

@@ -1,13 +1,17 @@
-//! The log of `aimux serve`: to standard error, a line an event.
+//! The log of `aimux serve`: to standard error or a file, a line an event.
 
 use std::fmt::{self, Write};
+use std::path::PathBuf;
+use std::sync::OnceLock;
+use std::time::Duration;
 
-use clap::ValueEnum;
+use clap::{Args, ValueEnum};
 use tracing::field::{Field, Visit};
 use tracing_subscriber::field::RecordFields;
 use tracing_subscriber::fmt::FormatFields;
 use tracing_subscriber::fmt::format::Writer;
 
+use super::log_file::{LogFile, Rotation};
 use crate::config::Environment;
 use crate::error::{Code, Error};
 
@@ -20,25 +24,74 @@ pub(crate) enum LogFormat {
     Json,
 }
 
-/// Starts the log. `filter` says what it shows; what is not given is taken from the environment.
+/// What is logged, where to, and in which form.
+#[derive(Debug, Args)]
+pub(crate) struct LogArgs {
+    /// What the log shows: `warn`, `aimux=debug` [env: AIMUX_LOG] [default: info]
+    #[arg(long = "log", value_name = "FILTER")]
+    filter: Option<String>,
+    /// The log's form [env: AIMUX_LOG_FORMAT] [default: text]
+    #[arg(long = "log-format", value_name = "FORM", value_enum)]
+    format: Option<LogFormat>,
+    /// Log to this file instead of standard error; it may be moved away at any time
+    #[arg(long = "log-file", value_name = "FILE")]
+    file: Option<PathBuf>,
+    /// Put the file aside when it is as long, in MB; 0: never
+    #[arg(long, value_name = "MB", default_value_t = 8, requires = "file")]
+    log_mb: u64,
+    /// Put the file aside when it is as old, in hours; 0: never
+    #[arg(long, value_name = "HOURS", default_value_t = 0, requires = "file")]
+    log_hours: u64,
+    /// Keep so many files that were put aside
+    #[arg(long, value_name = "COUNT", default_value_t = 4, requires = "file")]
+    log_keep: u32,
+}
+
+/// The log's file, where it has one.
+static FILE: OnceLock<LogFile> = OnceLock::new();
+
+/// Starts the log; what is not given is taken from the environment.
 ///
 /// # Errors
-/// When the filter is none, or a variable names no form.
-pub(crate) fn start(filter: Option<&str>, format: Option<LogFormat>, environment: &Environment) -> Result<(), Error> {
-    let filter = filter.or_else(|| environment.get("AIMUX_LOG")).unwrap_or("info");
+/// When the filter is none, a variable names no form, or the file cannot be written.
+pub(crate) fn start(args: &LogArgs, environment: &Environment) -> Result<(), Error> {
+    let filter = args.filter.as_deref().or_else(|| environment.get("AIMUX_LOG")).unwrap_or("info");
     let named = environment.get("AIMUX_LOG_FORMAT").map(|name| {
         let unknown = |_| Error::new(Code::Usage, format!("AIMUX_LOG_FORMAT is {name:?}, expected `text` or `json`"));
         LogFormat::from_str(name, true).map_err(unknown)
     });
-    let format = format.map(Ok).or(named).transpose()?.unwrap_or(LogFormat::Text);
+    let format = args.format.map(Ok).or(named).transpose()?.unwrap_or(LogFormat::Text);
     let filter = tracing_subscriber::EnvFilter::try_new(filter)
         .map_err(|error| Error::new(Code::Usage, format!("the log filter {filter:?} is not one: {error}")))?;
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    match format {
-        LogFormat::Text => builder.with_ansi(false).fmt_fields(PlainFields).init(),
-        LogFormat::Json => builder.json().flatten_event(true).init(),
+    let builder = tracing_subscriber::fmt().with_env_filter(filter);
+    let file = args.file.as_ref().map(|path| open(path, args)).transpose()?;
+    match (format, file) {
+        (LogFormat::Text, Some(file)) => builder.with_writer(move || file).with_ansi(false).fmt_fields(PlainFields).init(),
+        (LogFormat::Text, None) => builder.with_writer(std::io::stderr).with_ansi(false).fmt_fields(PlainFields).init(),
+        (LogFormat::Json, Some(file)) => builder.with_writer(move || file).json().flatten_event(true).init(),
+        (LogFormat::Json, None) => builder.with_writer(std::io::stderr).json().flatten_event(true).init(),
     }
     Ok(())
+}
+
+fn open(path: &std::path::Path, args: &LogArgs) -> Result<&'static LogFile, Error> {
+    let rotation = Rotation {
+        length_max: args.log_mb.saturating_mul(1 << 20),
+        age_max: Duration::from_secs(args.log_hours.saturating_mul(3600)),
+        keep: args.log_keep,
+    };
+    let file = LogFile::open(path, rotation)
+        .map_err(|error| Error::new(Code::StateFolder, format!("the log {}: {error}", path.display())).caused_by(error))?;
+    Ok(FILE.get_or_init(|| file))
+}
+
+/// Opens the log's file anew, where it has one: it may have been moved away.
+pub(crate) fn reopen() {
+    if let Some(file) = FILE.get()
+        && let Err(error) = file.reopen()
+    {
+        tracing::warn!(%error, "the log's file could not be opened anew");
+    }
 }
 
 /// Writes fields as `name=value`, the message without its name. The usual writer thinks in colours, which costs each

@@ -12,6 +12,7 @@ mod generate;
 mod keys;
 mod known;
 mod log;
+mod log_file;
 mod logs;
 mod markdown;
 mod models;
@@ -20,6 +21,7 @@ mod route;
 mod run;
 mod sarif;
 mod serve;
+mod service;
 mod status;
 mod terminal;
 mod usage;
@@ -66,6 +68,8 @@ enum Command {
     Usage(usage::UsageArgs),
     /// Stop the config's server; requests in flight are answered first
     Stop,
+    /// Have the system's service manager start the server at the first connection
+    Service(service::ServiceArgs),
     /// Print the environment that makes clients of this shell use aimux
     Env(env::EnvArgs),
     /// Write completions or man pages
@@ -101,6 +105,7 @@ pub fn main() -> ExitCode {
         Command::Logs(args) => logs::run(&args, cli.config, &environment),
         Command::Models(args) => models::run(&args, cli.config, &environment),
         Command::Usage(args) => usage::run(&args, cli.config, &environment),
+        Command::Service(args) => service::run(&args, cli.config, &environment),
         Command::Stop => status::stop(cli.config, &environment),
         Command::Generate(args) => generate::run(&args),
     };

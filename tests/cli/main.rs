@@ -28,6 +28,7 @@ mod provider;
 mod real_clients;
 mod rotate;
 mod route;
+mod service;
 mod usage;
 mod validate;
 

@@ -45,6 +45,10 @@ fn row(code: Code) -> Provocation {
         Code::KeyUnavailable => Command(|| run(&["keys", "remove", "absent"])),
         Code::Permission => Command(|| with_file(".local/state/aimux/client-token", 0o644, &["env", "--shell", "bash"])),
         Code::ClientMissing => Command(client_missing),
+        Code::ServiceManager => Command(|| {
+            let home = tempfile::tempdir().unwrap();
+            aimux(home.path()).env("PATH", home.path()).args(["service", "start"]).output().unwrap()
+        }),
         Code::OverBudget => Command(|| {
             let home = tempfile::tempdir().unwrap();
             let mut command = aimux(home.path());

@@ -38,6 +38,7 @@ const COMMANDS: &[(&str, How)] = &[
     ("aimux models", How::Says("anthropic/")),
     ("aimux route \"hello\"", How::Not("it asks a provider itself; `tests/gateway/oneshot.rs` runs each command of docs/route.md")),
     ("aimux usage", How::Says("ledger.sqlite")),
+    ("aimux service install --dry-run", How::Not("the home's config has no fixed port; tests/cli/service.rs runs it")),
     ("aimux config init --yes", How::Says("wrote ")),
     (
         "aimux config import ccr ~/.claude-code-router/config.json",

@@ -14,7 +14,7 @@ use tokio::signal::unix::SignalKind;
 use tokio::sync::{Notify, oneshot};
 
 use self::signals::{Hangup, Signals, reload_on_hangup};
-use super::log::{self, LogFormat};
+use super::log::{self, LogArgs};
 use super::{CliError, output};
 use crate::config::{self, Environment, Options, Ready};
 use crate::error::{Code, Error};
@@ -47,18 +47,14 @@ pub(crate) struct ServeArgs {
     /// Leave the session of the command that starts it
     #[arg(long, hide = true)]
     on_demand: bool,
-    /// What the log on standard error shows: `warn`, `aimux=debug` [env: AIMUX_LOG] [default: info]
-    #[arg(long, value_name = "FILTER")]
-    log: Option<String>,
-    /// The log's form [env: AIMUX_LOG_FORMAT] [default: text]
-    #[arg(long, value_name = "FORM", value_enum)]
-    log_format: Option<LogFormat>,
+    #[command(flatten)]
+    log: LogArgs,
 }
 
 /// Serves until a signal ends it.
 pub(crate) fn run(args: ServeArgs, path: Option<PathBuf>, environment: &Environment) -> Result<ExitCode, CliError> {
     super::dumps::forbid_for_good();
-    log::start(args.log.as_deref(), args.log_format, environment)?;
+    log::start(&args.log, environment)?;
     if args.on_demand {
         // The leader of a session already is one: nothing to leave.
         let _ = rustix::process::setsid();

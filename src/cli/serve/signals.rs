@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::Notify;
 
+use crate::cli::log;
 use crate::error::{Code, Error};
 use crate::server::notify::Notifier;
 use crate::server::reload::{Reloader, Trigger};
@@ -35,6 +36,7 @@ pub(super) async fn reload_on_hangup(mut hangup: Hangup, reloader: Arc<Reloader>
             stop.notify_one();
             return;
         }
+        log::reopen();
         notifier.reloading();
         // The log says what came of it.
         let _ = reloader.reload(Trigger::Signal, Duration::ZERO).await;
