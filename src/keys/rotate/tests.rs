@@ -137,6 +137,23 @@ fn a_key_that_could_not_be_read_back_is_not_switched_to() {
     assert_eq!(read(&store, "a"), "sk-a-old");
 }
 
+/// Whose public key a protected identity has is not known before it is opened: only reading back tells.
+#[test]
+fn a_key_that_a_protected_identity_could_not_read_back_is_not_switched_to() {
+    let (_root, store) = fixture();
+    let phrase = || Ok(secret("one"));
+    store.rotate_identity(NewIdentity::Made(Some(&secret("one"))), Keep::Seconds(0), NOW, &mut never).unwrap();
+    let (_, foreign) = identity::make(0);
+    std::fs::write(store.folder.join(RECIPIENTS), foreign + "\n").unwrap();
+    let before = snapshot(&store);
+    let mut world = World::default();
+    let rotation = Rotation { name: "a", grant: &secret("sk-a-new").into(), keep: DAY, now: NOW };
+    let error = store.rotate(&rotation, &mut world, &mut phrase.clone()).unwrap_err();
+    assert!(error.message.contains(".age-recipients does not name it"), "{error}");
+    assert_eq!((snapshot(&store), world.steps, world.told), (before, Vec::new(), 0));
+    assert_eq!(store.read("a", &mut phrase.clone()).unwrap().expose(), "sk-a-old");
+}
+
 #[test]
 fn a_server_or_a_log_that_refuses_undoes_it() {
     for mut world in [
