@@ -64,6 +64,13 @@ fn hash_the_prefix(bencher: Bencher<'_, '_>, turns: usize) {
     bencher.counter(BytesCount::new(body.len())).bench(|| Prefix::of(divan::black_box(&body)));
 }
 
+/// The same of a session's next request: what it repeats is known by its bytes.
+#[divan::bench(args = TURNS)]
+fn hash_the_prefix_again(bencher: Bencher<'_, '_>, turns: usize) {
+    let (body, before) = (body(turns), Prefix::of(&body(turns - 1)));
+    bencher.counter(BytesCount::new(body.len())).bench(|| Prefix::after(divan::black_box(&body), &before));
+}
+
 /// An upstream that knows the models of its dialect.
 fn upstream(quirks: &Quirks) -> Upstream<'_> {
     Upstream {

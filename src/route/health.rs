@@ -4,6 +4,7 @@
 //! outlives a reload of the config.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::breaker::Circuit;
@@ -16,6 +17,7 @@ use super::sticky::{self, Answered, Before, Id, Sessions, Sticky, Taken};
 use super::strategy::Turns;
 use super::table::{Breaker, Provider};
 use super::window::Reserved;
+use crate::wire::prefix::Prefix;
 
 /// The memory that all requests share. A driver keeps it behind a lock that is held for one step.
 #[derive(Debug, Default)]
@@ -264,6 +266,12 @@ impl Health {
     pub fn answered(&mut self, answered: &Answered<'_>, sticky: &Sticky, now: Instant) -> Before {
         self.changes += 1;
         self.sessions.answered(answered, sticky, now)
+    }
+
+    /// How a session's last request began.
+    #[must_use]
+    pub fn prefix_before(&self, id: sticky::Id) -> Option<Arc<Prefix>> {
+        self.sessions.prefix(id)
     }
 
     /// The sessions that were answered last, `most` at most.

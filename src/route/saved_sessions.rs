@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::cache::{Left, Served};
 use super::sticky::{Id, Meter, Session, Sessions, Took};
-use crate::wire::prefix::Prefix;
+use crate::wire::prefix::{Prefix, Spans};
 
 /// The most sessions that are read: what the config allows for.
 const SESSIONS_MAX: usize = 100_000;
@@ -117,6 +117,7 @@ impl SavedSession {
                 settings: left.settings,
                 marks: left.marks,
                 is_long: left.is_long,
+                bytes: Spans::default(),
             };
             Some(Arc::new(Left { served: left.served.restored(), tokens: left.tokens, prefix: Arc::new(prefix), at: then(left.ago_ms)? }))
         });

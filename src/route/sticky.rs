@@ -19,6 +19,7 @@ use super::facts::Facts;
 use super::plan::Target;
 use crate::chat::Usage;
 use crate::provider::models::Price;
+use crate::wire::prefix::Prefix;
 
 /// `sticky:` of the config.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -254,6 +255,11 @@ impl Sessions {
     /// A session that has not been quiet for too long.
     pub(super) fn get(&self, id: Id, sticky: &Sticky, now: Instant) -> Option<&Session> {
         self.map.get(&id).filter(|session| now.saturating_duration_since(session.used) <= sticky.idle)
+    }
+
+    /// How a session's last request began.
+    pub(super) fn prefix(&self, id: Id) -> Option<Arc<Prefix>> {
+        self.map.get(&id)?.left.as_ref().map(|left| Arc::clone(&left.prefix))
     }
 
     /// How many are remembered, and those of them that were answered last, `most` at most.

@@ -162,7 +162,11 @@ impl Job {
 
     /// The body's blocks, looked at once, and only where a session wants them.
     pub(super) fn prefix(&self) -> Option<&Arc<Prefix>> {
-        self.record.stick.as_ref().map(|_| self.prefix.get_or_init(|| Arc::new(Prefix::of(&self.body))))
+        let stick = self.record.stick.as_ref()?;
+        Some(self.prefix.get_or_init(|| {
+            let before = self.upstreams.health().prefix_before(stick.id).unwrap_or_default();
+            Arc::new(Prefix::after(&self.body, &before))
+        }))
     }
 
     /// What the reply of a translated request must undo, or an early start must say.
