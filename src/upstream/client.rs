@@ -30,7 +30,7 @@ pub(super) mod tls;
 
 use crate::wire::splice::Spliced;
 pub use body::UpstreamBody;
-use dial::Dialed;
+use dial::{Dialed, Names};
 use pool::{Link, Pool};
 use shared::{Lease, Lines, is_reset};
 pub use tls::{ROOTS_VARIABLES, root_faults};
@@ -66,6 +66,7 @@ struct Shared {
     connect_ms: AtomicU64,
     pool: Arc<Pool>,
     lines: Lines,
+    names: Names,
     tls: tls::Tls,
     opened: AtomicU64,
     reused: AtomicU64,
@@ -168,10 +169,10 @@ impl Client {
     /// When the TLS library refuses its own defaults.
     pub fn new(settings: ClientSettings) -> Result<Self, Error> {
         let tls = tls::Tls::new().map_err(|error| Error::new(Code::Bug, "TLS cannot be set up").caused_by(error))?;
-        Ok(Self::with_tls(settings, tls))
+        Ok(Self::with(settings, tls, Names::System))
     }
 
-    fn with_tls(settings: ClientSettings, tls: tls::Tls) -> Self {
+    fn with(settings: ClientSettings, tls: tls::Tls, names: Names) -> Self {
         let pool = Arc::new(Pool::new(settings.idle_max, settings.idle_per_host_max));
         let (lines, opened, reused) = Default::default();
         Self {
@@ -180,6 +181,7 @@ impl Client {
                 connect_ms: AtomicU64::new(millis(settings.connect_timeout)),
                 pool,
                 lines,
+                names,
                 tls,
                 opened,
                 reused,

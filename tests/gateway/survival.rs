@@ -4,9 +4,9 @@
 //! A request is lost when it has neither a whole answer nor, after its content has begun, its dialect's own error, in time.
 //! [`FAULTS`] is the table. `faults` meets more of them one by one, where nothing of one request is known to the next.
 
-use std::net::{SocketAddr, TcpStream};
-use std::sync::Arc;
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use serde_json::json;
@@ -14,6 +14,7 @@ use serde_json::json;
 use crate::gateway::{Gateway, until};
 use crate::http::Whole;
 use crate::replies::{Speaks, text};
+use crate::tls;
 use crate::upstream::{Act, Answer, Seen, Upstream};
 
 const BOTH: [Speaks; 2] = [Speaks::Anthropic, Speaks::Chat];
@@ -42,10 +43,15 @@ enum At {
     Start,
     /// A stream breaks after its content has begun.
     Middle,
-    /// Nobody can be asked: the address is this one.
-    Address(&'static str),
+    /// Nobody listens.
+    Shut,
     /// Nobody takes the connection.
     BlackHole,
+    /// The certificate has expired.
+    Certificate,
+    /// The host's name has no address. Of all of them this one alone does not heal here: names are the system's. That a name is
+    /// looked up anew for each connection is shown by a test of the client itself.
+    Name,
 }
 
 const fn fault(name: &'static str, answer: fn(Speaks, &Seen) -> Answer) -> Fault {
@@ -56,14 +62,14 @@ const fn middle(name: &'static str, answer: fn(Speaks, &Seen) -> Answer) -> Faul
     Fault { name, at: At::Middle, answer }
 }
 
-const fn address(name: &'static str, at: At) -> Fault {
+const fn unreachable(name: &'static str, at: At) -> Fault {
     Fault { name, at, answer: |_, _| Answer::dead() }
 }
 
 static FAULTS: &[Fault] = &[
-    address("refused", At::Address("http://127.0.0.1:1")),
+    unreachable("refused", At::Shut),
     fault("reset", |_, _| Answer { acts: vec![Act::Reset], ..Answer::raw("") }),
-    address("black hole", At::BlackHole),
+    unreachable("black hole", At::BlackHole),
     fault("empty", |_, _| Answer::json(200, "")),
     fault("garbage", |_, _| Answer::raw("\x00\x01 what is this\r\n\r\n")),
     fault("HTML", |_, _| html(200)),
@@ -78,8 +84,8 @@ static FAULTS: &[Fault] = &[
     fault("401", |speaks, _| speaks.refusal(401, "zebra")),
     fault("403", |speaks, _| speaks.refusal(403, "zebra")),
     fault("402", |speaks, _| speaks.refusal(402, "zebra")),
-    address("bad TLS", At::Address("https")),
-    address("no DNS", At::Address("http://nowhere.invalid")),
+    unreachable("bad TLS", At::Certificate),
+    unreachable("no DNS", At::Name),
     fault("error inside 200", error_inside),
     middle("truncated stream", |speaks, seen| {
         if seen.is_stream() { healthy(speaks, seen).after(5, Act::Bytes(b": end\n\n".to_vec())) } else { half(speaks, seen) }
@@ -160,38 +166,85 @@ fn endless_body() -> Answer {
     Answer::raw(raw)
 }
 
-/// A port whose queue of connections is full: who knocks hears nothing.
-struct BlackHole {
+/// A port before an upstream that lets nobody through until it is opened.
+struct Door {
     address: SocketAddr,
-    _listener: tokio::net::TcpListener,
-    _knocking: Vec<TcpStream>,
-    _runtime: tokio::runtime::Runtime,
+    behind: SocketAddr,
+    closed: Mutex<Option<Closed>>,
 }
 
-impl BlackHole {
-    fn new() -> Self {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().unwrap();
-        let listener = {
-            let _guard = runtime.enter();
-            let socket = tokio::net::TcpSocket::new_v4().unwrap();
-            socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
-            socket.listen(1).unwrap()
-        };
-        let address = listener.local_addr().unwrap();
+/// Why a door lets nobody through.
+enum Closed {
+    /// Nobody listens: who knocks is refused.
+    Shut(tokio::net::TcpSocket),
+    /// The queue of connections is full: who knocks hears nothing.
+    Full(TcpListener, Vec<TcpStream>),
+}
+
+impl Door {
+    fn shut(upstream: &Upstream) -> Self {
+        let socket = tokio::net::TcpSocket::new_v4().unwrap();
+        socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        Self { address: socket.local_addr().unwrap(), behind: upstream.address(), closed: Mutex::new(Some(Closed::Shut(socket))) }
+    }
+
+    fn full(upstream: &Upstream) -> Self {
+        let Self { address, behind, closed } = Self::shut(upstream);
+        let Some(Closed::Shut(socket)) = closed.into_inner().unwrap() else { unreachable!() };
+        let listener = listening(socket, 1);
         let mut knocking = Vec::new();
         while let Ok(stream) = TcpStream::connect_timeout(&address, Duration::from_millis(200)) {
             assert!(knocking.len() < 16, "the queue has no end");
             knocking.push(stream);
         }
-        Self { address, _listener: listener, _knocking: knocking, _runtime: runtime }
+        Self { address, behind, closed: Mutex::new(Some(Closed::Full(listener, knocking))) }
+    }
+
+    /// Lets everybody through from now on.
+    fn open(&self) {
+        let listener = match self.closed.lock().unwrap().take().expect("a door is opened once") {
+            Closed::Shut(socket) => listening(socket, 1024),
+            Closed::Full(listener, knocking) => {
+                drop(knocking);
+                listener
+            }
+        };
+        let behind = self.behind;
+        std::thread::spawn(move || {
+            for outside in listener.incoming().flatten() {
+                let inside = TcpStream::connect(behind).unwrap();
+                for (mut from, mut to) in [(&outside, &inside), (&inside, &outside)].map(|(from, to)| (copy(from), copy(to))) {
+                    std::thread::spawn(move || {
+                        let _ = std::io::copy(&mut from, &mut to);
+                        let _ = to.shutdown(std::net::Shutdown::Write);
+                    });
+                }
+            }
+        });
     }
 }
 
-/// Two upstreams that have a fault until they are told to heal, and two that never have one.
+fn copy(stream: &TcpStream) -> TcpStream {
+    stream.set_nodelay(true).unwrap();
+    stream.try_clone().unwrap()
+}
+
+fn listening(socket: tokio::net::TcpSocket, backlog: u32) -> TcpListener {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().unwrap();
+    let _guard = runtime.enter();
+    let listener = socket.listen(backlog).unwrap().into_std().unwrap();
+    listener.set_nonblocking(false).unwrap();
+    listener
+}
+
+/// Of each dialect an upstream that has a fault until it is told to heal, and never has one for who asks so; before it, where the
+/// fault is on the way to it, what is opened or mended then.
 struct Scene {
     upstreams: [Upstream; 2],
     is_healed: Arc<AtomicBool>,
-    hole: BlackHole,
+    shut: [Door; 2],
+    holes: [Door; 2],
+    certified: [SocketAddr; 2],
 }
 
 impl Scene {
@@ -207,12 +260,37 @@ impl Scene {
                 }
             })
         });
-        Self { upstreams, is_healed, hole: BlackHole::new() }
+        let each = |make: &dyn Fn(&Upstream) -> Door| [make(&upstreams[0]), make(&upstreams[1])];
+        let (shut, holes) = (each(&Door::shut), each(&Door::full));
+        let certified = [0, 1].map(|index| {
+            let is_healed = Arc::clone(&is_healed);
+            let certificate = move || if is_healed.load(Ordering::Relaxed) { "good.pem" } else { "expired.pem" };
+            tls::front(certificate, &rustls::version::TLS13, &upstreams[index])
+        });
+        Self { upstreams, is_healed, shut, holes, certified }
     }
 
-    fn url(&self, speaks: Speaks) -> String {
-        let upstream = &self.upstreams[usize::from(speaks == Speaks::Chat)];
-        upstream.url()
+    /// A gateway that knows who signed the certificates.
+    fn gateway(&self, breaker: &str) -> Gateway {
+        Gateway::start_with(&self.config(breaker), &[("SSL_CERT_FILE", &tls::fixture("ca.pem"))])
+    }
+
+    /// Nothing has a fault any more.
+    fn heal(&self) {
+        self.is_healed.store(true, Ordering::Relaxed);
+        self.shut.iter().chain(&self.holes).for_each(Door::open);
+    }
+
+    /// Where a fault is met.
+    fn url(&self, speaks: Speaks, at: At) -> String {
+        let index = usize::from(speaks == Speaks::Chat);
+        match at {
+            At::Start | At::Middle => self.upstreams[index].url(),
+            At::Shut => format!("http://{}", self.shut[index].address),
+            At::BlackHole => format!("http://{}", self.holes[index].address),
+            At::Certificate => format!("https://{}", self.certified[index]),
+            At::Name => "http://nowhere.invalid".to_owned(),
+        }
     }
 
     /// Each fault has a provider of each dialect; the model `one-N-dialect` goes there first and to the healthy one then,
@@ -227,16 +305,11 @@ impl Scene {
             providers += &format!("  {name}: {{ dialect: {dialect}, base_url: \"{url}{path}\", key: {{ env: UPSTREAM_KEY }}{more} }}\n");
         };
         for speaks in BOTH {
-            provider(&format!("healthy-{}", speaks.dialect()), speaks, &self.url(speaks));
+            provider(&format!("healthy-{}", speaks.dialect()), speaks, &self.url(speaks, At::Start));
         }
         for (index, fault) in FAULTS.iter().enumerate() {
             for (speaks, other) in [(BOTH[0], BOTH[1]), (BOTH[1], BOTH[0])] {
-                let url = match fault.at {
-                    At::Address("https") => self.url(speaks).replace("http:", "https:"),
-                    At::Address(url) => url.to_owned(),
-                    At::BlackHole => format!("http://{}", self.hole.address),
-                    At::Start | At::Middle => self.url(speaks),
-                };
+                let url = self.url(speaks, fault.at);
                 let (name, second) = (speaks.dialect(), other.dialect());
                 for place in ["one", "all"] {
                     provider(&format!("{place}-{index}-{name}"), speaks, &url);
@@ -322,7 +395,7 @@ fn fate(what: &str, client: Speaks, is_stream: bool, reply: &Whole, took: Durati
 #[test]
 fn none_of_fifty_requests_is_lost_to_any_fault_and_what_heals_is_used_again() {
     let scene = Scene::new();
-    let gateway = Gateway::start(&scene.config("{ rest_s: 1, rest_max_s: 2 }"));
+    let gateway = scene.gateway("{ rest_s: 1, rest_max_s: 2 }");
     for_each_fault(3, |index, fault| {
         let fates = at_once(|number| {
             let (upstream, client, is_stream) = way(number);
@@ -333,9 +406,9 @@ fn none_of_fifty_requests_is_lost_to_any_fault_and_what_heals_is_used_again() {
         let broken = fates.iter().filter(|fate| **fate == Fate::Broken).count();
         assert!(broken == 0 || fault.at == At::Middle, "{}: {broken} were broken off", fault.name);
     });
-    scene.is_healed.store(true, Ordering::Relaxed);
+    scene.heal();
     let healed = Instant::now();
-    for (index, fault) in FAULTS.iter().enumerate().filter(|(_, fault)| matches!(fault.at, At::Start | At::Middle)) {
+    for (index, fault) in FAULTS.iter().enumerate().filter(|(_, fault)| fault.at != At::Name) {
         for speaks in BOTH {
             let name = format!("one-{index}-{}", speaks.dialect());
             until(&format!("{} is asked again", fault.name), Duration::from_secs(8), || {
@@ -351,7 +424,7 @@ fn none_of_fifty_requests_is_lost_to_any_fault_and_what_heals_is_used_again() {
 #[test]
 fn a_total_failure_costs_at_most_two_point_four_attempts_a_request_whatever_the_fault() {
     let scene = Scene::new();
-    let gateway = Gateway::start(&scene.config("{}"));
+    let gateway = scene.gateway("{}");
     for_each_fault(3, |index, fault| {
         at_once(|number| {
             let (upstream, client, is_stream) = way(number);
@@ -373,7 +446,7 @@ fn a_total_failure_costs_at_most_two_point_four_attempts_a_request_whatever_the_
 }
 
 /// The file of what is known of providers.
-fn memory(home: &std::path::Path) -> std::path::PathBuf {
+pub(crate) fn memory(home: &std::path::Path) -> std::path::PathBuf {
     let folder = home.join(".local/state/aimux");
     let files = std::fs::read_dir(&folder).unwrap().map(|file| file.unwrap().path());
     files.into_iter().find(|path| path.file_name().unwrap().to_str().unwrap().starts_with("health-")).expect("a file is kept")

@@ -17,18 +17,25 @@ use crate::http::Whole;
 use crate::replies::{Speaks, text};
 use crate::upstream::{Act, Upstream};
 
-fn fixture(name: &str) -> PathBuf {
+pub(crate) fn fixture(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/tls").join(name)
 }
 
-/// Ends TLS before an upstream, on a port of its own, until the test's process ends.
-fn front(certificate: &str, version: &'static rustls::SupportedProtocolVersion, upstream: &Upstream) -> SocketAddr {
+fn acceptor(certificate: &str, version: &'static rustls::SupportedProtocolVersion) -> TlsAcceptor {
     let chain = vec![CertificateDer::from_pem_file(fixture(certificate)).unwrap()];
     let key = PrivateKeyDer::from_pem_file(fixture("server.key")).unwrap();
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let config = rustls::ServerConfig::builder_with_provider(provider).with_protocol_versions(&[version]).unwrap();
-    let acceptor = TlsAcceptor::from(Arc::new(config.with_no_client_auth().with_single_cert(chain, key).unwrap()));
-    let behind = upstream.url().replace("http://", "");
+    TlsAcceptor::from(Arc::new(config.with_no_client_auth().with_single_cert(chain, key).unwrap()))
+}
+
+/// Ends TLS before an upstream, on a port of its own, until the test's process ends. `certificate` is asked for each connection.
+pub(crate) fn front(
+    certificate: impl Fn() -> &'static str + Send + 'static,
+    version: &'static rustls::SupportedProtocolVersion,
+    upstream: &Upstream,
+) -> SocketAddr {
+    let behind = upstream.address();
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     std::thread::spawn(move || {
@@ -36,7 +43,7 @@ fn front(certificate: &str, version: &'static rustls::SupportedProtocolVersion, 
             listener.set_nonblocking(true).unwrap();
             let listener = tokio::net::TcpListener::from_std(listener).unwrap();
             while let Ok((stream, _)) = listener.accept().await {
-                let (acceptor, behind) = (acceptor.clone(), behind.clone());
+                let acceptor = acceptor(certificate(), version);
                 tokio::spawn(async move {
                     let mut tls = acceptor.accept(stream).await?;
                     let mut plain = tokio::net::TcpStream::connect(behind).await?;
@@ -92,7 +99,7 @@ fn an_upstream_with_a_trusted_certificate_is_served() {
     for version in [&rustls::version::TLS13, &rustls::version::TLS12] {
         for host in ["localhost", "127.0.0.1"] {
             let upstream = healthy();
-            let gateway = gateway(&format!("https://{host}:{}", front("good.pem", version, &upstream).port()), Some("ca.pem"));
+            let gateway = gateway(&format!("https://{host}:{}", front(|| "good.pem", version, &upstream).port()), Some("ca.pem"));
             for is_stream in [false, true] {
                 let reply = gateway.messages(&ask(is_stream));
                 assert_eq!((reply.status, reply.is_complete), (200, true), "{host}: {}", reply.text());
@@ -107,7 +114,7 @@ fn an_upstream_with_a_trusted_certificate_is_served() {
 fn an_upstream_that_cannot_be_trusted_is_refused_before_it_hears_the_key() {
     let version = &rustls::version::TLS13;
     let (good, other, expired, own) = (healthy(), healthy(), healthy(), healthy());
-    let secure = |certificate: &str, upstream: &Upstream| format!("https://{}", front(certificate, version, upstream));
+    let secure = |certificate: &'static str, upstream: &Upstream| format!("https://{}", front(move || certificate, version, upstream));
     let (plain, ca) = (healthy(), Some("ca.pem"));
     for (what, base, roots, upstream, words) in [
         ("unknown CA", secure("good.pem", &good), None, &good, ["UnknownIssuer", "SSL_CERT_FILE"]),
@@ -136,7 +143,7 @@ fn assert_refused(what: &str, reply: &Whole, code: &str, words: &[&str]) {
 #[test]
 fn tls_that_ends_without_a_farewell_is_no_polite_end() {
     let upstream = Upstream::start(|seen, _| Speaks::Anthropic.answer(seen, &[text("a text that is cut in two")]).after(5, Act::Cut));
-    let gateway = gateway(&format!("https://{}", front("good.pem", &rustls::version::TLS13, &upstream)), Some("ca.pem"));
+    let gateway = gateway(&format!("https://{}", front(|| "good.pem", &rustls::version::TLS13, &upstream)), Some("ca.pem"));
     let reply = gateway.messages(&ask(true));
     assert_eq!(reply.events().last().unwrap().name, "error", "{}", reply.text());
     assert!(!reply.text().contains("message_stop"), "{}", reply.text());
@@ -145,7 +152,7 @@ fn tls_that_ends_without_a_farewell_is_no_polite_end() {
 #[test]
 fn a_roots_file_that_is_not_there_is_said_in_the_log_and_trusts_nobody_new() {
     let upstream = healthy();
-    let base = format!("https://{}", front("good.pem", &rustls::version::TLS13, &upstream));
+    let base = format!("https://{}", front(|| "good.pem", &rustls::version::TLS13, &upstream));
     let gateway = gateway(&base, Some("absent.pem"));
     crate::gateway::until("the warning at the start", std::time::Duration::from_secs(5), || {
         let log = gateway.log();

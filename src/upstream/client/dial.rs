@@ -12,7 +12,7 @@ use tokio::time::{Instant, timeout_at};
 use super::pool::Link;
 use super::shared::Lease;
 use super::stream::{Stream, Watched};
-use super::tls::{self, Tls};
+use super::tls;
 use super::{Origin, SendError, SendErrorKind, Shared};
 
 /// What a request goes over.
@@ -23,10 +23,33 @@ pub(super) enum Dialed {
     Two(Lease),
 }
 
+/// Who is asked for the addresses of a name. What it says is kept nowhere: a name that was not found is asked for again.
+#[derive(Debug)]
+pub(super) enum Names {
+    /// The system.
+    System,
+    /// A test, which may change its mind.
+    #[cfg(test)]
+    Told(std::sync::Arc<std::sync::Mutex<Vec<SocketAddr>>>),
+}
+
+impl Names {
+    async fn addresses(&self, origin: &Origin) -> std::io::Result<Vec<SocketAddr>> {
+        match self {
+            Self::System => Ok(tokio::net::lookup_host((&*origin.host, origin.port)).await?.collect()),
+            #[cfg(test)]
+            Self::Told(addresses) => match addresses.lock() {
+                Ok(told) if !told.is_empty() => Ok(told.clone()),
+                _ => Err(std::io::Error::other("no such name")),
+            },
+        }
+    }
+}
+
 /// Opens a connection to `origin`.
 pub(super) async fn dial(origin: &Origin, shared: &Shared) -> Result<Dialed, SendError> {
     let deadline = Instant::now() + Duration::from_millis(shared.connect_ms.load(Ordering::Relaxed));
-    let stream = timeout_at(deadline, open(origin, &shared.tls, deadline)).await.unwrap_or_else(|_| Err(too_slow(origin)))?;
+    let stream = timeout_at(deadline, open(origin, shared, deadline)).await.unwrap_or_else(|_| Err(too_slow(origin)))?;
     let speaks_http2 = origin.offers_http2 && stream.speaks_http2();
     let (watched, traffic) = Watched::new(stream);
     let unspeakable = |error| SendError::unsent(SendErrorKind::Broken, format!("{origin} cannot be spoken to: {error}"));
@@ -39,21 +62,18 @@ pub(super) async fn dial(origin: &Origin, shared: &Shared) -> Result<Dialed, Sen
     Ok(Dialed::One(Box::new(Link::new(sender, connection, traffic))))
 }
 
-async fn open(origin: &Origin, tls: &Tls, deadline: Instant) -> Result<Stream, SendError> {
-    let addresses: Vec<SocketAddr> = match tokio::net::lookup_host((&*origin.host, origin.port)).await {
-        Ok(found) => found.collect(),
-        Err(error) => {
-            return Err(SendError::unsent(SendErrorKind::Resolve, format!("the name {} was not found: {error}", origin.host))
-                .hint("check base_url, and the network"));
-        }
-    };
+async fn open(origin: &Origin, shared: &Shared, deadline: Instant) -> Result<Stream, SendError> {
+    let addresses = shared.names.addresses(origin).await.map_err(|error| {
+        SendError::unsent(SendErrorKind::Resolve, format!("the name {} was not found: {error}", origin.host))
+            .hint("check base_url, and the network")
+    })?;
     let tcp = connect(origin, &addresses, deadline).await?;
     // Small events must leave at once. A socket that refuses the option still works.
     let _ = tcp.set_nodelay(true);
     if !origin.is_tls {
         return Ok(Stream::Plain(tcp));
     }
-    match tls.connect(origin, tcp).await {
+    match shared.tls.connect(origin, tcp).await {
         Ok(stream) => Ok(Stream::Tls(Box::new(stream))),
         Err(error) => Err(SendError::unsent(SendErrorKind::Tls, format!("TLS with {origin} failed: {error}")).hint(tls::advice(&error))),
     }

@@ -293,11 +293,30 @@ async fn each_failure_to_connect_has_its_kind() {
 }
 
 #[tokio::test]
+async fn a_name_that_was_not_found_is_asked_for_again() {
+    let (listener, address) = listen().await;
+    tokio::spawn(async move {
+        let (mut socket, _) = listener.accept().await.expect("a client");
+        read_request(&mut socket).await.expect("a request");
+        socket.write_all(HELLO).await.expect("to write");
+    });
+    let told = Arc::new(std::sync::Mutex::new(Vec::new()));
+    let tls = tls::Tls::with_roots(rustls::RootCertStore::empty()).expect("TLS");
+    let client = Client::with(ClientSettings::default(), tls, Names::Told(Arc::clone(&told)));
+    let ask = || Request::get("http://healing.invalid/").body(Full::default()).expect("a request");
+    for _ in 0..2 {
+        assert_eq!(send(&client, ask()).await.expect_err("no such name").kind, SendErrorKind::Resolve);
+    }
+    told.lock().expect("a lock").push(address);
+    assert_eq!(text(send(&client, ask()).await.expect("an answer")).await.as_deref(), Ok("hello"));
+}
+
+#[tokio::test]
 async fn a_connection_that_never_comes_is_a_timeout() {
     // A server that accepts TCP and says nothing: TLS waits for its hello.
     let (listener, address) = listen().await;
     let settings = ClientSettings { connect_timeout: Duration::from_millis(100), ..ClientSettings::default() };
-    let client = Client::with_tls(settings, tls::Tls::with_roots(rustls::RootCertStore::empty()).expect("TLS"));
+    let client = Client::with(settings, tls::Tls::with_roots(rustls::RootCertStore::empty()).expect("TLS"), Names::System);
     let request = Request::get(format!("https://{address}/")).body(Full::default()).expect("a request");
     let error = send(&client, request).await.expect_err("no hello");
     assert_eq!((error.kind, error.sent), (SendErrorKind::Timeout, false));

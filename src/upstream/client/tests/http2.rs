@@ -268,7 +268,7 @@ async fn tls_decides_which_version_is_spoken() {
         });
         let mut roots = rustls::RootCertStore::empty();
         roots.add(CERTIFICATE.into()).expect("a root");
-        let client = Client::with_tls(ClientSettings::default(), tls::Tls::with_roots(roots).expect("TLS"));
+        let client = Client::with(ClientSettings::default(), tls::Tls::with_roots(roots).expect("TLS"), Names::System);
         let mut request = offer(address);
         *request.uri_mut() = format!("https://localhost:{}/", address.port()).parse().expect("a URL");
         if !offers {
