@@ -158,11 +158,41 @@ pub struct Cancelled {
 }
 
 impl Entry {
+    /// What the last attempt took and what that cost, without those before it that broke off.
+    #[must_use]
+    pub fn own(&self) -> (Usage, Option<u64>) {
+        let broken = self.earlier.iter().filter(|one| one.took != Usage::default());
+        broken.fold((self.usage, self.cost), |(usage, cost), one| {
+            (minus(&usage, &one.took), cost.zip(one.cost).map(|(sum, part)| sum.saturating_sub(part)))
+        })
+    }
+
     /// What it cost with the attempts that were cancelled, in millionths of a US dollar; `None`: a price is unknown.
     #[must_use]
     pub fn cost_in_all(&self) -> Option<u64> {
         let cancelled = self.earlier.iter().filter_map(|one| one.cancelled);
         cancelled.fold(self.cost, |sum, one| Some(sum?.saturating_add(one.cost?)))
+    }
+}
+
+/// What is left of a sum without one of its parts.
+fn minus(sum: &Usage, part: &Usage) -> Usage {
+    let sub = |sum: Option<u64>, part: Option<u64>| sum.map(|sum| sum.saturating_sub(part.unwrap_or(0)));
+    Usage {
+        input: sub(sum.input, part.input),
+        cache_read: sub(sum.cache_read, part.cache_read),
+        cache_write: sub(sum.cache_write, part.cache_write),
+        cache_write_1h: sub(sum.cache_write_1h, part.cache_write_1h),
+        output: sub(sum.output, part.output),
+        reasoning: sub(sum.reasoning, part.reasoning),
+    }
+}
+
+impl Earlier {
+    /// What it cost; `None`: the price is unknown.
+    #[must_use]
+    pub fn own_cost(&self) -> Option<u64> {
+        self.cancelled.map_or(self.cost, |cancelled| cancelled.cost)
     }
 }
 

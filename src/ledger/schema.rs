@@ -71,6 +71,13 @@ const MIGRATIONS: &[&str] = &[
     ALTER TABLE attempts ADD COLUMN ending TEXT;
     ALTER TABLE attempts ADD COLUMN cost INTEGER;
 ",
+    "
+    ALTER TABLE attempts ADD COLUMN input INTEGER;
+    ALTER TABLE attempts ADD COLUMN output INTEGER;
+    ALTER TABLE attempts ADD COLUMN cache_read INTEGER;
+    ALTER TABLE attempts ADD COLUMN cache_write INTEGER;
+    ALTER TABLE attempts ADD COLUMN thinking INTEGER;
+",
 ];
 
 /// A ledger.

@@ -128,8 +128,10 @@ fn a_request_and_its_attempts_are_written_whole() {
     assert_eq!(
         rows(&path, "attempts"),
         [
-            "request=1 number=1 provider=cerebras model=gpt key=c start_ms=1 ms=2 status=429 code=E0503 reused=1 ending=NULL cost=NULL",
-            "request=1 number=2 provider=zai model=glm-5.1 key=zai-a start_ms=4 ms=84 status=200 code=E0505 reused=0 ending=NULL cost=NULL",
+            "request=1 number=1 provider=cerebras model=gpt key=c start_ms=1 ms=2 status=429 code=E0503 reused=1 ending=NULL cost=NULL input=NULL output=NULL \
+             cache_read=NULL cache_write=NULL thinking=NULL",
+            "request=1 number=2 provider=zai model=glm-5.1 key=zai-a start_ms=4 ms=84 status=200 code=E0505 reused=0 ending=NULL cost=66 input=11 output=44 \
+             cache_read=22 cache_write=33 thinking=5",
         ]
     );
     assert_eq!(ledger.counters(), Counters { written: 2, dropped: 0, queued: 0 });
@@ -417,6 +419,42 @@ fn usage_is_summed_by_group_and_told_apart_from_unknown() {
     assert_eq!(within(Some(base + 1), None), 2);
     assert_eq!(within(None, Some(base)), 0);
     assert_eq!(told(By::Model, Span { since_ms: Some(base + 9000), until_ms: None }), Report::default());
+}
+
+#[test]
+fn what_each_attempt_took_is_told_of_whom_it_was_taken_by() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("ledger.sqlite");
+    let ledger = Ledger::start(&settings(&path)).unwrap();
+    let tokens = |input, output| Usage { input: Some(input), output: Some(output), ..Usage::default() };
+    let by = |provider: &str| Earlier { provider: provider.to_owned(), model: "m".to_owned(), key: "k".to_owned(), ..Earlier::default() };
+    let cancelled = |provider, cost| Earlier { cost: Some(0), cancelled: Some(Cancelled { cost }), ..by(provider) };
+    let broke = |provider, cost| Earlier { took: tokens(5, 7), cost, ..by(provider) };
+    let put = |usage, cost, earlier| {
+        let (provider, model, key) = ("b".to_owned(), "m".to_owned(), "k".to_owned());
+        let last = Some(Attempt { status: Some(200), ..Attempt::default() });
+        ledger.put(Box::new(Entry { provider, model, key, usage, cost, earlier, last, ..*entry("x") }));
+    };
+    // Of 130 the first half took 30; the one that was refused took nothing.
+    put(tokens(15, 17), Some(130), vec![Earlier { cost: Some(0), ..by("c") }, broke("a", Some(30))]);
+    // Beside what the request cost itself.
+    put(tokens(1, 1), Some(40), vec![cancelled("a", Some(2))]);
+    // The price of the one that was late is not known, so that the request's is not.
+    put(tokens(1, 1), Some(1000), vec![cancelled("u", None)]);
+    flushed(&ledger);
+    let told = |by| usage(&path, by, Span::default()).unwrap().unwrap();
+    for (by, names) in [(By::Provider, ["b", "a", "u"]), (By::Model, ["b/m", "a/m", "u/m"]), (By::Key, ["b k", "a k", "u k"])] {
+        let Report { groups, total, unpriced, .. } = told(by);
+        let rows: Vec<_> = groups
+            .iter()
+            .map(|row| (row.name.as_str(), row.requests, row.input_tokens, row.output_tokens, row.cost_micro_usd, row.unpriced))
+            .collect();
+        assert_eq!(rows, [(names[0], 3, 12, 12, 1140, 0), (names[1], 0, 5, 7, 32, 0), (names[2], 0, 0, 0, 0, 1)]);
+        assert_eq!((total.requests, total.input_tokens, total.cost_micro_usd, total.unpriced), (3, 17, 1172, 1));
+        assert_eq!(unpriced, [Unpriced { target: "u/m".to_owned(), requests: 1 }]);
+    }
+    let all = told(By::Session).groups.remove(0);
+    assert_eq!((all.requests, all.input_tokens, all.cost_micro_usd, all.unpriced, all.estimated), (3, 17, 1172, 1, 2));
 }
 
 #[test]

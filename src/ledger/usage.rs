@@ -72,11 +72,12 @@ impl By {
         }
     }
 
-    /// The group of a request, in SQL.
-    fn column(self) -> &'static str {
-        match self {
-            Self::Model => "iif(provider = '', '', provider || '/' || model)",
-            Self::Provider => "provider",
+    /// The group of a request, in SQL; for who was asked `of` is the table: `requests` for the last one, `attempts` for each.
+    fn column(self, of: &str) -> String {
+        let same = match self {
+            Self::Model => return target(of),
+            Self::Provider => return format!("{of}.provider"),
+            Self::Key => return format!("iif({of}.key = '', '', {of}.provider || ' ' || {of}.key)"),
             Self::Day => "strftime('%Y-%m-%d', time / 1000, 'unixepoch', 'localtime')",
             Self::Hour => "strftime('%Y-%m-%d %H:00', time / 1000, 'unixepoch', 'localtime')",
             Self::Session => "session",
@@ -85,14 +86,19 @@ impl By {
             Self::Project => "project",
             Self::Client => "iif(program = '', dialect, program)",
             Self::Route => "route",
-            Self::Key => "iif(key = '', '', provider || ' ' || key)",
-        }
+        };
+        same.to_owned()
     }
 
     /// Whether the groups follow each other in time.
     fn is_time(self) -> bool {
         matches!(self, Self::Day | Self::Hour)
     }
+}
+
+/// `provider/model` of a table's row, in SQL.
+fn target(of: &str) -> String {
+    format!("iif({of}.provider = '', '', {of}.provider || '/' || {of}.model)")
 }
 
 /// A stretch of time, in milliseconds since 1970; the end is not in it.
@@ -211,11 +217,10 @@ fn read(connection: &Connection, by: By, span: Span) -> Result<Report, Fault> {
         "SELECT {}, ending = 'failed', ifnull(input, 0), ifnull(output, 0), ifnull(cache_read, 0), ifnull(cache_write, 0),
             ifnull(thinking, 0), cost, estimated, content_ms, provider, model, break_cause, ifnull(break_tokens, 0), ifnull(break_cost, 0)
          FROM requests WHERE time >= ?1 AND time < ?2",
-        by.column()
+        by.column("requests")
     );
     let mut statement = connection.prepare(&sql)?;
-    let bound = |ms: Option<u64>, other: i64| ms.map_or(other, |ms| i64::try_from(ms).unwrap_or(i64::MAX));
-    let mut rows = statement.query([bound(span.since_ms, i64::MIN), bound(span.until_ms, i64::MAX)])?;
+    let mut rows = statement.query(span.bounds())?;
     let mut groups: HashMap<String, Group> = HashMap::new();
     let mut total = Group::default();
     let mut unpriced: HashMap<String, u64> = HashMap::new();
@@ -257,6 +262,9 @@ fn read(connection: &Connection, by: By, span: Span) -> Result<Report, Fault> {
             None => groups.entry(name.to_owned()).or_default().add(&one, wait),
         }
     }
+    drop(rows);
+    share_out(connection, by, span, &mut Sums { groups: &mut groups, total: &mut total.row, unpriced: &mut unpriced })?;
+    unpriced.retain(|_, requests| *requests > 0);
     let mut groups: Vec<Row> = groups.into_iter().map(|(name, group)| Row { name, ..group.settled() }).collect();
     groups.sort_by(|a, b| {
         let by_cost = || (b.cost_micro_usd, b.requests).cmp(&(a.cost_micro_usd, a.requests));
@@ -268,6 +276,89 @@ fn read(connection: &Connection, by: By, span: Span) -> Result<Report, Fault> {
     let mut cache_breaks: Vec<CacheBreaks> = breaks.into_iter().map(told).collect();
     cache_breaks.sort_by(|a, b| (b.micro_usd, b.tokens).cmp(&(a.micro_usd, a.tokens)).then_with(|| a.cause.cmp(&b.cause)));
     Ok(Report { groups, total: total.settled(), unpriced, cache_breaks })
+}
+
+impl Span {
+    fn bounds(self) -> [i64; 2] {
+        let bound = |ms: Option<u64>, other: i64| ms.map_or(other, |ms| i64::try_from(ms).unwrap_or(i64::MAX));
+        [bound(self.since_ms, i64::MIN), bound(self.until_ms, i64::MAX)]
+    }
+}
+
+/// The sums so far.
+struct Sums<'a> {
+    groups: &'a mut HashMap<String, Group>,
+    total: &'a mut Row,
+    unpriced: &'a mut HashMap<String, u64>,
+}
+
+/// What was taken before the last attempt, or beside it, goes to whom it was taken by: a request's row names the last one alone,
+/// and has no cost at all where one of the prices is unknown.
+fn share_out(connection: &Connection, by: By, span: Span, sums: &mut Sums<'_>) -> Result<(), Fault> {
+    let sql = format!(
+        "SELECT requests.id, {}, {}, {}, {}, requests.cost, own.cost, attempts.cost, ifnull(attempts.input, 0),
+            ifnull(attempts.output, 0), ifnull(attempts.cache_read, 0), ifnull(attempts.cache_write, 0), ifnull(attempts.thinking, 0)
+         FROM requests JOIN attempts ON attempts.request = requests.id AND attempts.number < requests.attempts
+            LEFT JOIN attempts AS own ON own.request = requests.id AND own.number = requests.attempts
+         WHERE time >= ?1 AND time < ?2 AND requests.attempts > 1 AND (attempts.ending IS NOT NULL OR attempts.input IS NOT NULL)
+         ORDER BY requests.id",
+        by.column("requests"),
+        by.column("attempts"),
+        target("requests"),
+        target("attempts"),
+    );
+    let mut statement = connection.prepare(&sql)?;
+    let mut rows = statement.query(span.bounds())?;
+    let mut last = None;
+    while let Some(row) = rows.next()? {
+        let text = |index| row.get::<_, String>(index);
+        let money = |index| row.get::<_, Option<i64>>(index).map(|cost| cost.map(|cost| u64::try_from(cost).unwrap_or(0)));
+        let (from, to) = (text(1)?, text(2)?);
+        let (all, own, part) = (money(5)?, money(6)?, money(7)?);
+        let request: i64 = row.get(0)?;
+        let is_first = last.replace(request) != Some(request);
+        if all.is_none() {
+            let known = own.filter(|_| is_first).unwrap_or(0).saturating_add(part.unwrap_or(0));
+            sums.total.cost_micro_usd = sums.total.cost_micro_usd.saturating_add(known);
+            if let Some(own) = own.filter(|_| is_first) {
+                let answered = &mut sums.groups.entry(from.clone()).or_default().row;
+                answered.cost_micro_usd = answered.cost_micro_usd.saturating_add(own);
+                answered.unpriced = answered.unpriced.saturating_sub(1);
+                sums.unpriced.entry(text(3)?).and_modify(|requests| *requests = requests.saturating_sub(1));
+            }
+            let asked = &mut sums.groups.entry(to.clone()).or_default().row;
+            asked.cost_micro_usd = asked.cost_micro_usd.saturating_add(part.unwrap_or(0));
+            if part.is_none() {
+                asked.unpriced += 1;
+                *sums.unpriced.entry(text(4)?).or_default() += 1;
+            }
+        }
+        if from == to {
+            continue;
+        }
+        let cost = part.filter(|_| all.is_some()).and_then(|part| i64::try_from(part).ok()).unwrap_or(0);
+        let figures = [row.get(8)?, row.get(9)?, row.get(10)?, row.get(11)?, row.get(12)?, cost];
+        let figures = figures.map(|figure: i64| u64::try_from(figure).unwrap_or(0));
+        let answered = sums.groups.entry(from).or_default().row.parts();
+        answered.into_iter().zip(figures).for_each(|(sum, figure)| *sum = sum.saturating_sub(figure));
+        let asked = sums.groups.entry(to).or_default().row.parts();
+        asked.into_iter().zip(figures).for_each(|(sum, figure)| *sum = sum.saturating_add(figure));
+    }
+    Ok(())
+}
+
+impl Row {
+    /// What is shared out among the attempts of a request.
+    fn parts(&mut self) -> [&mut u64; 6] {
+        [
+            &mut self.input_tokens,
+            &mut self.output_tokens,
+            &mut self.cache_read_tokens,
+            &mut self.cache_write_tokens,
+            &mut self.thinking_tokens,
+            &mut self.cost_micro_usd,
+        ]
+    }
 }
 
 impl Group {

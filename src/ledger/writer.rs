@@ -179,13 +179,17 @@ fn insert(connection: &mut Connection, entries: &[Box<Entry>]) -> Result<(), Fau
                 ?25, ?26, ?27, ?28, ?29, ?30, ?31, ?32)",
         )?;
         let mut attempt = transaction.prepare_cached(
-            "INSERT INTO attempts (request, number, provider, model, key, start_ms, ms, status, code, reused, ending, cost)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
+            "INSERT INTO attempts (request, number, provider, model, key, start_ms, ms, status, code, reused, ending, cost,
+                input, output, cache_read, cache_write, thinking)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)",
         )?;
         for entry in entries {
             let usage = &entry.usage;
-            let last = entry.last.map(|went| ([entry.provider.as_str(), &entry.model, &entry.key], went, None));
-            let earlier = entry.earlier.iter().map(|one| ([one.provider.as_str(), &one.model, &one.key], one.went, one.cancelled));
+            let last = entry.last.map(|went| ([entry.provider.as_str(), &entry.model, &entry.key], went, None, entry.own()));
+            let earlier = entry.earlier.iter().map(|one| {
+                let ending = one.cancelled.map(|_| HEDGED);
+                ([one.provider.as_str(), &one.model, &one.key], one.went, ending, (one.took, one.own_cost()))
+            });
             let is_estimated = entry.is_estimated || entry.earlier.iter().any(|one| one.cancelled.is_some());
             let broken = entry.cache_break.as_ref();
             let id = request.insert(params![
@@ -222,13 +226,27 @@ fn insert(connection: &mut Connection, entries: &[Box<Entry>]) -> Result<(), Fau
                 broken.map(|broken| number(broken.tokens)),
                 broken.and_then(|broken| broken.cost).map(number),
             ])?;
-            for (count, ([provider, model, key], went, cancelled)) in (1_i64..).zip(earlier.chain(last)) {
+            for (count, ([provider, model, key], went, ending, (took, cost))) in (1_i64..).zip(earlier.chain(last)) {
                 let Attempt { start_ms, ms, status, code, is_reused } = went;
-                let code = code.map(|code| code.row().id);
-                let ending = cancelled.map(|_| HEDGED);
-                let cost = cancelled.and_then(|one| one.cost).map(number);
-                let (start_ms, ms) = (number(start_ms), number(ms));
-                attempt.execute(params![id, count, provider, model, key, start_ms, ms, status, code, is_reused, ending, cost])?;
+                attempt.execute(params![
+                    id,
+                    count,
+                    provider,
+                    model,
+                    key,
+                    number(start_ms),
+                    number(ms),
+                    status,
+                    code.map(|code| code.row().id),
+                    is_reused,
+                    ending,
+                    cost.map(number),
+                    took.input.map(number),
+                    took.output.map(number),
+                    took.cache_read.map(number),
+                    took.cache_write.map(number),
+                    took.reasoning.map(number),
+                ])?;
             }
         }
     }

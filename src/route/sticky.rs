@@ -76,6 +76,8 @@ pub enum Why {
     Saves(u64),
     /// It was asked and failed.
     Failed,
+    /// Another was asked beside it and was quicker.
+    Hedged,
     /// It had no place, or came to rest meanwhile.
     Busy,
 }
@@ -91,6 +93,7 @@ impl Why {
             Self::Rests => "rests",
             Self::Saves(_) => "saves",
             Self::Failed => "failed",
+            Self::Hedged => "hedged",
             Self::Busy => "busy",
         }
     }
@@ -107,6 +110,7 @@ impl Display for Why {
                 write!(f, "the other saves some ${}.{:04}", micro_usd / 1_000_000, micro_usd % 1_000_000 / 100)
             }
             Self::Failed => f.write_str("it failed"),
+            Self::Hedged => f.write_str("another was asked beside it and was quicker"),
             Self::Busy => f.write_str("it had no place"),
         }
     }
@@ -221,8 +225,8 @@ pub struct Answered<'a> {
     pub target: &'a Target,
     /// The key's name.
     pub key: &'a str,
-    /// Provider and model of those that were asked in vain.
-    pub failed: &'a [[&'a str; 2]],
+    /// Provider and model of those that were asked in vain, and why they do not answer.
+    pub in_vain: &'a [([&'a str; 2], Why)],
     /// What the decision said.
     pub verdict: &'a Verdict,
 }
@@ -286,7 +290,7 @@ impl Sessions {
 
     /// An answer has begun: its session stays with who gives it.
     pub(super) fn answered(&mut self, answered: &Answered<'_>, sticky: &Sticky, now: Instant) -> Before {
-        let Answered { id, target, key, failed, verdict } = *answered;
+        let Answered { id, target, key, in_vain, verdict } = *answered;
         let served = Served { provider: target.provider.name.clone(), model: target.model.clone(), key: key.to_owned() };
         let known = self.map.get_mut(&id).filter(|session| now.saturating_duration_since(session.used) <= sticky.idle);
         let Some(session) = known else {
@@ -298,8 +302,7 @@ impl Sessions {
         let moved = (!session.served.is(&served.provider, &served.model)).then(|| {
             let why = match verdict {
                 Verdict::Moved { why, .. } => *why,
-                _ if failed.iter().any(|[provider, model]| session.served.is(provider, model)) => Why::Failed,
-                _ => Why::Busy,
+                _ => in_vain.iter().rfind(|([provider, model], _)| session.served.is(provider, model)).map_or(Why::Busy, |(_, why)| *why),
             };
             (session.served.target(), why)
         });
@@ -469,7 +472,7 @@ mod tests {
     }
 
     fn answer(sessions: &mut Sessions, id: Id, target: &Target, at: Instant) -> Before {
-        sessions.answered(&Answered { id, target, key: "k", failed: &[], verdict: &Verdict::New }, &Sticky::default(), at)
+        sessions.answered(&Answered { id, target, key: "k", in_vain: &[], verdict: &Verdict::New }, &Sticky::default(), at)
     }
 
     /// What is made of a session when these targets are left, all of them ready.
@@ -523,14 +526,15 @@ mod tests {
     fn why_a_session_is_elsewhere_is_known() {
         let (a, b, now) = (target("a", DEAR), target("b", DEAR), Instant::now());
         let rests = Verdict::Moved { from: "a/m".to_owned(), why: Why::Rests };
-        for (failed, verdict, why) in [
-            (&[["a", "m"]][..], &Verdict::Kept, Why::Failed),
-            (&[["c", "m"]], &Verdict::Kept, Why::Busy),
-            (&[["c", "m"]], &rests, Why::Rests),
+        for (in_vain, verdict, why) in [
+            (&[(["a", "m"], Why::Failed)][..], &Verdict::Kept, Why::Failed),
+            (&[(["c", "m"], Why::Failed), (["a", "m"], Why::Hedged)], &Verdict::Kept, Why::Hedged),
+            (&[(["c", "m"], Why::Failed)], &Verdict::Kept, Why::Busy),
+            (&[(["c", "m"], Why::Failed)], &rests, Why::Rests),
         ] {
             let mut sessions = Sessions::default();
             assert!(!answer(&mut sessions, id("s"), &a, now).is_known);
-            let before = sessions.answered(&Answered { id: id("s"), target: &b, key: "k", failed, verdict }, &Sticky::default(), now);
+            let before = sessions.answered(&Answered { id: id("s"), target: &b, key: "k", in_vain, verdict }, &Sticky::default(), now);
             assert_eq!(before.moved, Some(("a/m".to_owned(), why)));
             assert_eq!(answer(&mut sessions, id("s"), &b, now).moved, None, "it sticks to the new one");
         }
@@ -543,7 +547,7 @@ mod tests {
         let mut sessions = Sessions::default();
         for count in 0..1000_u32 {
             let now = begin + count * S;
-            let answered = Answered { id: id(&count.to_string()), target: &a, key: "", failed: &[], verdict: &Verdict::New };
+            let answered = Answered { id: id(&count.to_string()), target: &a, key: "", in_vain: &[], verdict: &Verdict::New };
             sessions.answered(&answered, &sticky, now);
             sessions.answered(&Answered { id: id("busy"), ..answered }, &sticky, now);
             assert!(sessions.map.len() <= 100, "{}", sessions.map.len());
@@ -552,7 +556,7 @@ mod tests {
         }
         assert!(sessions.map.len() > 90);
         let one = Sticky { sessions_max: 1, ..sticky };
-        sessions.answered(&Answered { id: id("new"), target: &a, key: "", failed: &[], verdict: &Verdict::New }, &one, begin + 1000 * S);
+        sessions.answered(&Answered { id: id("new"), target: &a, key: "", in_vain: &[], verdict: &Verdict::New }, &one, begin + 1000 * S);
         assert_eq!(sessions.map.len(), 1);
     }
 

@@ -14,6 +14,7 @@ use crate::error::Code;
 use crate::ledger::{Attempt, Cancelled, Earlier, Ending, Entry, Hedged, kept};
 use crate::provider::models::Price;
 use crate::route::facts::{Facts, Role};
+use crate::route::sticky::Why;
 use crate::route::{Key, Target};
 use crate::telemetry::{Asked, Counts, Exchange};
 
@@ -112,9 +113,10 @@ impl Account {
         (self.begun, self.is_live) = (Instant::now(), true);
     }
 
-    /// Provider and model of the attempts that failed before the one under way.
-    pub(super) fn asked_in_vain(&self) -> Vec<[&str; 2]> {
-        self.earlier.iter().map(|one| [one.provider.as_str(), one.model.as_str()]).collect()
+    /// Provider and model of the attempts before the one under way, or beside it, and why they do not answer.
+    pub(super) fn asked_in_vain(&self) -> Vec<([&str; 2], Why)> {
+        let why = |one: &Earlier| if one.cancelled.is_some() { Why::Hedged } else { Why::Failed };
+        self.earlier.iter().map(|one| ([one.provider.as_str(), one.model.as_str()], why(one))).collect()
     }
 
     /// What the tokens of the target cost.
@@ -385,19 +387,6 @@ fn plus(one: &Usage, other: &Usage) -> Usage {
     }
 }
 
-/// What is left of a sum without one of its parts.
-fn minus(sum: &Usage, part: &Usage) -> Usage {
-    let sub = |sum: Option<u64>, part: Option<u64>| sum.map(|sum| sum.saturating_sub(part.unwrap_or(0)));
-    Usage {
-        input: sub(sum.input, part.input),
-        cache_read: sub(sum.cache_read, part.cache_read),
-        cache_write: sub(sum.cache_write, part.cache_write),
-        cache_write_1h: sub(sum.cache_write_1h, part.cache_write_1h),
-        output: sub(sum.output, part.output),
-        reasoning: sub(sum.reasoning, part.reasoning),
-    }
-}
-
 impl Said {
     /// Bytes of a Messages stream's event around its text.
     const FRAME: u64 = 118;
@@ -420,11 +409,9 @@ impl Said {
 /// Counts an exchange that has ended.
 pub(super) fn count(counts: &Counts, entry: &Entry) {
     let target = [entry.provider.as_str(), entry.model.as_str()];
+    let (usage, cost) = entry.own();
     // What broke off is counted where it was said.
-    let (mut usage, mut cost) = (entry.usage, entry.cost);
     for earlier in entry.earlier.iter().filter(|earlier| earlier.took != Usage::default()) {
-        usage = minus(&usage, &earlier.took);
-        cost = cost.zip(earlier.cost).map(|(sum, part)| sum.saturating_sub(part));
         counts.broken([&earlier.provider, &earlier.model], &earlier.took, earlier.cost);
     }
     counts.settle(&Exchange {

@@ -34,8 +34,8 @@ impl Settlement {
     pub(super) fn answered(&mut self, job: &Job, target: &Target, key: Option<&Key>) {
         let (Some(stick), Some(sticky), Some(prefix)) = (&job.record.stick, &job.table.sticky, job.prefix()) else { return };
         let key = key.map_or("", |key| key.name.as_str());
-        let (now, failed) = (Instant::now(), self.account.asked_in_vain());
-        let answered = Answered { id: stick.id, target, key, failed: &failed, verdict: &stick.verdict };
+        let (now, in_vain) = (Instant::now(), self.account.asked_in_vain());
+        let answered = Answered { id: stick.id, target, key, in_vain: &in_vain, verdict: &stick.verdict };
         let before = job.upstreams.health().answered(&answered, sticky, now);
         self.guard = Some(Box::new(Guard {
             id: stick.id,

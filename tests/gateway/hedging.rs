@@ -1,5 +1,6 @@
 //! A second target beside a first that is late: whose content comes first answers, the other one is cancelled and accounted for.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -117,16 +118,75 @@ fn a_second_target_answers_where_the_first_is_late_and_the_first_is_cancelled() 
             let cancelled = rows[0].3.unwrap();
             assert_eq!((rows[0].0.as_str(), rows[0].1, rows[0].2.as_deref()), ("up0", None, Some("hedged")));
             assert!(cancelled > 0, "{rows:?}");
-            assert_eq!(rows[1], ("up1".to_owned(), Some(200), None, None));
+            let own = rows[1].3.unwrap();
+            assert_eq!((rows[1].0.as_str(), rows[1].1, rows[1].2.as_deref()), ("up1", Some(200), None));
             let (provider, ending, count, cost, is_estimated) = request(&gateway.home());
             assert_eq!((provider.as_str(), ending.as_str(), count, is_estimated), ("up1", "complete", 2, true));
-            assert!(cost.unwrap() > cancelled, "{cost:?}");
+            assert_eq!(cost, Some(cancelled + own));
             assert!(gateway.log().contains("hedge=\"won\""), "{}", gateway.log());
             let page = Exposition::read(&gateway.call("GET", "/metrics", b"").text());
             assert_eq!(page.value("aimux_hedges_total", &[("outcome", "won")]), 1.0);
             assert_eq!(page.value("aimux_attempts_total", &[("provider", "up0"), ("model", "up-model"), ("status", "none")]), 1.0);
             assert_eq!(page.sum("aimux_failovers_total"), 0.0, "to be late is no failure");
-            assert!(page.value("aimux_cost_dollars_total", &[("provider", "up0"), ("model", "up-model")]) > 0.0);
+            // What each took itself is told alike by both.
+            let usage = usage_by_provider(&gateway);
+            for provider in ["up0", "up1"] {
+                let counted = page.value("aimux_cost_dollars_total", &[("provider", provider), ("model", "up-model")]) * 1e6;
+                assert!(counted > 0.0 && (counted - usage[provider]).abs() < 1.0, "{provider}: {counted} {usage:?}");
+            }
+        }
+    }
+}
+
+/// What `aimux usage --by provider` says that each cost, in millionths of a dollar.
+fn usage_by_provider(gateway: &Gateway) -> BTreeMap<String, f64> {
+    let config = gateway.home().join("aimux.yaml");
+    let arguments = ["usage", "--by", "provider", "--json", "--config", config.to_str().unwrap()];
+    let output = crate::gateway::aimux(&gateway.home()).args(arguments).output().unwrap();
+    let told: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let cost = |row: &Value| (row["name"].as_str().unwrap().to_owned(), row["cost_micro_usd"].as_f64().unwrap());
+    told["groups"].as_array().unwrap().iter().map(cost).collect()
+}
+
+#[test]
+fn a_session_whose_target_is_overtaken_is_told_so_and_stays_with_the_quicker_one() {
+    let first =
+        Upstream::start(|seen, count| Speaks::Anthropic.answer(seen, &[text(WORDS)]).late(if count == 0 { Duration::ZERO } else { NEVER }));
+    let second = after(Duration::ZERO);
+    let gateway = Gateway::start(&config(&[&first, &second], "{ after: 0.2, max_cost: 20 }", ""));
+    let token = format!("Bearer {}", crate::gateway::TOKEN);
+    let headers = [("authorization", token.as_str()), ("x-session-id", "session-1")];
+    for (place, session) in [("up0", "new"), ("up1", "moved (hedged)"), ("up1", "kept")] {
+        let reply = crate::http::send(gateway.port, "POST", "/v1/messages", &headers, ask(true).to_string().as_bytes()).whole();
+        is_one_answer(Speaks::Anthropic, true, &reply);
+        assert_eq!((reply.header("x-aimux-provider"), reply.header("x-aimux-session")), (Some(place), Some(session)));
+    }
+}
+
+#[test]
+fn a_target_of_two_that_finds_the_prompt_too_long_leaves_it_to_a_larger_one() {
+    let small = |wait: Duration| {
+        let words = "prompt is too long: 61709 tokens > 40960 maximum";
+        Upstream::start(move |_, _| Speaks::Anthropic.refusal(400, words).late(wait))
+    };
+    let (soon, later) = (600 * MS, 1200 * MS);
+    let larger = |config: String| {
+        let windows = [40_960, 50_000, 200_000];
+        let config = config.replacen("hedge:", "on_context: larger, hedge:", 1);
+        windows.iter().fold(config, |config, window| config.replacen("{ price_input", &format!("{{ context: {window}, price_input"), 1))
+    };
+    for (upstreams, answers) in [
+        // The first says so while the second is asked, the second while the first is, and both.
+        ([small(soon), after(later), after(Duration::ZERO)], "up1"),
+        ([after(later), small(Duration::ZERO), after(Duration::ZERO)], "up0"),
+        ([small(soon), small(later), after(Duration::ZERO)], "up2"),
+    ] {
+        for stream in [true, false] {
+            let [first, second, third] = &upstreams;
+            let gateway = Gateway::start(&larger(config(&[first, second, third], "{ after: 0.2, max_cost: 20 }", "")));
+            let (reply, _) = asked(&gateway, Speaks::Anthropic, stream);
+            is_one_answer(Speaks::Anthropic, stream, &reply);
+            assert_eq!(reply.header("x-aimux-provider"), Some(answers));
         }
     }
 }
