@@ -14,6 +14,7 @@ use crate::dialect::Dialect;
 use crate::error::Code;
 use crate::keys::Store;
 use crate::provider::Auth;
+use crate::route::table::{After, Choice, Continue, Hedge, OnContext, Strategy};
 use crate::secret::Secret;
 
 const P: &str = "p: { dialect: openai-chat, base_url: \"http://127.0.0.1:1/v1\" }";
@@ -300,6 +301,47 @@ fn a_secret_is_in_no_report_even_where_the_file_is_not_yaml() {
         }
         assert!(!shown.contains("hunter2"), "{shown}");
     }
+}
+
+#[test]
+fn a_rule_or_an_entry_that_names_one_entry_alone_chooses_as_it_does_but_for_what_it_says_itself() {
+    let text = "models:
+  base: { use: [p/x, p/y], strategy: weighted, weights: [3, 1], stick: false, continue: text, on_context: larger, hedge: { after: 2, max_cost: 0.5 } }
+  alias: base
+  says: { use: base, strategy: latency, stick: true, continue: off, on_context: refuse, hedge: { after: p95, max_cost: 0.25 } }
+  two: [base, p/z]
+routes:
+  - { name: same, when: { tools: true }, use: base }
+  - { name: through, when: { stream: true }, use: alias }
+  - { name: own, when: { role: main }, use: base, hedge: { max_cost: 1 } }
+";
+    let checked = examine("config.yaml", with(text).as_bytes(), &Options::default(), &environment(&[]), &no_keys());
+    let table = checked.0.unwrap_or_else(|| panic!("{:?}", checked.1.diagnostics)).table;
+    let entry = |name: &str| table.models.iter().find(|entry| entry.name.text() == name).unwrap().choice.clone();
+    let rule = |name: &str| table.rules.iter().find(|rule| rule.name == name).unwrap().choice.clone();
+    let base = Choice {
+        strategy: Strategy::Weighted,
+        weights: vec![3, 1],
+        is_loose: true,
+        continues: Continue::Text,
+        on_context: OnContext::Larger,
+        hedge: Some(Hedge { after: After::Time(std::time::Duration::from_secs(2)), max_cost: 500_000 }),
+    };
+    for choice in [entry("base"), entry("alias"), rule("same"), rule("through")] {
+        assert_eq!(choice, base);
+    }
+    let other = Hedge { after: After::P95, max_cost: 250_000 };
+    let says = Choice {
+        strategy: Strategy::Latency,
+        weights: Vec::new(),
+        is_loose: false,
+        continues: Continue::Off,
+        on_context: OnContext::Refuse,
+        hedge: Some(other),
+    };
+    assert_eq!(entry("says"), says);
+    assert_eq!(rule("own"), Choice { hedge: Some(Hedge { max_cost: 1_000_000, ..other }), ..base });
+    assert_eq!(entry("two"), Choice::default(), "of several targets none is asked how");
 }
 
 fn ready_of(text: &str, variables: &[(&str, &str)]) -> Result<Ready, LoadError> {
