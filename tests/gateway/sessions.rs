@@ -274,6 +274,47 @@ fn a_restart_keeps_where_sessions_are_and_what_they_left() {
 }
 
 #[test]
+fn a_cache_that_was_not_asked_for_in_time_is_told_as_such() {
+    let (world, upstreams) = providers();
+    let mut gateway = Gateway::start(&three(&upstreams, IN_ORDER, ""));
+    let mut main = Session::new("session-1", None);
+    assert_eq!(turn(&gateway, &mut main, "hello", true), ["up0", "new"]);
+    assert_eq!(turn(&gateway, &mut main, "more", true), ["up0", "kept"]);
+    // Nobody waits for five minutes here: what is known of the session is made older while nobody looks.
+    gateway.restart(|home| {
+        let path = crate::survival::memory(home);
+        let mut known: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+        let ago = &mut known["sessions"][0]["left"]["ago_ms"];
+        assert!(ago.is_u64(), "{known}");
+        *ago = json!(300_000);
+        std::fs::write(&path, known.to_string()).unwrap();
+        world.lock().unwrap().evict.insert("up0".to_owned());
+    });
+    assert_eq!(turn(&gateway, &mut main, "after lunch", true), ["up0", "kept"]);
+    let found = breaks(&gateway, 3);
+    assert_eq!((found.len(), found[0].1.as_str(), found[0].2.as_str()), (1, "idle", "idle for 5 min"), "{found:?}");
+    assert_eq!(world.lock().unwrap().broken, [(found[0].0.clone(), found[0].3)]);
+}
+
+#[test]
+fn another_key_has_another_cache() {
+    let (world, upstreams) = providers();
+    let config = three(&upstreams, "\"claude-*\": [up0/up-model]", "");
+    let config = config.replacen("key: { env: UPSTREAM_KEY }", "keys: [{ env: UPSTREAM_KEY }, { env: OTHER_KEY }]", 1);
+    let gateway = Gateway::start_with(&config, &[("OTHER_KEY", "sk-another-key-of-the-test".as_ref())]);
+    let mut main = Session::new("session-1", None);
+    assert_eq!(turn(&gateway, &mut main, "hello", true), ["up0", "new"]);
+    assert_eq!(turn(&gateway, &mut main, "more", true), ["up0", "kept"]);
+    world.lock().unwrap().faults.insert("up0".to_owned(), Fault::Status(429));
+    for words in ["and more", "and on"] {
+        assert_eq!(turn(&gateway, &mut main, words, true), ["up0", "kept"]);
+    }
+    let found = breaks(&gateway, 4);
+    assert_eq!((found.len(), found[0].1.as_str(), found[0].2.as_str()), (1, "key", "another key than UPSTREAM_KEY"), "{found:?}");
+    assert_eq!(world.lock().unwrap().broken, [(found[0].0.clone(), found[0].3)], "it stays with the other one");
+}
+
+#[test]
 fn sessions_do_not_stay_where_the_config_says_so() {
     let (_, upstreams) = providers();
     let gateway = Gateway::start(&three(&upstreams, IN_TURN, "sticky: { enabled: false }"));
