@@ -145,7 +145,7 @@ pub enum Structured {
 
 /// The family whose signatures are in no envelope: they are told by that.
 const BARE: &str = "anthropic";
-/// The family of servers that nobody knows, which may hand on anybody's.
+/// The family of servers that nobody knows. What is bare may be theirs: they may hand on anybody's.
 const UNKNOWN: &str = "other";
 
 impl Quirks {
@@ -153,7 +153,13 @@ impl Quirks {
     /// looks like any other's, and comes back to whoever is asked next.
     #[must_use]
     pub(crate) fn seals(&self) -> bool {
-        self.family != BARE && self.family != UNKNOWN
+        self.family != BARE
+    }
+
+    /// Whether a signature in no envelope goes back to this family.
+    #[must_use]
+    pub(crate) fn owns_bare(&self) -> bool {
+        self.family == BARE || self.family == UNKNOWN
     }
 
     /// An unknown server that speaks Chat Completions (vLLM, llama.cpp, a proxy …): the most common subset.

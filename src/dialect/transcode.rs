@@ -65,11 +65,11 @@ pub fn render(body: &Bytes, peek: &Peek, from: Dialect, to: Dialect, upstream: &
 /// A look at thinking in the history with this target's eyes, where there is any that is or is not its own: each family
 /// gets its own back as it was, and no other's.
 fn own_thinking(body: &Bytes, peek: &Peek, dialect: Dialect, upstream: &Upstream<'_>) -> Option<Peek> {
-    let is_bare = || upstream.quirks.seals() && memmem::find(body, b"\"signature\"").is_some();
+    let is_bare = || !upstream.quirks.owns_bare() && memmem::find(body, b"\"signature\"").is_some();
     if dialect != Dialect::AnthropicMessages || (peek.cuts.is_empty() && !is_bare()) {
         return None;
     }
-    let family = Family { name: upstream.quirks.family, owns_bare: !upstream.quirks.seals() };
+    let family = Family { name: upstream.quirks.family, owns_bare: upstream.quirks.owns_bare() };
     // Its depth has been found good.
     peek_for(body, usize::MAX, family).ok()
 }

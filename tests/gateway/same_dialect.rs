@@ -83,7 +83,9 @@ fn a_stream_passes_byte_for_byte_however_it_is_cut() {
     for size in [1, 3, 17, 100_000] {
         let frames = vec![sent.clone()];
         let upstream = Upstream::start(move |_, _| Answer::stream(frames.clone()).chunks_of(size));
-        let gateway = Gateway::before(Speaks::Anthropic, &upstream);
+        // Of a server that nobody knows, signatures would be put into envelopes.
+        let config = config(&[(Speaks::Anthropic, &upstream)], "\"*\": [up0/up-model]", "");
+        let gateway = Gateway::start(&config.replace("up0: {", "up0: { preset: anthropic,"));
         for asked in ["up-model", "claude-x"] {
             let reply = gateway.messages(&json!({"model": asked, "max_tokens": 9, "stream": true, "messages": []}));
             assert!(reply.is_complete && reply.header("content-type").unwrap().starts_with("text/event-stream"));

@@ -121,18 +121,31 @@ fn in_a_session_over_three_providers_each_gets_its_own_thinking_back_and_nobody_
 }
 
 #[test]
-fn a_signature_of_a_server_that_nobody_knows_passes_as_it_is() {
+fn a_signature_of_a_server_that_nobody_knows_comes_back_to_it_and_never_reaches_anthropic() {
     let upstream = thinker(Speaks::Anthropic, "unknown");
-    let gateway = Gateway::before(Speaks::Anthropic, &upstream);
+    let claude = thinker(Speaks::Anthropic, "claude");
+    let config = crate::gateway::config(&[(Speaks::Anthropic, &upstream)], "x: up0/m\n  y: anthropic/claude-opus-4-8", "");
+    let anthropic = format!("providers:\n  anthropic: {{ base_url: \"{}\", key: {{ env: UPSTREAM_KEY }} }}\n", claude.url());
+    let gateway = Gateway::start(&config.replacen("providers:\n", &anthropic, 1));
     for is_stream in [false, true] {
         let body = json!({"model": "x", "max_tokens": 9, "stream": is_stream, "tools": [{"name": "run", "input_schema": {"type": "object"}}],
             "messages": [{"role": "user", "content": "hi"}]});
         let content = content(&gateway.messages(&body), is_stream);
-        assert_eq!(content[0]["signature"], SIGNATURE);
+        assert!(content[0]["signature"].as_str().unwrap().starts_with("aimux1.other."), "{content}");
         let result = json!({"role": "user", "content": [{"type": "tool_result", "tool_use_id": content[1]["id"], "content": "done"}]});
         let mut next = body.clone();
         next["messages"] = json!([body["messages"][0], {"role": "assistant", "content": content}, result]);
         assert_eq!(gateway.messages(&next).status, 200);
-        assert_eq!(thoughts(&last(&upstream).json()), [(content[0]["thinking"].as_str().unwrap().to_owned(), SIGNATURE.to_owned())]);
+        let own = vec![(content[0]["thinking"].as_str().unwrap().to_owned(), SIGNATURE.to_owned())];
+        assert_eq!(thoughts(&last(&upstream).json()), own);
+        // Anthropic would refuse the whole request for it.
+        next["model"] = "y".into();
+        assert_eq!(gateway.messages(&next).status, 200);
+        assert_eq!(thoughts(&last(&claude).json()), []);
+        // What is in no envelope may have been handed on by it.
+        next["model"] = "x".into();
+        next["messages"][1]["content"][0]["signature"] = SIGNATURE.into();
+        assert_eq!(gateway.messages(&next).status, 200);
+        assert_eq!(thoughts(&last(&upstream).json()), own);
     }
 }

@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use super::response_in::{decode_response, read_usage, with_model};
 use super::sealed;
-use super::wire::Raw;
+use super::wire::{FAMILY, Raw};
 use crate::chat::{Failure, Usage};
 use crate::dialect::{Quirks, ReplyMap};
 use crate::wire::read;
@@ -66,7 +66,7 @@ pub(super) fn relay(body: Bytes, map: &ReplyMap, quirks: &Quirks) -> Result<(Byt
         && let Some(sealed) = sealed::answer(&body, quirks.family)
     {
         // Rare: it is looked at once more for its name.
-        return relay(sealed, map, &Quirks { family: Quirks::ANTHROPIC.family, ..quirks.clone() });
+        return relay(sealed, map, &Quirks { family: FAMILY, ..quirks.clone() });
     }
     if !map.is_alias {
         return Ok((body, usage));

@@ -1,7 +1,7 @@
 //! Signatures of a relayed answer in envelopes of ours: those of a family that could not be told from others when they come back.
 //!
-//! Only the token is exchanged. What Anthropic signed stays bare, as its own clients know it, and so does what comes of a server
-//! that nobody knows. Start with [`event`].
+//! Only the token is exchanged. What Anthropic signed stays bare, as its own clients know it; a proxy before it is told by
+//! `preset: anthropic`. Start with [`event`].
 
 use bytes::Bytes;
 use memchr::memmem;

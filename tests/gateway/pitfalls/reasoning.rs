@@ -136,7 +136,7 @@ fn signed_thinking_survives_a_tool_loop() {
         assert_eq!((&turn[1]["type"], &turn[2]["type"]), (&json!("text"), &json!("tool_use")), "{client:?}: {body}");
     }
     // Through a stream too, for a client that keeps `reasoning_details`.
-    let said = hear(Speaks::Anthropic, Speaks::Anthropic, anthropic_frames(&blocks));
+    let said = hear_answer("anthropic", Speaks::Anthropic, Speaks::Anthropic, &Answer::stream(anthropic_frames(&blocks)));
     assert_eq!((said.thinking.as_str(), said.signature.as_str()), ("hm", SIGNATURE));
 }
 

@@ -6,8 +6,11 @@ use super::{HEALTHY, assert_grammar, cuts, tap};
 use crate::chat::{Failure, FailureKind};
 use crate::dialect::{Quirks, ReplyMap};
 
+/// Anthropic itself, whose signatures are in no envelope of ours.
+const CLAUDE: Quirks = Quirks { family: "anthropic", ..Quirks::ANTHROPIC };
+
 fn new() -> Box<dyn crate::dialect::ReplyStream> {
-    (super::super::CODEC.tap)(&ReplyMap::default(), &Quirks::ANTHROPIC, 1 << 20)
+    (super::super::CODEC.tap)(&ReplyMap::default(), &CLAUDE, 1 << 20)
 }
 
 #[test]
@@ -15,7 +18,7 @@ fn only_the_start_is_touched_where_an_alias_was_asked_for() {
     let map = ReplyMap { model: "claude \"asked\"".to_owned(), is_alias: true, ..ReplyMap::default() };
     let said = format!("\"{}\"", HEALTHY.split("\"model\":\"").nth(1).and_then(|rest| rest.split('"').next()).unwrap());
     for parts in cuts(HEALTHY) {
-        let mut tap = (super::super::CODEC.tap)(&map, &Quirks::ANTHROPIC, 1 << 20);
+        let mut tap = (super::super::CODEC.tap)(&map, &CLAUDE, 1 << 20);
         let mut out: Vec<u8> = parts.iter().flat_map(|part| tap.push(Bytes::copy_from_slice(part))).collect();
         out.extend_from_slice(&tap.end());
         assert_eq!(String::from_utf8(out).unwrap(), HEALTHY.replacen(&said, r#""claude \"asked\"""#, 1));
@@ -26,7 +29,7 @@ fn only_the_start_is_touched_where_an_alias_was_asked_for() {
 fn a_start_that_says_the_asked_name_is_not_touched() {
     let said = HEALTHY.split("\"model\":\"").nth(1).and_then(|rest| rest.split('"').next()).unwrap();
     let map = ReplyMap { model: said.to_owned(), is_alias: true, ..ReplyMap::default() };
-    let mut tap = (super::super::CODEC.tap)(&map, &Quirks::ANTHROPIC, 1 << 20);
+    let mut tap = (super::super::CODEC.tap)(&map, &CLAUDE, 1 << 20);
     let whole = Bytes::from_static(HEALTHY.as_bytes());
     assert_eq!(tap.push(whole.clone()).as_ptr(), whole.as_ptr());
 }
@@ -142,7 +145,7 @@ fn an_early_start_swallows_the_upstreams_and_keep_alive_blocks_shift_the_rest() 
 #[test]
 fn a_start_of_our_own_names_the_model_that_was_asked_for_and_an_id_like_no_other() {
     let start = |map: &ReplyMap| {
-        let mut tap = (super::super::CODEC.tap)(map, &Quirks::ANTHROPIC, 1 << 20);
+        let mut tap = (super::super::CODEC.tap)(map, &CLAUDE, 1 << 20);
         let start = String::from_utf8(tap.early_start().to_vec()).unwrap();
         super::events_of(&start)[0]["message"].clone()
     };
