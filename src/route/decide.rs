@@ -560,11 +560,12 @@ mod tests {
         let (table, decision) = decided(Facts { tools: 3, input_tokens: 9, ..asking("claude-x") });
         let told = Told::of(&decision.unwrap().record, &table);
         let expected = "request  role main, dialect anthropic, model claude-x, tools 3, input_tokens 9
-needs    tools, context; its role because nothing says otherwise
-unsure   role: nothing that this program sends tells it (a judge would be asked; aimux asks none)
+role     main: nothing says otherwise
+needs    tools, a window of 9 tokens
+unsure   role: nothing that this program sends tells it (a model could be asked to judge; aimux asks none)
 rules    background: no: role is main, not background
          long: no: input_tokens is 9, not >150000
-decided  by models.\"claude-*\", strategy order
+decided  by models.\"claude-*\"; strategy order: as the config lists them
 targets  1 zai/glm-5.2: ready
 ";
         assert_eq!(told.text(), expected);

@@ -17,7 +17,7 @@ use super::policy::Denial;
 use super::rule::{Condition, Fact, Value};
 use super::sticky::Verdict;
 use super::strategy::Figure;
-use super::table::{Continue, Hedge, Table};
+use super::table::{Continue, Hedge, Strategy, Table};
 use super::trial::usd;
 
 /// A decision in words. Its members are those of the JSON: none is ever renamed.
@@ -180,11 +180,11 @@ impl Told {
         let mut out = String::new();
         let shown: Vec<String> = self.facts.iter().filter_map(shown).collect();
         let _ = writeln!(out, "request  {}", shown.join(", "));
-        let needs = if self.analysis.needs.is_empty() { "nothing in particular".to_owned() } else { self.analysis.needs.join(", ") };
-        let _ = writeln!(out, "needs    {needs}; its role because {}", self.analysis.role_by);
+        let _ = writeln!(out, "role     {}: {}", self.fact("role"), self.analysis.role_by);
+        let _ = writeln!(out, "needs    {}", self.needs());
         for (index, unsure) in self.analysis.unsure.iter().enumerate() {
             let head = if index == 0 { "unsure" } else { "" };
-            let _ = writeln!(out, "{head:<7}  {unsure} (a judge would be asked; aimux asks none)");
+            let _ = writeln!(out, "{head:<7}  {unsure} (a model could be asked to judge; aimux asks none)");
         }
         for (index, rule) in self.rules.iter().enumerate() {
             let head = if index == 0 { "rules" } else { "" };
@@ -193,7 +193,7 @@ impl Told {
         }
         for (index, policy) in self.policies.iter().enumerate() {
             let head = if index == 0 { "policies" } else { "" };
-            let verdict = if policy.fits { "holds for this request".to_owned() } else { format!("no: {}", policy.why) };
+            let verdict = if policy.fits { "holds for this request".to_owned() } else { format!("not for this request: {}", policy.why) };
             let _ = writeln!(out, "{head:<8} {}: {verdict}", policy.name);
         }
         let by = match self.by.as_ref() {
@@ -202,7 +202,10 @@ impl Told {
             "direct" => "the name itself".to_owned(),
             _ => "nothing: no target serves the model".to_owned(),
         };
-        let strategy = if self.targets.is_empty() { String::new() } else { format!(", strategy {}", self.strategy) };
+        let strategy = match Strategy::from_name(&self.strategy) {
+            Some(strategy) if !self.targets.is_empty() => format!("; strategy {}: {}", self.strategy, strategy.words()),
+            _ => String::new(),
+        };
         let _ = writeln!(out, "decided  by {by}{strategy}");
         if let Some(session) = &self.session {
             let _ = writeln!(out, "session  {}", session.text());
@@ -241,6 +244,23 @@ impl Told {
 }
 
 impl Told {
+    /// A fact as it is shown.
+    fn fact(&self, name: &str) -> String {
+        let fact = self.facts.iter().find(|fact| fact.name == name);
+        fact.map_or_else(String::new, |fact| fact.value.as_str().map_or_else(|| fact.value.to_string(), str::to_owned))
+    }
+
+    /// What a target must be able to do, in words.
+    fn needs(&self) -> String {
+        let each = self.analysis.needs.iter().map(|need| match need.as_str() {
+            "context" => format!("a window of {} tokens", self.fact("input_tokens")),
+            "structured" => "a schema that is enforced".to_owned(),
+            other => other.to_owned(),
+        });
+        let needs: Vec<String> = each.collect();
+        if needs.is_empty() { "nothing in particular".to_owned() } else { needs.join(", ") }
+    }
+
     /// The targets as they are tried, then those that are not.
     fn in_order(&self) -> Vec<&TargetTold> {
         let mut targets: Vec<&TargetTold> = self.targets.iter().collect();
@@ -356,7 +376,7 @@ fn state(state: State, figure: Figure) -> String {
             Figure::None | Figure::InFlight(0) => "ready".to_owned(),
             Figure::InFlight(count) => format!("ready, {count} in flight"),
             Figure::Share(weight, sum) => format!("ready, {weight} of {sum} requests"),
-            Figure::Content(None) => "ready, its time to content not measured".to_owned(),
+            Figure::Content(None) => "ready, how soon its content comes is not known yet".to_owned(),
             Figure::Content(Some(time)) => format!("ready, content in {:.2} s", time.as_secs_f64()),
             Figure::Cost(None) => "ready, its price not known".to_owned(),
             Figure::Cost(Some(micro)) => format!("ready, about {}", usd(micro)),

@@ -93,7 +93,7 @@ impl Evidence {
             Self::Title => "a schema and no tools, as in Claude Code's titles",
             Self::Count => "one token of output and no tools, as Claude Code counts",
             Self::NoTools => "no tools, as in opencode's titles",
-            Self::Program => "the program's other requests look otherwise",
+            Self::Program => "nothing marks it, and this program marks its other requests",
             Self::Nothing => "nothing says otherwise",
         }
     }

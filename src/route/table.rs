@@ -135,6 +135,19 @@ impl Strategy {
         Self::ALL.iter().find(|(strategy, _)| *strategy == self).map_or("order", |(_, name)| name)
     }
 
+    /// Who goes first by it.
+    #[must_use]
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Order => "as the config lists them",
+            Self::Weighted => "each its share",
+            Self::RoundRobin => "each in turn",
+            Self::LeastBusy => "who has the fewest requests first",
+            Self::Latency => "whose content comes soonest first",
+            Self::Cost => "who is cheapest for this request first",
+        }
+    }
+
     /// The strategy of that word.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {

@@ -50,12 +50,13 @@ fn a_prompt_is_explained_line_by_line() {
     assert_eq!(
         told(home.path(), &["--explain", "hello", "-m", "claude-sonnet-5", "--header", "x-aimux-project: acme-web"]),
         "request  role main, dialect anthropic, model claude-sonnet-5, project acme-web, input_tokens 21
-needs    context; its role because nothing says otherwise
-unsure   role: nothing that this program sends tells it (a judge would be asked; aimux asks none)
+role     main: nothing says otherwise
+needs    a window of 21 tokens
+unsure   role: nothing that this program sends tells it (a model could be asked to judge; aimux asks none)
 rules    background: no: role is main, not background
          long: no: input_tokens is 21, not >150000
 policies no-cn-for-acme: holds for this request
-decided  by models.\"claude-*\", strategy order
+decided  by models.\"claude-*\"; strategy order: as the config lists them
 targets  1 anthropic/claude-opus-4-8: ready
          - zai/glm-5.2: left out: denied by the policy no-cn-for-acme
 note     decided by the config alone: what rests or is busy, only a running server knows
