@@ -1,13 +1,12 @@
 //! What the ledger is told of an exchange: its attempts, what it took and what that costs, estimated where the provider had
 //! no time to say.
 //!
-//! It lacks the writing, which is the ledger's. Start with `Settlement::entry`.
+//! It lacks the writing, which is the ledger's. Start with `Account::entry`.
 
 use std::borrow::Cow;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::job::Job;
-use super::settle::Settlement;
 use crate::chat::Usage;
 use crate::dialect::Dialect;
 use crate::error::Code;
@@ -177,11 +176,10 @@ fn price(target: &Target) -> Option<Price> {
 }
 
 /// Two attempts at a time.
-impl Settlement {
+impl Account {
     /// A second attempt begins beside the one under way.
     pub(super) fn beside(&mut self, target: &Target, key: Option<&Key>) {
-        self.hedge = Some(Hedged::Lost);
-        self.account.beside = Some(Box::new(Beside {
+        self.beside = Some(Box::new(Beside {
             provider: target.provider.name.clone(),
             model: target.model.clone(),
             key: key.map(|key| key.name.clone()).unwrap_or_default(),
@@ -191,105 +189,65 @@ impl Settlement {
         }));
     }
 
-    /// Turns to the other one: it is the one that counts from here on.
-    pub(super) fn turn(&mut self) {
-        let account = &mut self.account;
-        let Some(beside) = &mut account.beside else { return };
-        std::mem::swap(&mut beside.provider, &mut self.provider);
-        std::mem::swap(&mut beside.model, &mut self.model);
-        std::mem::swap(&mut beside.key, &mut account.key);
-        std::mem::swap(&mut beside.price, &mut account.price);
-        std::mem::swap(&mut beside.begun, &mut account.begun);
+    /// Turns to the other one, whose provider and model are exchanged for `of`. Gives how it goes with the second; `None`: there
+    /// is no other.
+    pub(super) fn turn(&mut self, of: [&mut String; 2]) -> Option<Hedged> {
+        let beside = self.beside.as_mut()?;
+        let [provider, model] = of;
+        std::mem::swap(&mut beside.provider, provider);
+        std::mem::swap(&mut beside.model, model);
+        std::mem::swap(&mut beside.key, &mut self.key);
+        std::mem::swap(&mut beside.price, &mut self.price);
+        std::mem::swap(&mut beside.begun, &mut self.begun);
         beside.is_second = !beside.is_second;
-        self.hedge = Some(if beside.is_second { Hedged::Lost } else { Hedged::Won });
+        Some(if beside.is_second { Hedged::Lost } else { Hedged::Won })
     }
 
     /// The other one is cancelled. Its input counts as used: it was sent, and nobody says what of it was read.
-    pub(super) fn left(&mut self) {
-        let input = Usage { input: Some(self.account.input_estimate), ..Usage::default() };
-        let Some(beside) = self.account.beside.take() else { return };
+    pub(super) fn left(&mut self, received: Instant) {
+        let input = Usage { input: Some(self.input_estimate), ..Usage::default() };
+        let Some(beside) = self.beside.take() else { return };
         let cost = beside.price.and_then(|price| price.micro_usd(&input));
-        self.push(*beside, None, None, None, Some(Cancelled { cost }));
+        self.push(*beside, received, (None, None, None), Some(Cancelled { cost }));
     }
 
-    /// The other one has failed, with the provider's status if it gave one.
-    pub(super) fn fell_out(&mut self, status: Option<u16>, code: Code, is_reused: Option<bool>) {
-        let Some(beside) = self.account.beside.take() else { return };
-        if beside.is_second {
-            self.hedge = Some(Hedged::Failed);
-        }
-        self.push(*beside, status, Some(code), is_reused, None);
+    /// The other one has failed, with the provider's status if it gave one. Gives whether it was the second.
+    pub(super) fn fell_out(&mut self, received: Instant, status: Option<u16>, code: Code, is_reused: Option<bool>) -> bool {
+        let Some(beside) = self.beside.take() else { return false };
+        let is_second = beside.is_second;
+        self.push(*beside, received, (status, Some(code), is_reused), None);
+        is_second
     }
 
-    fn push(&mut self, beside: Beside, status: Option<u16>, code: Option<Code>, is_reused: Option<bool>, cancelled: Option<Cancelled>) {
+    fn push(
+        &mut self,
+        beside: Beside,
+        received: Instant,
+        (status, code, is_reused): (Option<u16>, Option<Code>, Option<bool>),
+        cancelled: Option<Cancelled>,
+    ) {
         let Beside { provider, model, key, begun, .. } = beside;
-        let start_ms = millis(begun.saturating_duration_since(self.received));
+        let start_ms = millis(begun.saturating_duration_since(received));
         let went = Attempt { start_ms, ms: millis(begun.elapsed()), status, code, is_reused };
         let (took, cost) = (Usage::default(), Some(0));
-        self.account.earlier.push(Earlier { provider, model: kept(model), key, went, took, cost, cancelled });
+        self.earlier.push(Earlier { provider, model: kept(model), key, went, took, cost, cancelled });
     }
 }
 
-impl Settlement {
-    /// An attempt begins.
-    pub(super) fn begin(&mut self, target: &Target, key: Option<&Key>) {
-        self.account.begin(target, key, [&self.provider, &self.model]);
-        self.provider.clone_from(&target.provider.name);
-        self.model.clone_from(&target.model);
-    }
-
-    /// The attempt under way failed, with the provider's status if it gave one.
-    pub(super) fn failed(&mut self, status: Option<u16>, code: Code) {
-        if self.hedge == Some(Hedged::Won) && self.first_content.is_none() {
-            self.hedge = Some(Hedged::Failed);
-        }
-        self.account.failed(self.received, status, code, self.is_reused);
-    }
-
-    /// The answer under way broke off after about so many tokens, and another goes on with it. Gives what it took.
-    pub(super) fn broken(&mut self, code: Code, tokens: u64) -> Usage {
+impl Account {
+    /// The answer under way broke off after about so many tokens, having told `usage`, and another goes on with it. Gives what it
+    /// took, as told or estimated.
+    pub(super) fn broken(&mut self, received: Instant, code: Code, usage: Usage, tokens: u64, is_reused: Option<bool>) -> Usage {
         // How much was said is known better here than by the bytes that the client was sent.
-        self.account.is_counted = true;
-        let told = self.usage.output.unwrap_or(0).max(tokens);
-        let (usage, _) = self.account.usage(Usage { output: Some(told), ..self.usage });
-        let cost = self.account.price.and_then(|price| price.micro_usd(&usage));
-        self.account.failed(self.received, Some(200), code, self.is_reused);
-        self.account.broken = Some(Box::new((usage, cost)));
-        self.account.is_estimated = true;
-        (self.account.is_counted, self.account.said.bytes, self.account.said.lines) = (false, 0, 0);
-        let told = Usage { output: usage.output, ..self.usage };
-        self.usage = Usage::default();
-        told
-    }
-
-    /// Tokens in and out, as far as they were told, those of answers that broke off included.
-    pub(super) fn tokens(&self) -> (u64, u64) {
-        let (usage, _) = self.account.whole(self.usage, None);
-        (usage.input_total(), usage.output.unwrap_or(0))
-    }
-
-    /// The entry of an exchange that is over. Its texts are taken, not copied.
-    pub(super) fn entry(&mut self, now: Instant) -> Box<Entry> {
-        // The client went while both were under way.
-        self.left();
-        self.account.entry(Over {
-            now,
-            received: self.received,
-            request_id: std::mem::take(&mut self.request_id),
-            asked: std::mem::take(&mut self.asked),
-            route: std::mem::take(&mut self.route),
-            provider: std::mem::take(&mut self.provider),
-            model: std::mem::take(&mut self.model),
-            status: self.status,
-            code: self.code,
-            ending: self.ending,
-            usage: self.usage,
-            first_content: self.first_content,
-            losses: self.losses + self.lost.len(),
-            is_reused: self.is_reused,
-            hedge: self.hedge,
-            dialect: self.client,
-        })
+        self.is_counted = true;
+        let told = usage.output.unwrap_or(0).max(tokens);
+        let (took, _) = self.usage(Usage { output: Some(told), ..usage });
+        let cost = self.price.and_then(|price| price.micro_usd(&took));
+        self.failed(received, Some(200), code, is_reused);
+        self.broken = Some(Box::new((took, cost)));
+        self.is_estimated = true;
+        (self.is_counted, self.said.bytes, self.said.lines) = (false, 0, 0);
+        took
     }
 }
 
@@ -316,7 +274,7 @@ pub(super) struct Over {
 
 impl Account {
     /// What all of the answer took, that of those who broke off included, and what it cost.
-    fn whole(&self, usage: Usage, cost: Option<u64>) -> (Usage, Option<u64>) {
+    pub(super) fn whole(&self, usage: Usage, cost: Option<u64>) -> (Usage, Option<u64>) {
         let last = self.broken.iter().map(|broken| (&broken.0, broken.1));
         let parts = self.earlier.iter().map(|earlier| (&earlier.took, earlier.cost)).chain(last);
         parts.fold((usage, cost), |(usage, cost), (took, part)| (plus(&usage, took), cost.zip(part).map(|(one, other)| one + other)))

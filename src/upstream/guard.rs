@@ -1,14 +1,13 @@
 //! What becomes of a request's session: it stays with who answers, and what was read from the cache is compared with what the
 //! request before had left there.
 //!
-//! It lacks the judgement, which is [`crate::route::cache`]. Start with `Settlement::answered`, then [`Guard::settle`].
+//! It lacks the judgement, which is [`crate::route::cache`]. Start with [`Guard::of`], then [`Guard::settle`].
 
 use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Instant;
 
 use super::job::{Job, Upstreams};
-use super::settle::Settlement;
 use crate::chat::Usage;
 use crate::ledger::{CacheBreak, Entry};
 use crate::provider::models::Price;
@@ -29,27 +28,32 @@ pub(super) struct Guard {
     answered: Instant,
 }
 
-impl Settlement {
-    /// The answer has begun: the session stays with who gives it.
-    pub(super) fn answered(&mut self, job: &Job, target: &Target, key: Option<&Key>) {
-        let (Some(stick), Some(sticky), Some(prefix)) = (&job.record.stick, &job.table.sticky, job.prefix()) else { return };
+impl Guard {
+    /// The answer has begun: the session stays with who gives it; `None`: the request is of none. `in_vain`: who was asked before,
+    /// and why they do not answer.
+    pub(super) fn of(
+        job: &Job,
+        target: &Target,
+        key: Option<&Key>,
+        in_vain: &[([&str; 2], Why)],
+        price: Option<Price>,
+    ) -> Option<Box<Self>> {
+        let (stick, sticky, prefix) = (job.record.stick.as_ref()?, job.table.sticky.as_ref()?, job.prefix()?);
         let key = key.map_or("", |key| key.name.as_str());
-        let (now, in_vain) = (Instant::now(), self.account.asked_in_vain());
-        let answered = Answered { id: stick.id, target, key, in_vain: &in_vain, verdict: &stick.verdict };
+        let now = Instant::now();
+        let answered = Answered { id: stick.id, target, key, in_vain, verdict: &stick.verdict };
         let before = job.upstreams.health().answered(&answered, sticky, now);
-        self.guard = Some(Box::new(Guard {
+        Some(Box::new(Self {
             id: stick.id,
             served: Served { provider: target.provider.name.clone(), model: target.model.clone(), key: key.to_owned() },
             prefix: Arc::clone(prefix),
             before,
-            price: self.account.price(),
+            price,
             received: job.received,
             answered: now,
-        }));
+        }))
     }
-}
 
-impl Guard {
     /// What became of the session: `new`, `kept`, `moved (failed)`.
     pub(super) fn word(&self) -> Cow<'static, str> {
         match &self.before.moved {

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::account::{Account, count};
+use super::account::{Account, Over, count};
 use super::guard::Guard;
-use super::job::Upstreams;
+use super::job::{Job, Upstreams};
 use crate::chat::{Loss, Usage};
 use crate::error::Code;
-use crate::ledger::{Ending, Hedged};
-use crate::route::{Attempts, Stay, Table};
+use crate::ledger::{Ending, Entry, Hedged};
+use crate::route::{Attempts, Key, Stay, Table, Target};
 
 /// Settles when dropped.
 pub(super) struct Settlement {
@@ -47,6 +47,90 @@ pub(super) struct Settlement {
     pub(super) account: Account,
     /// What becomes of its session.
     pub(super) guard: Option<Box<Guard>>,
+}
+
+/// What is learnt while the exchange is under way.
+impl Settlement {
+    /// An attempt begins.
+    pub(super) fn begin(&mut self, target: &Target, key: Option<&Key>) {
+        self.account.begin(target, key, [&self.provider, &self.model]);
+        self.provider.clone_from(&target.provider.name);
+        self.model.clone_from(&target.model);
+    }
+
+    /// A second attempt begins beside the one under way.
+    pub(super) fn beside(&mut self, target: &Target, key: Option<&Key>) {
+        self.hedge = Some(Hedged::Lost);
+        self.account.beside(target, key);
+    }
+
+    /// Turns to the other one: it is the one that counts from here on.
+    pub(super) fn turn(&mut self) {
+        self.hedge = self.account.turn([&mut self.provider, &mut self.model]).or(self.hedge);
+    }
+
+    /// The other one is cancelled.
+    pub(super) fn left(&mut self) {
+        self.account.left(self.received);
+    }
+
+    /// The other one has failed, with the provider's status if it gave one.
+    pub(super) fn fell_out(&mut self, status: Option<u16>, code: Code, is_reused: Option<bool>) {
+        if self.account.fell_out(self.received, status, code, is_reused) {
+            self.hedge = Some(Hedged::Failed);
+        }
+    }
+
+    /// The attempt under way failed, with the provider's status if it gave one.
+    pub(super) fn failed(&mut self, status: Option<u16>, code: Code) {
+        if self.hedge == Some(Hedged::Won) && self.first_content.is_none() {
+            self.hedge = Some(Hedged::Failed);
+        }
+        self.account.failed(self.received, status, code, self.is_reused);
+    }
+
+    /// The answer has begun: its session stays with who gives it.
+    pub(super) fn answered(&mut self, job: &Job, target: &Target, key: Option<&Key>) {
+        self.guard = Guard::of(job, target, key, &self.account.asked_in_vain(), self.account.price()).or(self.guard.take());
+    }
+
+    /// The answer under way broke off after about so many tokens, and another goes on with it. Gives what it took.
+    pub(super) fn broken(&mut self, code: Code, tokens: u64) -> Usage {
+        let took = self.account.broken(self.received, code, self.usage, tokens, self.is_reused);
+        let told = Usage { output: took.output, ..self.usage };
+        self.usage = Usage::default();
+        told
+    }
+
+    /// Tokens in and out, as far as they were told, those of answers that broke off included.
+    fn tokens(&self) -> (u64, u64) {
+        let (usage, _) = self.account.whole(self.usage, None);
+        (usage.input_total(), usage.output.unwrap_or(0))
+    }
+
+    /// The entry of an exchange that is over. Its texts are taken, not copied.
+    fn entry(&mut self, now: Instant) -> Box<Entry> {
+        // The client went while both were under way.
+        self.left();
+        self.account.entry(Over {
+            now,
+            received: self.received,
+            request_id: std::mem::take(&mut self.request_id),
+            asked: std::mem::take(&mut self.asked),
+            route: std::mem::take(&mut self.route),
+            provider: std::mem::take(&mut self.provider),
+            model: std::mem::take(&mut self.model),
+            status: self.status,
+            code: self.code,
+            ending: self.ending,
+            usage: self.usage,
+            first_content: self.first_content,
+            losses: self.losses + self.lost.len(),
+            is_reused: self.is_reused,
+            hedge: self.hedge,
+            dialect: self.client,
+        })
+    }
 }
 
 impl Drop for Settlement {
