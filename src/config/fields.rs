@@ -300,18 +300,13 @@ pub(crate) static MODEL_FACTS: &[Field] = &[
 /// `models.NAME` in its long form.
 pub(crate) static MODEL: &[Field] = &[
     field("use", Kind::List("targets"), "", "Targets, in order: `provider/model`, or the name of another entry; mandatory."),
-    field("strategy", STRATEGY, STRATEGY_DEFAULT, STRATEGY_DOC),
-    field("weights", Kind::Integers { min: 1, max: 1000 }, "as many each", WEIGHTS_DOC),
-    field("stick", Kind::Flag, STICK_DEFAULT, STICK_DOC),
-    field("continue", CONTINUE, CONTINUE_DEFAULT, CONTINUE_DOC),
-    field("on_context", Kind::Choice(&["refuse", "larger"]), ON_CONTEXT_DEFAULT, ON_CONTEXT_DOC),
-    field("hedge", Kind::Section(HEDGE), "never", HEDGE_DOC),
+    STRATEGY,
+    WEIGHTS,
+    STICK,
+    CONTINUE,
+    ON_CONTEXT,
+    HEDGE_FIELD,
 ];
-
-const CONTINUE: Kind = Kind::Choice(&["off", "text"]);
-const CONTINUE_DEFAULT: &str = "off; where `use` is one name, that entry's";
-const CONTINUE_DOC: &str = "`text`: a stream that breaks off while it has only said text is gone on with at the next target \
-                            ([routing](routing.md#answers-that-break-off)).";
 
 /// `hedge` of a rule or an entry.
 pub(crate) static HEDGE: &[Field] = &[
@@ -329,29 +324,56 @@ pub(crate) static HEDGE: &[Field] = &[
     ),
 ];
 
-const HEDGE_DOC: &str =
-    "Asks a second target where the first has brought no content for so long, and takes whose comes first ([routing](routing.md#hedging)).";
-const STRATEGY_DEFAULT: &str = "order; where `use` is one name, that entry's";
-const STRATEGY_DOC: &str = "Which target goes first ([routing](routing.md#strategies)).";
-const ON_CONTEXT_DEFAULT: &str = "refuse; where `use` is one name, that entry's";
-const ON_CONTEXT_DOC: &str =
-    "What is done where a provider finds the prompt too long: `larger` asks a target with a larger window, where there is one.";
-const STICK_DEFAULT: &str = "true; where `use` is one name, that entry's";
-const STICK_DOC: &str = "Whether a session stays with the target that answered it ([routing](routing.md#sessions)).";
-const WEIGHTS_DOC: &str = "With `weighted`: how many of the requests each target gets, in the order of the targets.";
-const STRATEGY: Kind = Kind::Choice(&["order", "weighted", "round_robin", "least_busy", "latency", "cost"]);
+// What a rule and an entry have in common.
+const STRATEGY: Field = field(
+    "strategy",
+    Kind::Choice(&["order", "weighted", "round_robin", "least_busy", "latency", "cost"]),
+    "order; where `use` is one name, that entry's",
+    "Which target goes first ([routing](routing.md#strategies)).",
+);
+const WEIGHTS: Field = field(
+    "weights",
+    Kind::Integers { min: 1, max: 1000 },
+    "as many each",
+    "With `weighted`: how many of the requests each target gets, in the order of the targets.",
+);
+const STICK: Field = field(
+    "stick",
+    Kind::Flag,
+    "true; where `use` is one name, that entry's",
+    "Whether a session stays with the target that answered it ([routing](routing.md#sessions)).",
+);
+const CONTINUE: Field = field(
+    "continue",
+    Kind::Choice(&["off", "text"]),
+    "off; where `use` is one name, that entry's",
+    "`text`: a stream that breaks off while it has only said text is gone on with at the next target \
+     ([routing](routing.md#answers-that-break-off)).",
+);
+const ON_CONTEXT: Field = field(
+    "on_context",
+    Kind::Choice(&["refuse", "larger"]),
+    "refuse; where `use` is one name, that entry's",
+    "What is done where a provider finds the prompt too long: `larger` asks a target with a larger window, where there is one.",
+);
+const HEDGE_FIELD: Field = field(
+    "hedge",
+    Kind::Section(HEDGE),
+    "never",
+    "Asks a second target where the first has brought no content for so long, and takes whose comes first ([routing](routing.md#hedging)).",
+);
 
 /// `routes[]`.
 pub(crate) static ROUTE: &[Field] = &[
     field("name", Kind::Text("a name"), "", "The rule's name, in headers, logs and explanations; mandatory."),
     field("when", Kind::Section(WHEN), "every request", "What must hold, all of it."),
     field("use", Kind::List("targets"), "", "Targets, in order: `provider/model`, or a name of `models`; mandatory."),
-    field("strategy", STRATEGY, STRATEGY_DEFAULT, STRATEGY_DOC),
-    field("weights", Kind::Integers { min: 1, max: 1000 }, "as many each", WEIGHTS_DOC),
-    field("stick", Kind::Flag, STICK_DEFAULT, STICK_DOC),
-    field("continue", CONTINUE, CONTINUE_DEFAULT, CONTINUE_DOC),
-    field("on_context", Kind::Choice(&["refuse", "larger"]), ON_CONTEXT_DEFAULT, ON_CONTEXT_DOC),
-    field("hedge", Kind::Section(HEDGE), "never", HEDGE_DOC),
+    STRATEGY,
+    WEIGHTS,
+    STICK,
+    CONTINUE,
+    ON_CONTEXT,
+    HEDGE_FIELD,
 ];
 
 /// `policies[]`.
@@ -589,7 +611,7 @@ mod tests {
     #[test]
     fn every_way_of_going_on_may_be_chosen() {
         use crate::route::table::Continue;
-        let Kind::Choice(words) = CONTINUE else { panic!("a choice") };
+        let Kind::Choice(words) = CONTINUE.kind else { panic!("a choice") };
         assert_eq!(words, Continue::ALL.map(|(_, word)| word));
     }
 
