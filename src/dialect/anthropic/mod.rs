@@ -11,6 +11,7 @@ use super::failure::read_failure;
 mod citation;
 mod error;
 mod history;
+mod lack;
 mod media;
 mod mended;
 mod messages_out;

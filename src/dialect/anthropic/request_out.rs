@@ -10,6 +10,7 @@ use bytes::Bytes;
 use serde_json::value::RawValue;
 
 use super::history::{ANNOTATIONS, Message, messages};
+use super::lack::lacks;
 use super::schema::output_schema;
 use super::thinking::{self, Thought};
 use crate::chat::request::{Block, BlockKind, ChatRequest, Extra, OutputFormat, Tool, ToolChoice, ToolKind};
@@ -90,11 +91,6 @@ pub(super) fn encode(
         ..ReplyMap::default()
     };
     Ok((out.into(), reply))
-}
-
-/// What a Messages server lacks and a client would miss.
-pub(super) fn lacks(path: impl Into<Cow<'static, str>>, what: &str, upstream: &Upstream<'_>) -> TranslateError {
-    TranslateError::new(path, format!("{} speaks Anthropic Messages, which has no {what}", upstream.provider))
 }
 
 /// The tools that only another provider runs.

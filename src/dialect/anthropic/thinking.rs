@@ -4,7 +4,7 @@
 //! the oldest form. Sources: docs.anthropic.com, "Extended thinking", "Adaptive thinking", "Effort" (2026-06).
 
 use super::history::{Message, PieceKind};
-use super::request_out::lacks;
+use super::lack::lacks;
 use crate::chat::request::{Effort, Sampling, ThinkingMode};
 use crate::chat::{Loss, lose};
 use crate::dialect::{TranslateError, Upstream};
