@@ -2,12 +2,9 @@
 
 use bytes::Bytes;
 
-use super::{HEALTHY, assert_grammar, cuts, tap};
+use super::{CLAUDE, HEALTHY, assert_grammar, cuts, tap};
 use crate::chat::{Failure, FailureKind};
-use crate::dialect::{Quirks, ReplyMap};
-
-/// Anthropic itself, whose signatures are in no envelope of ours.
-const CLAUDE: Quirks = Quirks { family: "anthropic", ..Quirks::ANTHROPIC };
+use crate::dialect::ReplyMap;
 
 fn new() -> Box<dyn crate::dialect::ReplyStream> {
     (super::super::CODEC.tap)(&ReplyMap::default(), &CLAUDE, 1 << 20)
