@@ -2,6 +2,7 @@
 
 mod malformed;
 mod ranges;
+mod rules;
 
 use std::path::{Path, PathBuf};
 
