@@ -12,9 +12,9 @@ use super::reader::{Reader, Text};
 use super::routes;
 use super::tree::Node;
 use crate::dialect::Dialect;
-use crate::route::decide::Record;
 use crate::route::explain::Told;
 use crate::route::facts::Role;
+use crate::route::record::Record;
 use crate::route::rule::{Condition, Fact, Test};
 use crate::route::{Facts, Health, Table, decide};
 

@@ -6,8 +6,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::ability::Need;
-use super::decide::Record;
 use super::facts::{Evidence, Facts};
+use super::record::Record;
 use super::rule::{Bounds, Condition, Fact, Test};
 use super::table::Table;
 

@@ -10,10 +10,10 @@ use serde::{Deserialize, Serialize};
 
 use super::ability::Need;
 use super::analyse::Analysis;
-use super::decide::{Considered, Fate, Record, Tried};
 use super::facts::Facts;
 use super::health::State;
 use super::policy::Denial;
+use super::record::{Considered, Fate, Record, Tried};
 use super::rule::{Condition, Fact, Value};
 use super::sticky::Verdict;
 use super::strategy::Figure;

@@ -3,7 +3,7 @@
 //! A session is one line of a conversation: the client's session, the agent within it, its role and the route, because each of
 //! these has another beginning. It stays with its target whatever the strategy says. It moves when that target may not, cannot or
 //! does not answer, or is no longer of the route, or when another is so much cheaper that it pays to write the cache anew:
-//! see `saving`. Ids are kept as hashes. It lacks what became of the cache, which is [`super::cache`]. Start with `place`.
+//! `place.rs` has that. Ids are kept as hashes. It lacks what became of the cache, which is [`super::cache`]. Start with `Sessions`.
 
 use std::collections::HashMap;
 use std::fmt::{self, Display, Formatter};
@@ -18,7 +18,6 @@ use super::cache::{Left, Served};
 use super::facts::Facts;
 use super::plan::Target;
 use crate::chat::Usage;
-use crate::provider::models::Price;
 use crate::wire::prefix::Prefix;
 
 /// `sticky:` of the config.
@@ -355,151 +354,34 @@ impl Sessions {
     }
 }
 
-/// What is known when a session is to be placed.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Standing<'a> {
-    pub(super) sessions: &'a Sessions,
-    pub(super) sticky: &'a Sticky,
-    /// Tokens of input, estimated.
-    pub(super) input: u64,
-    /// Whether the first of the targets is there for being preferred, so that a saving counts.
-    pub(super) is_preferred: bool,
-    pub(super) now: Instant,
-}
-
-/// What became of the target of a session, of those that the route has.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Found {
-    /// At this place of the targets that are left, and whether it takes requests.
-    At(usize, bool),
-    /// It is left out.
-    Out(Why),
-}
-
-/// What is made of a request's session: it stays with its target, unless there is a reason. `found` looks for a target; `first`
-/// is the one that would be tried first without a session.
-pub(super) fn place(
-    id: Id,
-    standing: Standing<'_>,
-    first: &Target,
-    found: impl Fn(&Served) -> Found,
-    targets: &[Target],
-) -> (Stick, Option<usize>) {
-    let Standing { sessions, sticky, input, is_preferred, now } = standing;
-    let none = Stick { id, verdict: Verdict::New, key: String::new(), meter: None };
-    let Some(session) = sessions.get(id, sticky, now) else { return (none, None) };
-    let moved = |why| Verdict::Moved { from: session.served.target(), why };
-    let (verdict, at) = match found(&session.served) {
-        Found::Out(why) => (moved(why), None),
-        Found::At(_, false) => (moved(Why::Rests), None),
-        Found::At(at, true) => {
-            let saved = targets.get(at).filter(|_| at > 0 && is_preferred).and_then(|own| saving(session, own, first, input, now));
-            match saved {
-                Some(saved) => (moved(Why::Saves(saved)), None),
-                None => (Verdict::Kept, Some(at)),
-            }
-        }
-    };
-    let key = if at.is_some() { session.served.key.clone() } else { String::new() };
-    (Stick { verdict, key, meter: session.meter, ..none }, at)
-}
-
-/// The most further requests that a session is expected to make.
-const FURTHER_MAX: u32 = 10;
-/// How much dearer, in per cent, it must be to stay.
-const DEARER_PERCENT: u64 = 125;
-
-/// What it saves, in millionths of a US dollar, to move a session from `own` to `other`; `None`: nothing worth it, or a price is
-/// unknown.
-///
-/// A session is expected to ask as often again as it has, this request included, ten times at most. Each time it sends its input
-/// `I` and takes the output `O` of the last one. With `own` it reads what it left there, `P`, from the cache; with `other` the
-/// first request writes all of it, and later ones read it. `F` is what each request brings anew. Prices: `in` fresh (or written
-/// to a cache, which is dearer), `read`, `out`.
-///
-/// ```text
-/// stay = P·read + (I − P)·in + O·out + (n − 1)·(I·read + F·in + O·out)      at own's prices
-/// move = I·in + O·out                + (n − 1)·(I·read + F·in + O·out)      at the other's
-/// ```
-///
-/// It pays when staying is dearer by a quarter: `stay ≥ 1.25 · move`.
-fn saving(session: &Session, own: &Target, other: &Target, input: u64, now: Instant) -> Option<u64> {
-    let left = session
-        .left
-        .as_ref()
-        .filter(|left| left.served.is(&own.provider.name, &own.model) && now.saturating_duration_since(left.at) < left.kept());
-    let cached = left.map_or(0, |left| left.tokens).min(input);
-    let further = u64::from(session.requests.clamp(1, FURTHER_MAX)) - 1;
-    let first = |price: &Price, cached: u64| cost(price, cached, input - cached, session.took.output);
-    let later = |price: &Price| cost(price, input, session.took.fresh.min(input), session.took.output);
-    let total = |price: &Price, cached: u64| Some(first(price, cached)?.saturating_add(later(price)?.saturating_mul(further)));
-    let stay = total(&own.info.price, cached)?;
-    let moving = total(&other.info.price, 0)?;
-    (stay.saturating_mul(100) >= moving.saturating_mul(DEARER_PERCENT)).then(|| stay.saturating_sub(moving)).filter(|saved| *saved > 0)
-}
-
-/// What a request costs that reads so much from a cache and writes so much to it.
-fn cost(price: &Price, read: u64, write: u64, output: u64) -> Option<u64> {
-    price.input?;
-    price.output?;
-    price.micro_usd(&Usage { cache_read: Some(read), cache_write: Some(write), output: Some(output), ..Usage::default() })
-}
-
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::super::tests::provider;
     use super::*;
-    use crate::provider::models::Known;
+    use crate::provider::models::{Known, Price};
 
     const S: Duration = Duration::from_secs(1);
 
-    fn target(name: &str, price: [f64; 4]) -> Target {
+    pub(in crate::route) fn target(name: &str, price: [f64; 4]) -> Target {
         let [input, read, write, output] = price.map(Some);
         let price = Price { input, cache_read: read, cache_write: write, output };
         let info = Known { price, context: Some(1000), ..Known::NOTHING };
         Target { provider: Arc::new(provider(name, 1)), endpoint: 0, model: "m".to_owned(), info }
     }
 
-    const DEAR: [f64; 4] = [5.0, 0.5, 6.25, 25.0];
-    const CHEAP: [f64; 4] = [0.5, 0.05, 0.5, 2.0];
+    pub(in crate::route) const DEAR: [f64; 4] = [5.0, 0.5, 6.25, 25.0];
+    pub(in crate::route) const CHEAP: [f64; 4] = [0.5, 0.05, 0.5, 2.0];
 
-    fn facts(session: &str, agent: Option<&str>) -> Facts {
+    pub(in crate::route) fn facts(session: &str, agent: Option<&str>) -> Facts {
         Facts { session: Some(session.to_owned()), agent: agent.map(str::to_owned), ..Facts::default() }
     }
 
-    fn id(session: &str) -> Id {
+    pub(in crate::route) fn id(session: &str) -> Id {
         Id::of(&facts(session, None), ["claude-*", ""]).unwrap()
     }
 
-    fn answer(sessions: &mut Sessions, id: Id, target: &Target, at: Instant) -> Before {
+    pub(in crate::route) fn answer(sessions: &mut Sessions, id: Id, target: &Target, at: Instant) -> Before {
         sessions.answered(&Answered { id, target, key: "k", in_vain: &[], verdict: &Verdict::New }, &Sticky::default(), at)
-    }
-
-    /// What is made of a session when these targets are left, all of them ready.
-    fn placed(sessions: &Sessions, id: Id, targets: &[Target], input: u64, now: Instant) -> (Verdict, Option<usize>) {
-        let found = |served: &Served| {
-            targets
-                .iter()
-                .position(|target| served.is(&target.provider.name, &target.model))
-                .map_or(Found::Out(Why::Gone), |at| Found::At(at, true))
-        };
-        let standing = Standing { sessions, sticky: &Sticky::default(), input, is_preferred: true, now };
-        let (stick, at) = place(id, standing, &targets[0], found, targets);
-        (stick.verdict, at)
-    }
-
-    #[test]
-    fn a_session_stays_where_it_was_answered_and_others_do_not_follow() {
-        let (a, b, now) = (target("a", DEAR), target("b", DEAR), Instant::now());
-        let mut sessions = Sessions::default();
-        let both = [a.clone(), b.clone()];
-        assert_eq!(placed(&sessions, id("one"), &both, 9, now), (Verdict::New, None));
-        answer(&mut sessions, id("one"), &b, now);
-        assert_eq!(placed(&sessions, id("one"), &both, 9, now), (Verdict::Kept, Some(1)));
-        assert_eq!(placed(&sessions, id("two"), &both, 9, now), (Verdict::New, None));
-        assert_eq!(placed(&sessions, id("one"), &both[..1], 9, now).0, Verdict::Moved { from: "b/m".to_owned(), why: Why::Gone });
-        let late = now + Sticky::default().idle + S;
-        assert_eq!(placed(&sessions, id("one"), &both, 9, late), (Verdict::New, None), "it was quiet for too long");
     }
 
     #[test]
@@ -561,7 +443,7 @@ mod tests {
     }
 
     /// A session that was answered so often by `own`, has 100,000 tokens cached there and takes 500 a time.
-    fn session(own: &Target, requests: u32, at: Instant) -> Session {
+    pub(in crate::route) fn session(own: &Target, requests: u32, at: Instant) -> Session {
         let mut sessions = Sessions::default();
         (0..requests).for_each(|_| drop(answer(&mut sessions, id("s"), own, at)));
         let served = Served { provider: own.provider.name.clone(), model: "m".to_owned(), key: "k".to_owned() };
@@ -569,41 +451,6 @@ mod tests {
         let usage = Usage { input: Some(10), cache_read: Some(99_000), cache_write: Some(1000), ..Usage::default() };
         sessions.took(id("s"), &Taken { usage: &usage, input_estimate: 9, output: 500, left: Some(&left) });
         sessions.get(id("s"), &Sticky::default(), at).unwrap().clone()
-    }
-
-    #[test]
-    fn a_session_moves_only_where_the_saving_beats_the_writing_of_its_cache() {
-        let (dear, cheap, now) = (target("a", DEAR), target("b", CHEAP), Instant::now());
-        let young = session(&dear, 1, now);
-        // Once 101,000 tokens: 100,000 read at 0.5, 1,000 written at 6.25 and 500 put out at 25 are 68,750; at the other 50,500 written
-        // and 1,000 put out.
-        assert_eq!(saving(&young, &dear, &cheap, 101_000, now), Some(68_750 - 51_500));
-        assert_eq!(saving(&young, &dear, &target("c", [1.0, 0.1, 1.0, 5.0]), 101_000, now), None, "the writing costs more than it saves");
-        assert!(saving(&session(&dear, 10, now), &dear, &target("c", [1.0, 0.1, 1.0, 5.0]), 101_000, now).is_some(), "a long session pays");
-        assert_eq!(saving(&session(&cheap, 10, now), &cheap, &dear, 101_000, now), None);
-        assert_eq!(saving(&session(&dear, 10, now), &dear, &target("c", DEAR), 101_000, now), None, "what costs the same saves nothing");
-        let unpriced = Target { info: Known::NOTHING, ..cheap.clone() };
-        assert_eq!(saving(&young, &dear, &unpriced, 101_000, now), None);
-        // What has expired is written anew in any case.
-        let a_little_cheaper = target("c", [3.5, 0.35, 4.4, 17.0]);
-        assert_eq!(saving(&young, &dear, &a_little_cheaper, 101_000, now), None);
-        assert!(saving(&young, &dear, &a_little_cheaper, 101_000, now + 301 * S).is_some());
-    }
-
-    #[test]
-    fn a_preferred_target_that_saves_enough_takes_a_session_back() {
-        let (cheap, dear, now) = (target("a", CHEAP), target("b", DEAR), Instant::now());
-        let mut sessions = Sessions::default();
-        sessions.restore(id("s"), session(&dear, 3, now));
-        let both = [cheap, dear];
-        let (verdict, at) = placed(&sessions, id("s"), &both, 101_000, now);
-        assert!(matches!(verdict, Verdict::Moved { why: Why::Saves(saved), .. } if saved > 10_000), "{verdict:?}");
-        assert_eq!(at, None);
-        let standing = Standing { sessions: &sessions, sticky: &Sticky::default(), input: 101_000, is_preferred: false, now };
-        let (stick, at) = place(id("s"), standing, &both[0], |_| Found::At(1, true), &both);
-        assert_eq!((stick.verdict, at, stick.key.as_str()), (Verdict::Kept, Some(1), "k"), "where the first is there by turns");
-        let (stick, _) = place(id("s"), standing, &both[0], |_| Found::At(1, false), &both);
-        assert_eq!(stick.verdict, Verdict::Moved { from: "b/m".to_owned(), why: Why::Rests });
     }
 
     #[test]

@@ -8,11 +8,12 @@ use std::time::Instant;
 use http::HeaderMap;
 use serde::{Deserialize, Serialize};
 
-use super::decide::{Record, decide};
+use super::decide::decide;
 use super::explain::Told;
 use super::facts::Facts;
 use super::health::Health;
 use super::plan::Target;
+use super::record::Record;
 use super::table::Table;
 use crate::chat::Usage;
 use crate::dialect::Dialect;
