@@ -10,7 +10,7 @@ use crate::exposition::Exposition;
 use crate::gateway::{Gateway, until};
 use crate::http::Whole;
 use crate::replies::{Speaks, text};
-use crate::upstream::{Answer, Outcome, Upstream};
+use crate::upstream::{Act, Answer, Outcome, Upstream};
 
 const NEVER: Duration = Duration::from_secs(60);
 const SOON: Duration = Duration::from_secs(10);
@@ -263,6 +263,20 @@ fn the_failure_of_one_does_not_end_the_other() {
             until("the request is logged", SOON, || gateway.log().contains(&word));
         }
     }
+}
+
+#[test]
+fn the_start_of_a_first_that_fails_is_forgotten() {
+    // It says who it is, then that it failed; the second has begun by then.
+    let first = Upstream::start(|seen, _| {
+        let error = "event: error\ndata: {\"type\":\"error\",\"error\":{\"type\":\"overloaded_error\",\"message\":\"zebra\"}}\n\n";
+        Speaks::Anthropic.answer(seen, &[text("never said")]).pause(1, 600 * MS).after(2, Act::Bytes(error.into()))
+    });
+    let second = after(1200 * MS);
+    let gateway = Gateway::start(&config(&[&first, &second], "{ after: 0.2, max_cost: 20 }", ""));
+    let (reply, _) = asked(&gateway, Speaks::Anthropic, true);
+    is_one_answer(Speaks::Anthropic, true, &reply);
+    assert_eq!(reply.header("x-aimux-provider"), Some("up1"));
 }
 
 #[test]

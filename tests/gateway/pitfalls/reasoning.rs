@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{CLIENTS, ask, call, chat, gateway_for, hear, hear_answer, read, sent};
+use super::{CLIENTS, ask, call, chat, gateway_for, hear_answer, read, sent};
 use crate::replies::{SIGNATURE, Speaks, anthropic_body, anthropic_frames, text, thinking, tool};
 use crate::upstream::{Answer, Upstream};
 
