@@ -1,6 +1,6 @@
 //! How a decision came about: what was looked at, what was chosen, what was refused and in which words the client is told.
 //!
-//! It lacks the deciding, which is [`super::decide`], and the telling of all of it, which is [`super::explain`]. Start with [`Record`].
+//! It lacks the deciding, which is [`mod@super::decide`], and the telling of all of it, which is [`super::explain`]. Start with [`Record`].
 
 use std::sync::Arc;
 use std::time::Duration;
