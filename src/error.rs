@@ -116,6 +116,8 @@ codes! {
     History: "E0606", 0, 74, Never, "the conversations failed", "The file of `aimux route`'s conversations could not be written or read: the disk is full, another process holds it, or it is damaged. An answer is printed all the same.", "Read the reason; a damaged file is moved away, and the next conversation begins a new one.";
     Overloaded: "E0701", 529, 75, Later, "aimux is at its limit", "As many requests are in flight as limits.requests_in_flight allows.", "Wait a moment, or raise the limit.";
     Draining: "E0702", 503, 75, Later, "aimux is stopping", "The server drains and takes no new request.", "Send it again to the next instance.";
+    ToolServer: "E0801", 0, 69, Never, "a server of tools failed", "A server of `mcp` could not be started or reached, or did not name its tools in time.", "Read the reason, which ends with what the server said; try its command by hand.";
+    ToolSteps: "E0802", 0, 75, Never, "too many steps with tools", "The model called tools once more after as many steps as --steps allows. What was called until then was done.", "Allow more with --steps, or ask for less at a time.";
     Bug: "E0901", 500, 70, Never, "a bug in aimux", "A panic or a broken invariant.", "Please report it with the request id.";
 }
 

@@ -15,6 +15,7 @@ pub mod error;
 pub mod history;
 pub mod keys;
 pub mod ledger;
+pub mod mcp;
 pub mod provider;
 pub mod route;
 pub mod secret;

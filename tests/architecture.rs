@@ -17,7 +17,7 @@ const FLOORS: &[(usize, &[&str])] = &[
     (4, &["route"]),
     (5, &["config"]),
     (6, &["upstream", "demo"]),
-    (7, &["server"]),
+    (7, &["server", "mcp"]),
     (8, &["cli"]),
     (9, &["main"]),
 ];

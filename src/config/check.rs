@@ -8,6 +8,7 @@ use super::diagnostic::{Diagnostic, Finding, Report};
 use super::environment::Environment;
 use super::fields;
 use super::key_sources;
+use super::mcp;
 use super::models;
 use super::policies;
 use super::providers::{self, Provider};
@@ -43,6 +44,8 @@ pub(crate) struct Checked {
     pub(crate) ledger: ledger::Settings,
     /// `history`.
     pub(crate) history: history::Settings,
+    /// `mcp`.
+    pub(crate) mcp: Vec<mcp::Read>,
     /// What is promised of requests.
     pub(crate) tests: Vec<RouteTest>,
     /// Every value that is given.
@@ -95,11 +98,12 @@ pub(crate) fn check(mut root: Node, report: Report, environment: &Environment, s
     let ledger = ledger(&mut reader, &section);
     let history = history(&mut reader, &section);
     let sticky = sticky(&mut reader, &section);
+    let mcp = section.get("mcp").map(|node| mcp::read(&mut reader, node, store)).unwrap_or_default();
     conflicts(&mut reader, &section, &limits, &retry);
     let mut report = reader.report;
     report.finish();
     let table = Table { providers: Vec::new(), policies, rules, models, retry, breaker, sticky };
-    let checked = Checked { server, limits, providers, table, ledger, history, tests, written };
+    let checked = Checked { server, limits, providers, table, ledger, history, mcp, tests, written };
     (checked, report)
 }
 

@@ -173,6 +173,12 @@ pub(crate) static ROOT: &[Field] = &[
         "",
         "What is kept of the conversations of `aimux route`, prompts and answers included; of a server's clients never. [logs.md](logs.md)",
     ),
+    field(
+        "mcp",
+        Kind::Named(MCP),
+        "",
+        "Servers of tools for `aimux route --tool`, by names of 32 characters at most. `serve` does not start them. [tools.md](tools.md)",
+    ),
 ];
 
 /// `server`.
@@ -528,6 +534,55 @@ pub(crate) static HISTORY: &[Field] = &[
     field("attachments", Kind::Flag, "true", "Keeps attachments with their content, which `-c` needs; `false`: name, type, size and hash."),
 ];
 
+/// `mcp.NAME`.
+pub(crate) static MCP: &[Field] = &[
+    field(
+        "command",
+        Kind::Text("a program"),
+        "",
+        "The program that is the server: its name, which is looked for in `PATH`, or its absolute path.",
+    ),
+    field("args", Kind::List("arguments"), "[]", "Its arguments."),
+    field(
+        "env",
+        Kind::Texts("variables to text"),
+        "{}",
+        "Variables for it. Of aimux's own it gets `PATH`, `HOME` and the like, and no provider's key.",
+    ),
+    field("cwd", Kind::Text("an absolute path"), "where aimux is run", "Its working folder."),
+    field("url", Kind::Text("a URL"), "", "The address of a server that speaks HTTP; instead of `command`."),
+    field("headers", Kind::Texts("header names to text"), "{}", "Headers sent to it. Credentials do not belong here."),
+    field("plain_http", Kind::Flag, "false", "Allows `http://` to another machine."),
+    field("key", Kind::Key, "", "A key that the server wants."),
+    field(
+        "key_in",
+        Kind::Text("a name"),
+        "`authorization`, as a bearer token",
+        "The header that the key goes into; for a program the variable, which is then mandatory.",
+    ),
+    integer("start_s", 1, 600, "30", "Seconds that it may take to start and to name its tools."),
+    integer("timeout_s", 1, 3600, "60", "Seconds that a call may take."),
+    integer("output_kb", 1, 16_384, "64", "KiB of a result that the model is given; the rest is cut off, and said."),
+    field(
+        "sandbox",
+        Kind::SectionOrOff(MCP_SANDBOX),
+        "on",
+        "What a program may do ([tools.md](tools.md#the-sandbox)): it reads, writes into its working folder, and has no network. `off`: all that you may.",
+    ),
+];
+
+/// `mcp.NAME.sandbox`.
+pub(crate) static MCP_SANDBOX: &[Field] = &[
+    field("network", Kind::Flag, "false", "Whether it may use the network."),
+    field("write", Kind::List("absolute paths"), "[]", "Further folders that it may write into."),
+    field(
+        "by",
+        Kind::Choice(&["bubblewrap", "landlock"]),
+        "the first that works here",
+        "What holds it; where that does not work, it is not started.",
+    ),
+];
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -588,6 +643,11 @@ mod tests {
         assert_eq!(default(HISTORY, "keep_days"), u64::from(history.keep_days));
         assert_eq!(default(HISTORY, "keep_mb"), u64::from(history.keep_mb));
         assert!(history.enabled && history.attachments && history.path == std::path::Path::new("/state/history.sqlite"));
+        assert_eq!(default(MCP, "start_s"), crate::config::mcp::START_S);
+        assert_eq!(default(MCP, "timeout_s"), crate::config::mcp::TIMEOUT_S);
+        assert_eq!(default(MCP, "output_kb"), crate::config::mcp::OUTPUT_KB);
+        let Kind::Choice(words) = MCP_SANDBOX[2].kind else { panic!("a choice") };
+        assert_eq!(words, crate::config::McpSandboxKind::ALL.map(|kind| kind.name()));
         let breaker = Breaker::default();
         assert_eq!(default(BREAKER, "failures"), u64::from(breaker.failures));
         assert_eq!(default(BREAKER, "rest_s"), breaker.rest.as_secs());

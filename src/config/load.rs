@@ -10,7 +10,7 @@ use super::diagnostic::{Diagnostic, Finding, Report, Severity, Source, Span};
 use super::environment::Environment;
 use super::key_sources::Source as KeySource;
 use super::tree::{self, Node};
-use super::{LoadError, Options, Ready, Server, allowances, made, overrides, providers, route_tests};
+use super::{LoadError, McpServer, Options, Ready, Server, allowances, made, mcp, overrides, providers, route_tests};
 use crate::error::{Code, Error};
 use crate::keys::Store;
 use crate::keys::oauth::Gives;
@@ -238,6 +238,30 @@ pub(super) fn uses(options: &Options, environment: &Environment, store: &Store) 
     checked.providers.into_iter().map(with_sources).collect()
 }
 
+/// The servers of tools: see [`super::mcp_servers`].
+pub(super) fn mcp_servers(
+    options: &Options,
+    environment: &Environment,
+    store: &Store,
+    passphrase: &mut dyn FnMut() -> Result<Secret, Error>,
+    is_wanted: &dyn Fn(&str) -> bool,
+) -> Result<Vec<McpServer>, LoadError> {
+    let loaded = load(options, environment, store).map_err(LoadError::Other)?;
+    let errors = loaded.report.errors();
+    let (Some(checked), 0) = (loaded.checked, errors) else {
+        return Err(LoadError::Invalid { rendered: loaded.report.render(), errors });
+    };
+    let mut opener = Opener::new(environment, store, Some(passphrase));
+    let mut opened = |mcp::Read { mut server, key }: mcp::Read| {
+        if let Some((place, source)) = key.filter(|_| is_wanted(&server.name)) {
+            let key = opener.key(&source, &format!("mcp.{}", server.name)).map_err(LoadError::Other)?;
+            server.key = Some((place, key.secret));
+        }
+        Ok(server)
+    };
+    checked.mcp.into_iter().map(&mut opened).collect()
+}
+
 fn compiled(loaded: Loaded, environment: &Environment, mut opener: Opener<'_>) -> Result<Ready, LoadError> {
     let errors = loaded.report.errors();
     let (Some(checked), 0) = (loaded.checked, errors) else {
@@ -273,9 +297,9 @@ fn client_token(name: &str, environment: &Environment) -> Result<Secret, Error> 
     environment.get(name).map(|token| Secret::new(token.to_owned())).ok_or_else(|| missing().hint("set it to what the server has"))
 }
 
-/// Makes an absent secret an error: where requests are to be served, it is one.
+/// Makes an absent secret an error: where requests are to be served, it is one. Servers of tools are none of that.
 pub(crate) fn strict(report: &mut Report) {
-    for found in &mut report.diagnostics {
+    for found in report.diagnostics.iter_mut().filter(|found| !found.path.starts_with("mcp.")) {
         if matches!(found.finding, Finding::KeyAbsent | Finding::KeyClosed) {
             found.severity = Severity::Error;
         }

@@ -24,6 +24,7 @@ mod key_uses;
 mod load;
 mod made;
 mod mask;
+mod mcp;
 mod migrate;
 mod model_facts;
 mod models;
@@ -59,6 +60,7 @@ pub use import::{Format, Imported, ImportedKey, Loss, import};
 pub use init::{Candidate, KeyPlace, SCHEMA_FILE, candidates, first_config, modeline};
 pub use key_uses::{KeyOpener, KeyUse, OpenedKey, Provided, key_uses, provided, provided_without};
 pub(crate) use load::FILE_MAX;
+pub use mcp::{McpProgram, McpReach, McpSandbox, McpSandboxKind, McpServer};
 pub use migrate::{VERSION, Version, version_of};
 pub use pages::{Page, explain, pages};
 pub use place::{Placing, check_text, place_config, place_config_after, read_config, write_beside};
@@ -268,4 +270,18 @@ pub fn listen_address(text: &str) -> Result<std::net::SocketAddr, &'static str> 
 /// As for [`ready`], but an absent key is a note.
 pub fn outline(options: &Options, environment: &Environment, keys: &Store) -> Result<Ready, LoadError> {
     load::outline(options, environment, keys)
+}
+
+/// The servers of tools, those that are wanted with their keys opened.
+///
+/// # Errors
+/// As for [`ready`]; a key matters only where its server is wanted.
+pub fn mcp_servers(
+    options: &Options,
+    environment: &Environment,
+    keys: &Store,
+    passphrase: &mut dyn FnMut() -> Result<Secret, Error>,
+    is_wanted: &dyn Fn(&str) -> bool,
+) -> Result<Vec<McpServer>, LoadError> {
+    load::mcp_servers(options, environment, keys, passphrase, is_wanted)
 }

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use super::diagnostic::{Diagnostic, Finding};
 use super::fields;
 use super::key_sources::{Source, keys};
-use super::mask;
 use super::model_facts;
 use super::near::nearest;
 use super::oauth;
@@ -180,7 +179,7 @@ struct Addresses {
 fn endpoints(reader: &mut Reader<'_>, section: &Section<'_>, key: &Key, preset: Option<&'static Preset>) -> Addresses {
     let dialect = reader.choice(section, "dialect").and_then(Dialect::from_name);
     let plain_http = reader.flag(section, "plain_http").unwrap_or(false);
-    let base = base_url(reader, section, plain_http);
+    let base = url::field(reader, section, "base_url", plain_http);
     let own_loopback = base.as_ref().is_some_and(|base| base.is_loopback);
     let all = preset.map_or(&[][..], |preset| preset.endpoints);
     // A value that is there but wrong has been reported; do not ask for it again.
@@ -266,41 +265,6 @@ fn usual_auth(dialect: Dialect) -> Auth {
     match dialect {
         Dialect::AnthropicMessages => Auth::XApiKey,
         Dialect::OpenAiChat => Auth::Bearer,
-    }
-}
-
-fn base_url(reader: &mut Reader<'_>, section: &Section<'_>, plain_http: bool) -> Option<url::BaseUrl> {
-    let given = reader.text(section, "base_url")?;
-    let path = section.at("base_url");
-    let has_password = given.text.split_once("://").is_some_and(|(_, rest)| rest.split('/').next().unwrap_or_default().contains('@'));
-    if has_password || mask::looks_like_key(&given.text) {
-        reader.report.secrets.push(given.span);
-        let message = format!("{path} holds a user, password or key");
-        let diagnostic = Diagnostic::new(Finding::ClearKey, given.span, path, message, "a secret in clear");
-        reader.found_with(
-            diagnostic.help("take it out of the URL and store it with `aimux keys add NAME`; replace it if the file was shared"),
-        );
-        return None;
-    }
-    match url::parse(&given.text) {
-        Err(reason) => {
-            let shown = reader.written(given.span);
-            reader.found(Finding::BadUrl, given.span, &path, format!("{path} is \"{shown}\", which is not a base URL: {reason}"), reason);
-            None
-        }
-        Ok(base) => {
-            if base.is_plain && !base.is_loopback && !plain_http {
-                let shown = reader.written(given.span);
-                reader.found(
-                    Finding::PlainHttp,
-                    given.span,
-                    &path,
-                    format!("{path} is \"{shown}\", plain http to another machine"),
-                    "not encrypted",
-                );
-            }
-            Some(base)
-        }
     }
 }
 

@@ -364,6 +364,12 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// Whether a scalar is filled in from the environment, `${NAME}`.
+    pub(crate) fn is_from_variable(&self, span: Span) -> bool {
+        let text = self.report.sources.get(span.source).and_then(|source| source.text.get(span.start..span.end));
+        text.is_some_and(|text| text.contains("${"))
+    }
+
     /// A scalar as the file writes it, for messages: what a variable holds is not shown.
     pub(crate) fn written(&self, span: Span) -> String {
         let text = self.report.sources.get(span.source).map_or("", |source| &source.text);

@@ -100,6 +100,8 @@ fn the_schema_knows_every_field_and_its_range() {
         "route" => "/properties/routes/items/properties".to_owned(),
         "route.when" => "/properties/routes/items/properties/when/properties".to_owned(),
         "route.hedge" => "/properties/routes/items/properties/hedge/properties".to_owned(),
+        "mcp" => "/properties/mcp/additionalProperties/properties".to_owned(),
+        "mcp.sandbox" => "/properties/mcp/additionalProperties/properties/sandbox/oneOf/0/properties".to_owned(),
         section => format!("/properties/{section}/properties"),
     };
     for (section, field) in all_fields() {
@@ -200,6 +202,31 @@ fn each_mistake_has_its_code() {
         (&with("breaker: { rest_s: 100, rest_max_s: 50 }"), OutOfRange),
         (&with("breaker: on"), BadValue),
         (&with("<<: { a: 1 }"), UnknownKey),
+        (&with("mcp: { a.b: { command: x } }"), BadName),
+        (&with("mcp: { a__b: { command: x } }"), BadName),
+        (&with("mcp: { A: { command: x } }"), BadName),
+        (&with(&format!("mcp: {{ {}: {{ command: x }} }}", "a".repeat(33))), BadName),
+        (&with("mcp: { a: {} }"), Missing),
+        (&with("mcp: { a: { command: x, url: \"https://a.example\" } }"), Contradiction),
+        (&with("mcp: { a: { command: x }, b: { command: x } }"), Repeated),
+        (&with("mcp: { a: { command: ./x } }"), BadValue),
+        (&with("mcp: { a: { command: x, cwd: y } }"), BadValue),
+        (&with("mcp: { a: { command: x, sandbox: on } }"), BadValue),
+        (&with("mcp: { a: { command: x, sandbox: { write: [y] } } }"), BadValue),
+        (&with("mcp: { a: { command: x, headers: { x-a: b } } }"), NotEnforced),
+        (&with("mcp: { a: { url: \"https://a.example\", args: [b] } }"), NotEnforced),
+        (&with("mcp: { a: { url: \"https://a.example\", key_in: x-key } }"), NotEnforced),
+        (&with("mcp: { a: { url: a.example } }"), BadUrl),
+        (&with("mcp: { a: { url: \"http://a.example\" } }"), PlainHttp),
+        (&with("mcp: { a: { url: \"https://a.example\", headers: { x-api-key: b } } }"), ClearKey),
+        (&with("mcp: { a: { url: \"https://a.example\", key: { env: HOME }, key_in: \"a b\" } }"), BadName),
+        (&with("mcp: { a: { command: x, key: { env: HOME } } }"), Missing),
+        (&with("mcp: { a: { command: x, key: { env: HOME }, key_in: a-b } }"), BadName),
+        (&with("mcp: { a: { command: x, key: sk-0123456789abcdef, key_in: K } }"), ClearKey),
+        (&with("mcp: { a: { command: x, args: [sk-0123456789abcdef] } }"), ClearKey),
+        (&with("mcp: { a: { command: x, env: { TOKEN: abc } } }"), ClearKey),
+        (&with("mcp: { a: { command: x, env: { A: sk-0123456789abcdef } } }"), ClearKey),
+        (&with("mcp: { a: { command: x, env: { \"A B\": c } } }"), BadName),
     ];
     for (text, finding) in cases {
         let found = findings(text);
@@ -225,6 +252,12 @@ fn what_is_right_has_no_finding() {
         provider("preset: ollama, headers: { x-title: \"my app\" }"),
         provider("preset: openai, dialect: openai-chat, base_url: \"http://127.0.0.1:9/v1\""),
         provider("dialect: openai-chat, base_url: \"http://10.0.0.7/v1\", plain_http: true"),
+        with("mcp:"),
+        with(
+            "mcp: { a: { command: npx, args: [-y, b, b], cwd: /tmp, env: { A: \"1\" }, sandbox: off }, b-2: { command: /x, args: [], sandbox: } }",
+        ),
+        with("mcp: { a: { command: x, sandbox: { network: true, write: [/tmp], by: landlock } } }"),
+        with("mcp: { a: { url: \"http://127.0.0.1:9/mcp\", headers: { x-team: b }, timeout_s: 5, start_s: 5, output_kb: 1 } }"),
         "{\"version\":1,\"providers\":{\"p\":{\"preset\":\"ollama\"}}}".to_owned(),
         "\u{feff}---\nversion: 1\nproviders:\n  ollama:\n...\n".to_owned(),
     ] {

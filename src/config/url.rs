@@ -2,6 +2,9 @@
 
 use std::net::IpAddr;
 
+use super::diagnostic::{Diagnostic, Finding};
+use super::mask;
+use super::reader::{Reader, Section};
 use crate::dialect::Dialect;
 
 /// A base URL that has passed the checks.
@@ -49,6 +52,42 @@ pub(crate) fn parse(text: &str) -> Result<BaseUrl, &'static str> {
     text.parse::<http::Uri>().map_err(|_| "it is malformed")?;
     let is_loopback = host.eq_ignore_ascii_case("localhost") || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback());
     Ok(BaseUrl { text: text.trim_end_matches('/').to_owned(), is_plain, is_loopback })
+}
+
+/// The URL of a field; what is wrong about it is noted.
+pub(crate) fn field(reader: &mut Reader<'_>, section: &Section<'_>, name: &str, plain_http: bool) -> Option<BaseUrl> {
+    let given = reader.text(section, name)?;
+    let path = section.at(name);
+    let has_password = given.text.split_once("://").is_some_and(|(_, rest)| rest.split('/').next().unwrap_or_default().contains('@'));
+    if has_password || mask::looks_like_key(&given.text) {
+        reader.report.secrets.push(given.span);
+        let message = format!("{path} holds a user, password or key");
+        let diagnostic = Diagnostic::new(Finding::ClearKey, given.span, path, message, "a secret in clear");
+        reader.found_with(
+            diagnostic.help("take it out of the URL and store it with `aimux keys add NAME`; replace it if the file was shared"),
+        );
+        return None;
+    }
+    match parse(&given.text) {
+        Err(reason) => {
+            let shown = reader.written(given.span);
+            reader.found(Finding::BadUrl, given.span, &path, format!("{path} is \"{shown}\", which is not a base URL: {reason}"), reason);
+            None
+        }
+        Ok(base) => {
+            if base.is_plain && !base.is_loopback && !plain_http {
+                let shown = reader.written(given.span);
+                reader.found(
+                    Finding::PlainHttp,
+                    given.span,
+                    &path,
+                    format!("{path} is \"{shown}\", plain http to another machine"),
+                    "not encrypted",
+                );
+            }
+            Some(base)
+        }
+    }
 }
 
 /// The host of `host[:port]`, without brackets.

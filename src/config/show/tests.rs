@@ -24,6 +24,8 @@ fn variables(fields: &'static [Field], path: &str, out: &mut Vec<(String, String
             Kind::Integers { .. } => "[1]".to_owned(),
             Kind::Flag => "true".to_owned(),
             Kind::Text(_) => match field.name {
+                "cwd" | "command" => "/tmp",
+                "key_in" => "X_KEY",
                 "listen" => "[::1]:9",
                 "preset" => "openai",
                 "path" => "/tmp/ledger.sqlite",
@@ -35,10 +37,13 @@ fn variables(fields: &'static [Field], path: &str, out: &mut Vec<(String, String
             Kind::Key => "a-key".to_owned(),
             Kind::Keys => "[a-key, { env: HOME }]".to_owned(),
             Kind::List(_) if field.name == "use" => "[p/n]".to_owned(),
+            Kind::List(_) if field.name == "write" => "[/tmp]".to_owned(),
             Kind::List(_) => "[m]".to_owned(),
+            Kind::Texts(_) if field.name == "env" => "{ X_A: b }".to_owned(),
             Kind::Texts(_) => "{ x-a: b }".to_owned(),
             Kind::SectionOrOff(_) => "off".to_owned(),
             Kind::Section(_) => "{}".to_owned(),
+            Kind::Named(_) if field.name == "mcp" => "{ p: { command: x } }".to_owned(),
             Kind::Named(_) => "{ p: { dialect: openai-chat, base_url: \"http://127.0.0.1:9/v1\" } }".to_owned(),
             Kind::Models(_) => "{ main: p/n }".to_owned(),
             Kind::Items(_) if field.name == "tests" => "[{ request: { model: main }, expect: main }]".to_owned(),
@@ -77,6 +82,11 @@ fn every_field_may_come_from_the_environment_and_says_so() {
         if name.starts_with("providers__p__oauth__") {
             let rest = "key: { env: HOME }, oauth: { client_id: c, auth_url: \"https://a.example/a\", token_url: \"https://a.example/t\" }";
             text = text.replace("dialect:", &format!("{rest}, dialect:"));
+        }
+        if name.starts_with("mcp__p__") {
+            let is_of_program = ["command", "args", "env", "cwd", "sandbox"].iter().any(|field| name.contains(field));
+            let rest = if is_of_program { "command: x" } else { "url: \"https://a.example/mcp\", key: { env: HOME }" };
+            text += &format!("mcp: {{ p: {{ {} }} }}\n", if name.ends_with("__command") { "" } else { rest });
         }
         let shown = shown(&text, &[(variable.clone(), value.clone())], Extent::Resolved);
         assert_eq!(shown.errors, 0, "{variable}={value}: {}", shown.rendered);

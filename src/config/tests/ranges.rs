@@ -34,6 +34,10 @@ fn placed(section: &str, field: &Field, value: &str) -> String {
         ("policy.allow", _) => with(&format!("policies: [{{ name: n, allow: {{ {name}: {value} }} }}]")),
         ("route.hedge", _) => with(&format!("routes: [{{ name: r, use: [p/x], hedge: {{ {name}: {value} }} }}]")),
         ("route.when", _) => with(&format!("routes: [{{ name: r, use: [p/x], when: {{ {name}: {value} }} }}]")),
+        ("mcp", "command" | "url" | "key_in") => with(&format!("mcp: {{ m: {{ {name}: {value} }} }}")),
+        ("mcp", "headers" | "plain_http") => with(&format!("mcp: {{ m: {{ url: \"https://a.example/mcp\", {name}: {value} }} }}")),
+        ("mcp", _) => with(&format!("mcp: {{ m: {{ command: x, {name}: {value} }} }}")),
+        ("mcp.sandbox", _) => with(&format!("mcp: {{ m: {{ command: x, sandbox: {{ {name}: {value} }} }} }}")),
         // These must not be lower than a neighbour.
         (_, "buffered_mb") => with(&format!("limits: {{ body_mb: 1, buffered_mb: {value} }}")),
         (_, "rest_max_s") => with(&format!("breaker: {{ rest_s: 1, rest_max_s: {value} }}")),
@@ -60,6 +64,8 @@ pub(super) fn all_fields() -> Vec<(&'static str, &'static Field)> {
         ("retry", fields::RETRY),
         ("breaker", fields::BREAKER),
         ("sticky", fields::STICKY),
+        ("mcp", fields::MCP),
+        ("mcp.sandbox", fields::MCP_SANDBOX),
     ];
     sections.into_iter().flat_map(|(name, fields)| fields.iter().map(move |field| (name, field))).collect()
 }
