@@ -1240,7 +1240,7 @@ _aimux() {
             return 0
             ;;
         aimux__subcmd__route)
-            opts="-m -s -a -f -o -t -p -x -c -n -h --model --system --attachment --fragment --option --schema --template --param --save --extract --xl --extract-last --compare --continue --cid --max-cost --no-stream --raw --color --reasoning --json --no-log --direct --demo --explain --dry-run --request --client --header --dialect --config --help"
+            opts="-m -s -a -f -o -t -p -x -c -n -h --model --system --attachment --fragment --option --schema --template --param --save --extract --xl --extract-last --compare --continue --cid --max-cost --tool --yes --steps --no-stream --raw --color --reasoning --json --no-log --direct --demo --explain --dry-run --request --client --header --dialect --config --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1319,6 +1319,18 @@ _aimux() {
                     return 0
                     ;;
                 --max-cost)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --tool)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --yes)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --steps)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -68,6 +68,9 @@ complete -c aimux -n "__fish_aimux_using_subcommand route" -l save -d 'Keep prom
 complete -c aimux -n "__fish_aimux_using_subcommand route" -l compare -d 'Ask several models at once, and compare: `a,b[,c]`' -r
 complete -c aimux -n "__fish_aimux_using_subcommand route" -l cid -d 'Go on with this conversation, an id of `aimux logs`' -r
 complete -c aimux -n "__fish_aimux_using_subcommand route" -l max-cost -d 'Do not ask if it may cost more than this, in dollars' -r
+complete -c aimux -n "__fish_aimux_using_subcommand route" -l tool -d 'Let the model call the tools of a server under `mcp`, or one: SERVER, SERVER.TOOL, with `*`; each call is shown and asked about' -r
+complete -c aimux -n "__fish_aimux_using_subcommand route" -l yes -d 'Do not ask about calls of these tools: SERVER or SERVER.TOOL, with `*`; may be repeated' -r
+complete -c aimux -n "__fish_aimux_using_subcommand route" -l steps -d 'How often the model may call tools before it has to have answered' -r
 complete -c aimux -n "__fish_aimux_using_subcommand route" -l color -d 'Whether the answer has colours; `always` sets Markdown in a pipe, too' -r -f -a "auto\t'On a terminal that has them, unless a variable forbids it'
 always\t''
 never\t''"

@@ -256,6 +256,8 @@ fn exchange(row: &Row<'_>) -> rusqlite::Result<Exchange> {
         model: row.get("model")?,
         route: row.get("route")?,
         options: row.get("options")?,
+        // A file that nobody has written to since has no such column.
+        steps: row.get("steps").unwrap_or_default(),
         ending: Ending::of(&row.get::<_, String>("ending")?),
         code: row.get("code")?,
         attempts: figure(row, "attempts")?,

@@ -63,6 +63,8 @@ pub struct Exchange {
     pub route: String,
     /// What else was asked for, as JSON; empty: nothing.
     pub options: String,
+    /// What tools did before the answer, as JSON; empty: nothing.
+    pub steps: String,
     /// How it ended.
     pub ending: Ending,
     /// Why it failed: `E0505`.

@@ -16,7 +16,8 @@ use crate::database::{Fault, Format};
 pub(super) const NOUN: &str = "file of conversations";
 
 /// What makes the next version of a file out of the one before.
-const MIGRATIONS: &[&str] = &["
+const MIGRATIONS: &[&str] = &[
+    "
     CREATE TABLE conversations (
         id TEXT PRIMARY KEY,
         name TEXT NOT NULL,
@@ -80,7 +81,11 @@ const MIGRATIONS: &[&str] = &["
         WHEN NOT EXISTS (SELECT 1 FROM attachments WHERE sha256 = old.sha256) BEGIN
         DELETE FROM contents WHERE sha256 = old.sha256;
     END;
-"];
+",
+    "
+    ALTER TABLE exchanges ADD COLUMN steps TEXT NOT NULL DEFAULT '';
+",
+];
 
 const FORMAT: Format<'_> = Format {
     noun: NOUN,

@@ -103,8 +103,8 @@ fn insert(connection: &mut Connection, conversation: Option<&str>, exchange: &Ex
     let usage = &exchange.usage;
     transaction.execute(
         "INSERT INTO exchanges (conversation, time, request_id, system, prompt, answer, reasoning, asked, provider, model, route, options,
-            ending, code, attempts, input, output, cache_read, cache_write, thinking, estimated, cost, content_ms, total_ms)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24)",
+            ending, code, attempts, input, output, cache_read, cache_write, thinking, estimated, cost, content_ms, total_ms, steps)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25)",
         params![
             id,
             time,
@@ -130,6 +130,7 @@ fn insert(connection: &mut Connection, conversation: Option<&str>, exchange: &Ex
             exchange.cost.map(number),
             exchange.content_ms.map(number),
             number(exchange.total_ms),
+            exchange.steps,
         ],
     )?;
     let row = transaction.last_insert_rowid();

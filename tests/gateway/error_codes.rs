@@ -103,6 +103,8 @@ fn row(code: Code) -> Provocation {
         Code::IdentityLocked => Command(identity_locked),
         Code::Overloaded => Request(overloaded),
         Code::Draining => Request(draining),
+        Code::ToolServer => Command(|| crate::tools::stopped("exec false", 8)),
+        Code::ToolSteps => Command(|| crate::tools::stopped(crate::tools::SERVER, 1)),
         Code::Bug => Command(no_descriptors),
     }
 }

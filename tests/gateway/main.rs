@@ -52,5 +52,6 @@ mod stalls;
 mod survival;
 mod thinking;
 mod tls;
+mod tools;
 mod translated;
 mod upstream;

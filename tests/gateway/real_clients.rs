@@ -415,3 +415,67 @@ fn claude_is_run_with_a_server_on_demand() {
     assert!(refused.output.starts_with("exit status: 1"), "its exit code is passed on: {}", refused.output);
     claude.finish(command(&[]), "Please answer again.").assert_says(DONE);
 }
+
+/// A server of tools that others made, before a model that makes one call.
+fn with_a_real_server(
+    name: &'static str,
+    input: serde_json::Value,
+    mcp: &str,
+    folder: &std::path::Path,
+) -> (Upstream, std::process::Output) {
+    let upstream = Upstream::start(move |seen, _| match seen.json()["messages"].to_string().contains("tool_result") {
+        true => Speaks::Anthropic.answer(seen, &[text("done")]),
+        false => Speaks::Anthropic.answer(seen, &[tool("toolu_1", name, input.clone())]),
+    });
+    let config = crate::gateway::config(&[(Speaks::Anthropic, &upstream)], "\"*\": [up0/up-model]", mcp);
+    let home = crate::oneshot::home(&config);
+    let output = crate::oneshot::route(home.path(), &["hi", "--tool", "real", "--yes", "real"]).current_dir(folder).output().unwrap();
+    (upstream, output)
+}
+
+fn script_of(server: &str) -> String {
+    format!("{}/node_modules/@modelcontextprotocol/{server}/dist/index.js", required("AIMUX_TEST_MCP"))
+}
+
+#[test]
+fn the_filesystem_server_reads_in_every_sandbox_and_writes_where_it_may() {
+    let script = script_of("server-filesystem");
+    for sandbox in ["sandbox: off", "sandbox: {}", "sandbox: { by: bubblewrap }", "sandbox: { by: landlock }"] {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("notes.txt"), "a note of ours\n").unwrap();
+        let mcp = format!("mcp:\n  real: {{ command: node, args: [\"{script}\", \".\"], {sandbox} }}\n");
+        let (upstream, output) = with_a_real_server("read_text_file", serde_json::json!({"path": "notes.txt"}), &mcp, folder.path());
+        assert_eq!(output.status.code(), Some(0), "{sandbox}: {}", crate::oneshot::stderr(&output));
+        assert!(crate::oneshot::stderr(&output).contains("real.read_text_file"), "{}", crate::oneshot::stderr(&output));
+        assert!(upstream.seen().pop().unwrap().text().contains("a note of ours"), "{sandbox}: {}", upstream.seen().pop().unwrap().text());
+        let written = serde_json::json!({"path": "new.txt", "content": "written"});
+        let (upstream, output) = with_a_real_server("write_file", written, &mcp, folder.path());
+        let told = upstream.seen().pop().unwrap().text();
+        assert_eq!(output.status.code(), Some(0), "{sandbox}: {}", crate::oneshot::stderr(&output));
+        assert_eq!(std::fs::read_to_string(folder.path().join("new.txt")).unwrap_or_default(), "written", "{sandbox}: {told}");
+    }
+}
+
+#[test]
+fn the_everything_server_answers_over_http_and_as_a_program() {
+    let script = script_of("server-everything");
+    let folder = tempfile::tempdir().unwrap();
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let mut server = std::process::Command::new("node");
+    server.args([&script, "streamableHttp"]).env("PORT", port.to_string());
+    let mut server = server.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null()).spawn().unwrap();
+    crate::gateway::until("the server listens", std::time::Duration::from_secs(30), || {
+        std::net::TcpStream::connect(("127.0.0.1", port)).is_ok()
+    });
+    let afar = format!("mcp:\n  real: {{ url: \"http://127.0.0.1:{port}/mcp\" }}\n");
+    let here = format!("mcp:\n  real: {{ command: node, args: [\"{script}\"] }}\n");
+    let answers =
+        [afar, here].map(|mcp| with_a_real_server("echo", serde_json::json!({"message": "hello out there"}), &mcp, folder.path()));
+    let _ = server.kill();
+    let _ = server.wait();
+    for (upstream, output) in answers {
+        assert_eq!(output.status.code(), Some(0), "{}", crate::oneshot::stderr(&output));
+        let told = upstream.seen().pop().unwrap().text();
+        assert!(told.contains("Echo: hello out there"), "{told} {}", crate::oneshot::stderr(&output));
+    }
+}

@@ -21,7 +21,7 @@ const DOCUMENTS: [(&str, &str); 4] = [
 ];
 
 /// A command on a terminal, which `script` makes.
-struct Terminal {
+pub(crate) struct Terminal {
     child: Child,
     shown: Receiver<Vec<u8>>,
     seen: Vec<u8>,
@@ -29,7 +29,7 @@ struct Terminal {
 }
 
 impl Terminal {
-    fn start(home: &Path, args: &[&str], columns: u16, variables: &[(&str, &str)]) -> Self {
+    pub(crate) fn start(home: &Path, args: &[&str], columns: u16, variables: &[(&str, &str)]) -> Self {
         let command = route(home, args);
         let words = std::iter::once(command.get_program()).chain(command.get_args());
         let line: Vec<String> = words.map(|word| format!("'{}'", word.to_str().unwrap())).collect();
@@ -60,7 +60,7 @@ impl Terminal {
         parser.screen().clone()
     }
 
-    fn until(&mut self, words: &str) {
+    pub(crate) fn until(&mut self, words: &str) {
         let end = Instant::now() + Duration::from_secs(30);
         while !self.screen().contents().contains(words) {
             assert!(Instant::now() < end, "{words:?} is not shown: {}", self.screen().contents());
@@ -68,12 +68,12 @@ impl Terminal {
         }
     }
 
-    fn types(&mut self, keys: &str) {
+    pub(crate) fn types(&mut self, keys: &str) {
         self.child.stdin.as_mut().unwrap().write_all(keys.as_bytes()).unwrap();
     }
 
     /// Waits for the end; the exit code, and what stands on the screen.
-    fn end(mut self) -> (Option<i32>, vt100::Screen, String) {
+    pub(crate) fn end(mut self) -> (Option<i32>, vt100::Screen, String) {
         self.seen.extend(self.shown.iter().flatten());
         let code = self.child.wait().unwrap().code();
         (code, self.screen(), String::from_utf8_lossy(&self.seen).into_owned())

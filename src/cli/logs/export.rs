@@ -94,6 +94,9 @@ fn markdown(id: &str, exchanges: &[Exchange]) -> String {
         for attachment in &exchange.attachments {
             text += &format!("\n{}\n", visible::line(&show::attached(attachment)));
         }
+        for called in show::called(exchange) {
+            text += &format!("\n{}\n", visible::line(&called));
+        }
         text += &format!("\n## Answer\n\n*{}*\n", visible::line(&show::head(exchange)));
         if !exchange.answer.is_empty() {
             text += &format!("\n{}\n", visible::prose(exchange.answer.trim_end()));

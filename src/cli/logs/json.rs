@@ -49,6 +49,8 @@ struct Said<'a> {
     target: String,
     route: &'a str,
     options: Option<Box<RawValue>>,
+    /// As `aimux route --json` has them; null: none.
+    steps: Option<Box<RawValue>>,
     ending: &'static str,
     code: Option<&'a str>,
     attempts: u64,
@@ -128,6 +130,7 @@ fn said(exchange: &Exchange, with_contents: bool) -> Said<'_> {
         target: exchange.target(),
         route: &exchange.route,
         options: RawValue::from_string(exchange.options.clone()).ok(),
+        steps: RawValue::from_string(exchange.steps.clone()).ok(),
         ending: exchange.ending.name(),
         code: exchange.code.as_deref(),
         attempts: exchange.attempts,

@@ -3,12 +3,16 @@
 use std::io::IsTerminal as _;
 
 use clap::Args;
+use serde::Deserialize;
 
 use super::{cost, json, opened};
 use crate::cli::{CliError, output, visible};
 use crate::date;
 use crate::error::{Code, Error};
 use crate::history::{Attachment, Ending, Exchange, History, Settings};
+
+/// What of a tool's result is shown, in characters.
+const RESULT_MAX: usize = 200;
 
 #[derive(Debug, Args)]
 pub(super) struct ShowArgs {
@@ -72,6 +76,9 @@ fn text(id: &str, exchanges: &[Exchange], with_reasoning: bool) -> String {
         if with_reasoning && !exchange.reasoning.is_empty() {
             text += &format!("\n{}", quoted(&exchange.reasoning, "~ "));
         }
+        for called in called(exchange) {
+            text += &quoted(&called, "+ ");
+        }
         if !exchange.answer.is_empty() {
             text += &format!("\n{}\n", visible::prose(exchange.answer.trim_end()));
         }
@@ -101,6 +108,35 @@ pub(super) fn unfinished(exchange: &Exchange) -> Option<String> {
         Ending::Partial => Some(format!("the answer is not whole{code}")),
         Ending::Failed => Some(format!("there was no answer{code}")),
     }
+}
+
+/// What tools did before an answer, as it was kept.
+#[derive(Deserialize)]
+struct Step {
+    calls: Vec<Call>,
+}
+
+#[derive(Deserialize)]
+struct Call {
+    server: String,
+    tool: String,
+    arguments: String,
+    outcome: String,
+    result: String,
+}
+
+/// The calls of tools before an answer, each in a line.
+pub(super) fn called(exchange: &Exchange) -> Vec<String> {
+    // What another version kept otherwise is for `--json`.
+    let steps: Vec<Step> = serde_json::from_str(&exchange.steps).unwrap_or_default();
+    let line = |call: &Call| {
+        let Call { server, tool, arguments, outcome, result } = call;
+        let joined = result.split_whitespace().collect::<Vec<_>>().join(" ");
+        let cut: String = joined.chars().take(RESULT_MAX).collect();
+        let more = if cut.len() < joined.len() { "…" } else { "" };
+        format!("[{server}.{tool} {}, {outcome}: {cut}{more}]", arguments.trim().replace('\n', " "))
+    };
+    steps.iter().flat_map(|step| &step.calls).map(line).collect()
 }
 
 /// An attachment, in a line.

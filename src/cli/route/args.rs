@@ -67,6 +67,15 @@ pub(crate) struct RouteArgs {
     /// Do not ask if it may cost more than this, in dollars
     #[arg(long, value_name = "USD", value_parser = dollars, conflicts_with = "asking")]
     pub(super) max_cost: Option<u64>,
+    /// Let the model call the tools of a server under `mcp`, or one: SERVER, SERVER.TOOL, with `*`; each call is shown and asked about
+    #[arg(long = "tool", value_name = "NAME", conflicts_with_all = ["asking", "compare", "schema", "save"])]
+    pub(super) tools: Vec<String>,
+    /// Do not ask about calls of these tools: SERVER or SERVER.TOOL, with `*`; may be repeated
+    #[arg(long, value_name = "NAME", requires = "tools")]
+    pub(super) yes: Vec<String>,
+    /// How often the model may call tools before it has to have answered
+    #[arg(long, value_name = "NUMBER", default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=100))]
+    pub(super) steps: u32,
     /// Print the answer when it is complete, not while it comes
     #[arg(long, conflicts_with = "asking")]
     pub(super) no_stream: bool,

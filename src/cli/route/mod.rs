@@ -23,6 +23,7 @@ mod sink;
 mod spinner;
 mod tell;
 mod template;
+mod tools;
 mod way;
 
 use std::path::PathBuf;
@@ -36,11 +37,13 @@ use self::signals::Signals;
 use self::sink::{Held, Sink};
 use self::tell::Tell;
 use self::template::Template;
+use self::tools::Toolbox;
 use self::way::{Planned, Way};
 use super::{CliError, output, visible};
 use crate::chat::ChatRequest;
 use crate::config::Environment;
 use crate::error::{Code, Error};
+use crate::mcp::Groups;
 use crate::upstream::blocking::Post;
 
 /// Asks, or tells what asking would do.
@@ -53,22 +56,43 @@ pub(crate) fn run(args: &RouteArgs, path: Option<PathBuf>, environment: &Environ
     if args.explain || args.dry_run {
         return explain::run(args, path, environment);
     }
-    let mut way = Way::find(args, path, environment)?;
+    let mut way = Way::find(args, path.clone(), environment)?;
     let before = Before::find(args, way.history())?;
     let mut prompt = Prompt::read(args, environment, way.table(), way.limits().body_bytes, before)?;
     if !args.compare.is_empty() {
         return compare::run(args, way, &prompt, environment);
     }
-    prompt.fold(|request| way.has_room(request, &args.headers));
-    let request = prompt.request();
+    let (post, groups) = (Post::default(), Groups::default());
+    let signals = if args.tools.is_empty() { None } else { Some(signals(&post, &groups)?) };
+    let tools = match &signals {
+        None => None,
+        Some(signals) => match Toolbox::open(args, path, environment, &groups, signals)? {
+            None => return Ok(ExitCode::from(signals.last().unwrap_or(130))),
+            tools => tools,
+        },
+    };
+    let offered = |request: &ChatRequest<'_>, is_enough: &dyn Fn(&ChatRequest<'_>) -> bool| {
+        let mut request = request.clone();
+        tools.iter().for_each(|tools| tools.offer(&mut request));
+        is_enough(&request)
+    };
+    prompt.fold(|request| offered(request, &|request| way.has_room(request, &args.headers)));
+    let mut request = prompt.request();
+    tools.iter().for_each(|tools| tools.offer(&mut request));
     let planned = planned(args, &mut way, environment, &[&request])?.pop();
     let planned = planned.ok_or_else(|| Error::new(Code::Bug, "a request was lost while it was planned"))?;
     let is_held = args.json || prompt.schema.is_some() || prompt.which.is_some();
-    let sink: Box<dyn Sink> = if is_held { Box::new(Held) } else { screen::sink(args, environment) };
-    let post = Post::default();
-    let signals = Signals::catch([post.interrupter()])?;
+    let sink = || -> Box<dyn Sink> { if is_held { Box::new(Held) } else { screen::sink(args, environment) } };
+    let signals = match signals {
+        Some(signals) => signals,
+        None => self::signals(&post, &groups)?,
+    };
     let asking = Asking { args, way: &way, post: &post, signals: &signals };
-    let mut report = asking.ask(&request, planned, sink);
+    let mut report = match &tools {
+        None => asking.ask(&request, planned, sink()),
+        Some(tools) => tools::chain(&asking, &prompt, tools, planned, &sink),
+    };
+    drop(tools);
     if prompt.schema.is_some() {
         report = asking.fitting(&prompt, report)?;
     }
@@ -81,6 +105,12 @@ pub(crate) fn run(args: &RouteArgs, path: Option<PathBuf>, environment: &Environ
     }
     way.close();
     report.print(args.json)
+}
+
+/// Ctrl-C cancels what is under way; the second one waits for nothing, and leaves no server of tools behind.
+fn signals(post: &Post, groups: &Groups) -> Result<Signals, Error> {
+    let groups = groups.clone();
+    Signals::catch_and([post.interrupter()], move || groups.kill())
 }
 
 /// Plans requests, opens the keys that they need, and holds them against `--max-cost`.
@@ -107,7 +137,7 @@ struct Asking<'a> {
 
 impl Asking<'_> {
     fn ask(&self, request: &ChatRequest<'_>, planned: Planned, sink: Box<dyn Sink>) -> Report {
-        let mut tell = Tell::new(sink, self.way.is_served());
+        let mut tell = Tell::new(sink, self.way.is_served()).keeping(!self.args.tools.is_empty());
         let exchange = self.way.ask(request, planned, self.post, &mut tell);
         Report::new(exchange, tell.end(), self.way, self.signals.last())
     }

@@ -5,8 +5,10 @@ use std::process::ExitCode;
 use serde::Serialize;
 
 use super::tell::{Failed, Told, who_answers};
+use super::tools::{JsonStep, Step};
 use super::way::{SERVER, TOKEN, Way};
-use crate::chat::{Loss, StopReason, Usage};
+use crate::chat::response::ResponseBlock;
+use crate::chat::{ChatResponse, Loss, StopReason, Usage};
 use crate::cli::{CliError, output, visible};
 use crate::error::{Code, Error};
 use crate::history;
@@ -26,6 +28,10 @@ pub(super) struct Report {
     signal: Option<u8>,
     /// All of the answer that is to be printed has been.
     is_shown: bool,
+    /// What tools did before it.
+    steps: Vec<Step>,
+    /// It ended between two answers.
+    is_interrupted: bool,
 }
 
 /// The answer as `--json` prints it. Members are added, never renamed or left out.
@@ -50,6 +56,8 @@ pub(super) struct Json<'a> {
     /// `server`, `direct` or `demo`.
     via: &'static str,
     request_id: &'a str,
+    /// What tools did before the answer.
+    steps: Vec<JsonStep<'a>>,
     pub(super) error: Option<JsonError>,
 }
 
@@ -95,13 +103,26 @@ impl Report {
             Ended::Failed(refusal) => Some(error(refusal, &exchange)),
             Ended::Whole | Ended::Interrupted | Ended::Unread => None,
         };
-        Self { target, attempts, cost, via: way.word(), error, signal, is_shown: true, exchange, told }
+        Self {
+            target,
+            attempts,
+            cost,
+            via: way.word(),
+            error,
+            signal,
+            is_shown: true,
+            steps: Vec::new(),
+            is_interrupted: false,
+            exchange,
+            told,
+        }
     }
 
     /// The exit code, where it failed or was ended.
     pub(super) fn exit(&self) -> Option<u8> {
         match (&self.error, &self.exchange.ended) {
             (Some(error), _) => Some(error.code.row().exit),
+            (None, _) if self.is_interrupted => Some(self.signal.unwrap_or(130)),
             (None, Ended::Interrupted) => Some(self.signal.unwrap_or(130)),
             (None, Ended::Whole | Ended::Failed(_) | Ended::Unread) => None,
         }
@@ -140,9 +161,46 @@ impl Report {
         self
     }
 
+    /// What it says where it calls tools, whole; `None`: it calls none, or was not heard to its end.
+    pub(super) fn calls(&mut self) -> Option<Vec<ResponseBlock>> {
+        self.whole()?;
+        let events = std::mem::take(&mut self.told.events);
+        let blocks = ChatResponse::from_events(events).ok()?.blocks;
+        let has_calls = blocks.iter().any(|block| matches!(block, ResponseBlock::ToolCall { .. }));
+        (has_calls && self.told.stop != Some(StopReason::Refusal)).then_some(blocks)
+    }
+
+    /// The id of the last request.
+    pub(super) fn request_id(&self) -> String {
+        self.exchange.entry.request_id.clone()
+    }
+
+    /// The same as [`Self::after`], of an answer that goes on where the first called tools: content came with that.
+    pub(super) fn going_on(self, first: Self) -> Self {
+        let (content_ms, is_shown) = (first.exchange.entry.content_ms, first.is_shown);
+        let mut report = self.after(first);
+        report.exchange.entry.content_ms = content_ms.or(report.exchange.entry.content_ms);
+        report.is_shown &= is_shown;
+        report
+    }
+
+    /// It was ended while a tool was asked about or at work.
+    pub(super) fn interrupted(&mut self) {
+        self.is_interrupted = true;
+    }
+
+    /// What tools did before it, which took its time as well.
+    pub(super) fn made(&mut self, steps: Vec<Step>) {
+        let waited = u64::try_from(steps.iter().map(Step::waited).sum::<std::time::Duration>().as_millis()).unwrap_or(u64::MAX);
+        self.exchange.entry.total_ms = self.exchange.entry.total_ms.saturating_add(waited);
+        self.steps = steps;
+    }
+
     /// The exchange to be kept: what was asked, with what came of it.
     pub(super) fn kept(&self, asked: history::Exchange) -> history::Exchange {
-        let Json { answer, reasoning, complete, route, first_content_ms, total_ms, request_id, .. } = self.json();
+        let Json { answer, reasoning, complete, route, first_content_ms, total_ms, request_id, steps, .. } = self.json();
+        // What cannot be written is not missed: the answer is.
+        let steps = if steps.is_empty() { String::new() } else { serde_json::to_string(&steps).unwrap_or_default() };
         let entry = &self.exchange.entry;
         let (provider, model) = self.target.as_deref().and_then(|target| target.split_once('/')).unwrap_or_default();
         let ending = match (complete, answer.is_empty() && reasoning.is_empty() && self.error.is_some()) {
@@ -159,6 +217,7 @@ impl Report {
             provider: provider.to_owned(),
             model: model.to_owned(),
             route: route.to_owned(),
+            steps,
             ending,
             code: self.error.as_ref().map(|error| error.code.row().id.to_owned()),
             attempts: self.attempts,
@@ -185,6 +244,7 @@ impl Report {
         }
         match (&self.exchange.ended, self.error) {
             (_, Some(error)) => Err(error.into()),
+            (_, None) if self.is_interrupted => Ok(ExitCode::from(self.signal.unwrap_or(130))),
             (Ended::Interrupted, None) => Ok(ExitCode::from(self.signal.unwrap_or(130))),
             // Nobody reads any more, as `head` does: that is no failure.
             (Ended::Whole | Ended::Failed(_) | Ended::Unread, None) => Ok(ExitCode::SUCCESS),
@@ -201,7 +261,7 @@ impl Report {
         Json {
             answer: &self.told.text,
             reasoning: &self.told.reasoning,
-            complete: matches!(self.exchange.ended, Ended::Whole),
+            complete: matches!(self.exchange.ended, Ended::Whole) && !self.is_interrupted,
             stop: self.told.stop.map(stop_word),
             target: self.target.as_deref(),
             asked: &entry.asked,
@@ -222,6 +282,7 @@ impl Report {
             total_ms: entry.total_ms,
             via: self.via,
             request_id: &entry.request_id,
+            steps: self.steps.iter().map(Step::json).collect(),
             error: self.error.as_ref().map(|error| JsonError {
                 code: error.code.to_string(),
                 message: error.message.clone(),

@@ -17,6 +17,14 @@ pub(super) struct Signals {
 impl Signals {
     /// Catches them: the first interrupts all of these.
     pub(super) fn catch(interrupted: impl IntoIterator<Item = Interrupter>) -> Result<Self, Error> {
+        Self::catch_and(interrupted, || {})
+    }
+
+    /// The same; `at_last` is done before the second ends the process.
+    pub(super) fn catch_and(
+        interrupted: impl IntoIterator<Item = Interrupter>,
+        at_last: impl Fn() + Send + 'static,
+    ) -> Result<Self, Error> {
         let interrupted: Vec<Interrupter> = interrupted.into_iter().collect();
         let failed = |error: std::io::Error| Error::new(Code::Bug, "signals cannot be caught").caused_by(error);
         let mut signals = signal_hook::iterator::Signals::new([SIGINT, SIGTERM]).map_err(failed)?;
@@ -27,6 +35,7 @@ impl Signals {
             .spawn(move || {
                 for signal in &mut signals {
                     if noted.swap(signal, Ordering::AcqRel) != 0 {
+                        at_last();
                         std::process::exit(128 + signal);
                     }
                     interrupted.iter().for_each(Interrupter::interrupt);

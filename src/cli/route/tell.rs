@@ -19,6 +19,8 @@ pub(super) struct Tell {
     is_served: bool,
     /// What failed and was not told yet: there may be nobody left to ask.
     untold: Option<String>,
+    /// Each event is kept: what is said will be told to a model again.
+    keeps_all: bool,
     told: Told,
 }
 
@@ -29,6 +31,8 @@ pub(super) struct Told {
     pub(super) text: String,
     /// What the model thought aloud.
     pub(super) reasoning: String,
+    /// The answer step by step, where it is kept.
+    pub(super) events: Vec<Event>,
     /// Why it ended; `None`: it did not.
     pub(super) stop: Option<StopReason>,
     /// The model, in the words of who answered.
@@ -51,7 +55,12 @@ pub(super) struct Failed {
 
 impl Tell {
     pub(super) fn new(sink: Box<dyn Sink>, is_served: bool) -> Self {
-        Self { sink, spinner: Spinner::new(), is_served, untold: None, told: Told::default() }
+        Self { sink, spinner: Spinner::new(), is_served, untold: None, keeps_all: false, told: Told::default() }
+    }
+
+    /// Keeps the whole answer, calls and thinking with their marks.
+    pub(super) fn keeping(self, keeps_all: bool) -> Self {
+        Self { keeps_all, ..self }
     }
 
     /// Ends the output; gives what was said.
@@ -119,6 +128,9 @@ impl Watcher for Tell {
     }
 
     fn event(&mut self, event: Event) -> Result<(), Gone> {
+        if self.keeps_all {
+            self.told.events.push(event.clone());
+        }
         let written = match event {
             Event::Start { model, .. } => {
                 self.told.model = model;

@@ -1,0 +1,490 @@
+//! `aimux route --tool`: a scripted model calls tools of a server that is a small shell script, well-behaved or not.
+
+use std::path::Path;
+use std::process::{Command, Output};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use crate::faults::BOTH;
+use crate::gateway::{Gateway, KEY, config, until};
+use crate::oneshot::{home, route, run, said, stderr, stdout};
+use crate::replies::{Block, Speaks, text, tool};
+use crate::screen::Terminal;
+use crate::upstream::{Answer, Seen, Upstream};
+
+/// A server of tools: each line on its input is a message. It writes what it gets into `got` of its folder.
+pub(crate) const SERVER: &str = r#"
+echo "hello, this is no message"
+while IFS= read -r line; do
+  printf '%s\n' "$line" >> got
+  id=${line#*'"id":'}; id=${id%%[,\}]*}
+  say() { printf '{"jsonrpc":"2.0","id":%s,"result":%s}\n' "$id" "$1"; }
+  schema='"inputSchema":{"type":"object","properties":{"text":{"type":"string"}}}'
+  case $line in
+    *'"method":"initialize"'*) say '{"protocolVersion":"2025-06-18","capabilities":{"tools":{}},"serverInfo":{"name":"t","version":"1"}}' ;;
+    *'"method":"tools/list"'*)
+      list=
+      for name in echo die hang flood fails picture env write fetch group; do list="$list,{\"name\":\"$name\",\"description\":\"does $name\",$schema}"; done
+      say "{\"tools\":[${list#,}]}" ;;
+    *'"name":"echo"'*) say '{"content":[{"type":"text","text":"an echo"}]}' ;;
+    *'"name":"die"'*) echo 'out of \033[31mluck' >&2; exit 3 ;;
+    *'"name":"hang"'*) ;;
+    *'"name":"flood"'*) big=$(head -c 200000 /dev/zero | tr '\0' x); say "{\"content\":[{\"type\":\"text\",\"text\":\"$big\"}]}" ;;
+    *'"name":"fails"'*) say '{"content":[{"type":"text","text":"no \u001b[2J such thing"}],"isError":true}' ;;
+    *'"name":"picture"'*) say '{"content":[{"type":"image","mimeType":"image/png","data":"iVBORw0KGgo="},{"type":"audio","mimeType":"audio/wav","data":"AAAA"}]}' ;;
+    *'"name":"env"'*) say "{\"content\":[{\"type\":\"text\",\"text\":\"$(env | cut -d= -f1 | sort | tr '\n' ' ') own=$OWN secret=$SECRET\"}]}" ;;
+    *'"name":"write"'*)
+      for place in inside "$HOME/outside" "$TMPDIR/scratch" "$SHARED/shared"; do
+        if (: > "$place") 2>/dev/null; then result="$result yes"; else result="$result no"; fi
+      done
+      say "{\"content\":[{\"type\":\"text\",\"text\":\"wrote:$result\"}]}" ;;
+    *'"name":"fetch"'*)
+      if bash -c ": < /dev/tcp/127.0.0.1/$PORT" 2>/dev/null; then result=open; else result=shut; fi
+      say "{\"content\":[{\"type\":\"text\",\"text\":\"network: $result\"}]}" ;;
+    *'"name":"group"'*) sleep 1000 & echo $! > child; trap '' TERM; say '{"content":[{"type":"text","text":"started"}]}'; sleep 1000 ;;
+  esac
+done
+"#;
+
+/// A config with one server of tools, `box`, in the folder `work` of the home. Fields come before those that are usual.
+fn with_server(home: &Path, script: &str, upstreams: &[(Speaks, &Upstream)], fields: &str) -> String {
+    let work = home.join("work");
+    std::fs::create_dir_all(&work).unwrap();
+    let path = home.join("server.sh");
+    std::fs::write(&path, script).unwrap();
+    let sandbox = if fields.contains("sandbox") { "" } else { ", sandbox: off" };
+    let server = format!("mcp:\n  box: {{ command: sh, args: [\"{}\"], cwd: \"{}\"{sandbox}{fields} }}\n", path.display(), work.display());
+    config(upstreams, "\"*\": [up0/up-model]", &server)
+}
+
+fn prepared(script: &str, upstreams: &[(Speaks, &Upstream)], fields: &str) -> tempfile::TempDir {
+    let home = home("");
+    let text = with_server(home.path(), script, upstreams, fields);
+    std::fs::write(home.path().join(".config/aimux/config.yaml"), text).unwrap();
+    home
+}
+
+/// Whether a request has the results of as many calls.
+fn results(seen: &Seen) -> usize {
+    let body = seen.json()["messages"].to_string();
+    body.matches("\"tool_result\"").count() + body.matches("\"role\":\"tool\"").count()
+}
+
+/// A model that makes these calls, one after the other, then says that it is done.
+fn calling(speaks: Speaks, calls: &'static [(&'static str, &'static str)]) -> Upstream {
+    Upstream::start(move |seen, _| match calls.get(results(seen)) {
+        Some((name, input)) => {
+            let id = format!("call_{}", results(seen));
+            let call: Block = tool(&id, name, serde_json::from_str(input).unwrap());
+            speaks.answer(seen, &[text("let me see"), call])
+        }
+        None => speaks.answer(seen, &[text("all done")]),
+    })
+}
+
+/// What the model was told of its calls, one text.
+fn told(upstream: &Upstream) -> String {
+    upstream.seen().pop().unwrap().json()["messages"].to_string()
+}
+
+/// A command that ends with an error of its servers.
+pub(crate) fn stopped(script: &str, steps: u32) -> Output {
+    let upstream = calling(Speaks::Chat, &[("echo", "{}"), ("echo", "{}")]);
+    let home = prepared(script, &[(Speaks::Chat, &upstream)], "");
+    run(home.path(), &["hi", "--tool", "box", "--yes", "box", "--steps", &steps.to_string()])
+}
+
+#[test]
+fn a_model_calls_a_tool_and_goes_on_with_its_result() {
+    for speaks in BOTH {
+        let upstream = calling(speaks, &[("echo", r#"{"text":"one"}"#), ("echo", r#"{"text":"two"}"#)]);
+        let home = prepared(SERVER, &[(speaks, &upstream)], "");
+        let output = run(home.path(), &["say it", "--tool", "box.echo", "--yes", "box"]);
+        assert_eq!(
+            (output.status.code(), stdout(&output).as_str()),
+            (Some(0), "let me see\nlet me see\nall done\n"),
+            "{}",
+            stderr(&output)
+        );
+        let err = stderr(&output);
+        let lines: Vec<&str> = err.lines().collect();
+        assert_eq!(lines.len(), 2, "{err}");
+        assert!(lines[0].starts_with("aimux: step 1: box.echo {\"text\":\"one\"}: 7 B in "), "{err}");
+        assert!(lines[1].starts_with("aimux: step 2: box.echo {\"text\":\"two\"}: 7 B in "), "{err}");
+        let seen = upstream.seen();
+        assert_eq!(seen.len(), 3);
+        let tools = seen[0].json()["tools"].to_string();
+        assert!(tools.contains("does echo") && !tools.contains("does die"), "one tool is let in: {tools}");
+        let told = told(&upstream);
+        assert!(told.contains("an echo") && told.contains("call_0") && told.contains("call_1") && told.contains("say it"), "{told}");
+        let got = std::fs::read_to_string(home.path().join("work/got")).unwrap();
+        assert!(got.contains(r#""arguments":{"text":"one"}"#), "{got}");
+    }
+}
+
+#[test]
+fn the_steps_stand_in_the_json_and_in_the_logs_through_a_server_too() {
+    let upstream = calling(Speaks::Anthropic, &[("echo", r#"{"text":"one"}"#), ("fails", "{}")]);
+    let folder = tempfile::tempdir().unwrap();
+    let text = with_server(folder.path(), SERVER, &[(Speaks::Anthropic, &upstream)], "");
+    let gateway = Gateway::start_in(folder, &text, &[]);
+    let home = gateway.home();
+    let path = home.join("aimux.yaml");
+    for direct in [&[][..], &["--direct"]] {
+        let args = ["hi", "--json", "--tool", "box", "--yes", "b*.*", "--config", path.to_str().unwrap()];
+        let output = run(&home, &[&args[..], direct].concat());
+        let json: Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{}", stderr(&output)));
+        assert_eq!((&json["answer"], &json["complete"], &json["attempts"]), (&json!("all done"), &json!(true), &json!(3)), "{json}");
+        assert_eq!(json["usage"]["output_tokens"], 3 * 56, "{json}");
+        let steps = json["steps"].as_array().unwrap();
+        assert_eq!((steps.len(), &steps[0]["text"]), (2, &json!("let me see")));
+        let call = &steps[0]["calls"][0];
+        assert_eq!([&call["server"], &call["tool"], &call["arguments"]], ["box", "echo", "{\"text\":\"one\"}"]);
+        assert_eq!([&call["approved"], &call["outcome"], &call["result"]], ["--yes", "answered", "an echo"]);
+        assert_eq!((&call["is_error"], &call["cut"], &call["bytes"]), (&json!(false), &json!(false), &json!(7)));
+        let call = &steps[1]["calls"][0];
+        assert_eq!((&call["is_error"], &call["result"]), (&json!(true), &json!("no \u{1b}[2J such thing")), "{call}");
+        assert!(stderr(&output).contains("no \\u{1b}[2J such thing"), "{}", stderr(&output));
+    }
+    let shown = crate::gateway::aimux(&home).args(["logs", "show", "--json", "--config", path.to_str().unwrap()]).output().unwrap();
+    let shown: Value = serde_json::from_slice(&shown.stdout).unwrap_or_else(|_| panic!("{}", stderr(&shown)));
+    assert_eq!(shown["exchanges"][0]["steps"][0]["calls"][0]["result"], "an echo", "{shown}");
+    let shown = crate::gateway::aimux(&home).args(["logs", "show", "--config", path.to_str().unwrap()]).output().unwrap();
+    assert!(stdout(&shown).contains("box.echo {\"text\":\"one\"}"), "{}", stdout(&shown));
+}
+
+#[test]
+fn a_call_that_nobody_approves_is_not_made_and_the_model_is_told() {
+    let upstream = calling(Speaks::Chat, &[("echo", "{}"), ("no_such_tool", "{}")]);
+    let home = prepared(SERVER, &[(Speaks::Chat, &upstream)], "");
+    let output = run(home.path(), &["hi", "--tool", "box", "--yes", "box.fails"]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    assert!(stderr(&output).contains("box.echo {}: refused") && stderr(&output).contains("no_such_tool {}: failed"), "{}", stderr(&output));
+    let told = told(&upstream);
+    assert!(told.contains("nobody is there to give it") && told.contains("there is no tool"), "{told}");
+    let got = std::fs::read_to_string(home.path().join("work/got")).unwrap();
+    assert!(!got.contains("tools/call"), "{got}");
+}
+
+#[test]
+fn whatever_a_server_does_the_model_is_told_and_the_command_goes_on() {
+    for (calls, fields, told_of, shown) in [
+        (&[("die", "{}"), ("echo", "{}")][..], "", "the server has ended; it said: out of", "failed in"),
+        (&[("hang", "{}"), ("echo", "{}")], ", timeout_s: 1", "no answer within 1 s", "failed in"),
+        (&[("flood", "{}")], ", output_kb: 4", "[cut off by aimux: 195904 more bytes]", "195.3 KiB, not all of it given on,"),
+        (&[("fails", "{}")], "", "such thing", "an error, 18 B in"),
+        (&[("picture", "{}")], "", "data:image/png;base64,iVBORw0KGgo=", "not all of it given on"),
+    ] {
+        let upstream = calling(Speaks::Chat, calls);
+        let home = prepared(SERVER, &[(Speaks::Chat, &upstream)], fields);
+        let began = Instant::now();
+        let output = run(home.path(), &["hi", "--tool", "box", "--yes", "box"]);
+        assert_eq!(output.status.code(), Some(0), "{calls:?}: {}", stderr(&output));
+        assert!(began.elapsed() < Duration::from_secs(10), "{calls:?}");
+        assert!(told(&upstream).contains(told_of), "{calls:?}: {}", told(&upstream));
+        let err = stderr(&output);
+        assert!(err.contains(shown) && !err.contains('\u{1b}'), "{calls:?}: {err}");
+    }
+}
+
+#[test]
+fn pictures_are_named_where_the_model_sees_none() {
+    let upstream = calling(Speaks::Chat, &[("picture", "{}")]);
+    let home = home("");
+    let text = with_server(home.path(), SERVER, &[(Speaks::Chat, &upstream)], "");
+    let text = text.replace("key: { env: UPSTREAM_KEY } }", "key: { env: UPSTREAM_KEY }, models: { up-model: { images: false } } }");
+    std::fs::write(home.path().join(".config/aimux/config.yaml"), text).unwrap();
+    let output = run(home.path(), &["hi", "--tool", "box", "--yes", "box"]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    assert!(told(&upstream).contains("[a picture, image/png, 9 bytes]"), "{}", told(&upstream));
+}
+
+#[test]
+fn a_server_gets_its_own_variables_and_no_key_of_ours() {
+    let upstream = calling(Speaks::Chat, &[("env", "{}")]);
+    let fields = ", env: { OWN: mine }, key: { env: UPSTREAM_KEY }, key_in: SECRET";
+    let home = prepared(SERVER, &[(Speaks::Chat, &upstream)], fields);
+    let output = run(home.path(), &["hi", "--tool", "box", "--yes", "box"]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let told = told(&upstream);
+    assert!(told.contains("own=mine") && told.contains(&format!("secret={KEY}")), "{told}");
+    assert!(!told.contains("UPSTREAM_KEY") && !told.contains("AIMUX_CLIENT_TOKEN") && told.contains(" PATH "), "{told}");
+    assert!(!stderr(&output).contains(KEY), "{}", stderr(&output));
+}
+
+#[test]
+fn names_that_nothing_has_and_servers_that_do_not_start_end_it_before_anybody_is_asked() {
+    let upstream = calling(Speaks::Chat, &[]);
+    let home = prepared(SERVER, &[(Speaks::Chat, &upstream)], ", start_s: 1");
+    for (args, code, words) in [
+        (&["--tool", "bix"][..], 64, "did you mean \"box\"?"),
+        (&["--tool", "box.ecko"], 64, "did you mean \"box.echo\"?"),
+        (&["--tool", "box.echo", "--yes", "box.die"], 64, "--yes box.die names no tool that is let in"),
+        (&["--yes", "box"], 64, "--tool"),
+        (&["--tool", "box", "--steps", "0"], 64, "--steps"),
+    ] {
+        let output = run(home.path(), &[&["hi"], args].concat());
+        assert_eq!(output.status.code(), Some(code), "{args:?}: {}", stderr(&output));
+        assert!(stderr(&output).contains(words), "{args:?}: {}", stderr(&output));
+    }
+    for (script, words) in [
+        ("echo broken >&2; exit 1", "it said: broken"),
+        ("sleep 100", "did not name its tools within 1 s"),
+        ("read -r line; echo '{\"jsonrpc\":\"2.0\",\"id\":0,\"error\":{\"code\":-1,\"message\":\"go away\"}}'; sleep 100", "go away"),
+        ("head -c 17000000 /dev/zero | tr '\\0' x; sleep 100", "more than 16 MiB"),
+    ] {
+        std::fs::write(home.path().join("server.sh"), script).unwrap();
+        let output = run(home.path(), &["hi", "--tool", "box"]);
+        assert_eq!(output.status.code(), Some(69), "{script}: {}", stderr(&output));
+        assert!(stderr(&output).contains(words) && stderr(&output).contains("AIMUX-E0801"), "{script}: {}", stderr(&output));
+    }
+    assert!(upstream.seen().is_empty());
+}
+
+/// Whether a process is there, and no zombie.
+fn lives(pid: &str) -> bool {
+    std::fs::read_to_string(format!("/proc/{}/stat", pid.trim())).is_ok_and(|stat| !stat.contains(") Z "))
+}
+
+#[test]
+fn nothing_that_a_server_started_outlives_the_command() {
+    for sandbox in ["", ", sandbox: { by: bubblewrap }", ", sandbox: { by: landlock }"] {
+        for signals in [0, 1, 2] {
+            let upstream = calling(Speaks::Chat, &[("group", "{}"), ("hang", "{}")]);
+            let home =
+                prepared(SERVER, &[(Speaks::Chat, &upstream)], &format!(", timeout_s: {}{sandbox}", if signals == 0 { 1 } else { 60 }));
+            let mut child = route(home.path(), &["hi", "--tool", "box", "--yes", "box"]).spawn().unwrap();
+            let pid = home.path().join("work/child");
+            until("the server has started something", Duration::from_secs(20), || {
+                std::fs::read_to_string(&pid).is_ok_and(|pid| pid.ends_with('\n')) && upstream.seen().len() > 1
+            });
+            for _ in 0..signals {
+                Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+            }
+            let code = child.wait().unwrap().code();
+            assert_eq!(code, Some(if signals == 0 { 0 } else { 130 }), "{sandbox} {signals}");
+            // In bubblewrap a process has another number.
+            if !sandbox.contains("bubblewrap") {
+                let pid = std::fs::read_to_string(&pid).unwrap();
+                until("what it started has ended", Duration::from_secs(5), || !lives(&pid));
+            }
+            let work = home.path().join("work").canonicalize().unwrap();
+            until("nobody is left in its folder", Duration::from_secs(5), || !is_inhabited(&work));
+        }
+    }
+}
+
+/// Whether a process has this working folder.
+fn is_inhabited(folder: &Path) -> bool {
+    let processes = std::fs::read_dir("/proc").unwrap().flatten();
+    processes.into_iter().any(|process| std::fs::read_link(process.path().join("cwd")).is_ok_and(|cwd| cwd == folder))
+}
+
+#[test]
+fn in_its_sandbox_a_server_writes_where_it_may_and_has_no_network() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    for (sandbox, wrote, network) in [
+        ("sandbox: { by: bubblewrap }", "yes no yes no", "shut"),
+        ("sandbox: { by: landlock }", "yes no yes no", "shut"),
+        ("sandbox: { by: bubblewrap, network: true, write: [\"SHARED\"] }", "yes no yes yes", "open"),
+        ("sandbox: { by: landlock, network: true, write: [\"SHARED\"] }", "yes no yes yes", "open"),
+        ("sandbox: {}", "yes no yes no", "shut"),
+        ("sandbox: off", "yes yes yes yes", "open"),
+    ] {
+        let upstream = calling(Speaks::Chat, &[("write", "{}"), ("fetch", "{}")]);
+        let shared = tempfile::tempdir().unwrap();
+        let folder = shared.path().display().to_string();
+        let fields = format!(", env: {{ SHARED: \"{folder}\", PORT: \"{port}\" }}, {}", sandbox.replace("SHARED", &folder));
+        let home = prepared(SERVER, &[(Speaks::Chat, &upstream)], &fields);
+        let output = run(home.path(), &["hi", "--tool", "box", "--yes", "box"]);
+        assert_eq!(output.status.code(), Some(0), "{sandbox}: {}", stderr(&output));
+        let told = told(&upstream);
+        assert!(told.contains(&format!("wrote: {wrote}")) && told.contains(&format!("network: {network}")), "{sandbox}: {told}");
+        assert!(!stderr(&output).contains("no sandbox"), "{sandbox}: {}", stderr(&output));
+    }
+}
+
+#[test]
+fn a_sandbox_that_is_demanded_and_not_there_is_an_error() {
+    let upstream = calling(Speaks::Chat, &[]);
+    let home = prepared(SERVER, &[(Speaks::Chat, &upstream)], ", sandbox: { by: bubblewrap }");
+    let bin = home.path().join("bin");
+    std::fs::create_dir(&bin).unwrap();
+    std::os::unix::fs::symlink("/bin/sh", bin.join("sh")).unwrap();
+    let output = route(home.path(), &["hi", "--tool", "box"]).env("PATH", &bin).output().unwrap();
+    assert_eq!(output.status.code(), Some(69), "{}", stderr(&output));
+    assert!(stderr(&output).contains("`bwrap` does not work here"), "{}", stderr(&output));
+}
+
+#[test]
+fn whoever_sits_at_the_terminal_is_asked_and_may_say_no_yes_or_always() {
+    let upstream = calling(
+        Speaks::Chat,
+        &[
+            ("echo", r#"{"text":"a\u001b[31mb"}"#),
+            ("echo", r#"{"text":"two"}"#),
+            ("echo", r#"{"text":"three"}"#),
+            ("echo", r#"{"text":"four"}"#),
+        ],
+    );
+    let home = prepared(SERVER, &[(Speaks::Chat, &upstream)], "");
+    let mut terminal = Terminal::start(home.path(), &["hi", "--tool", "box"], 100, &[]);
+    terminal.until("the model calls box.echo");
+    terminal.until("run it? [y]es, [n]o");
+    terminal.types("n\r");
+    terminal.until("\"two\"");
+    terminal.types("what\r");
+    terminal.types("y\r");
+    terminal.until("\"three\"");
+    terminal.types("a\r");
+    let (code, screen, bytes) = terminal.end();
+    assert_eq!(code, Some(0), "{bytes}");
+    let shown = screen.contents();
+    assert!(shown.contains("step 1: box.echo") && shown.contains("refused") && shown.contains("all done"), "{shown}");
+    assert!(shown.contains("step 4: box.echo {\"text\":\"four\"}: 7 B"), "{shown}");
+    assert_eq!(shown.matches("the model calls").count(), 3, "the fourth is not asked about: {shown}");
+    assert!(!bytes.contains("a\u{1b}[31mb"), "{bytes}");
+    let told = told(&upstream);
+    assert!(told.contains("The user refused this call"), "{told}");
+    let got = std::fs::read_to_string(home.path().join("work/got")).unwrap();
+    assert_eq!(got.matches("tools/call").count(), 3, "{got}");
+}
+
+#[test]
+fn ctrl_c_at_the_question_ends_it() {
+    let upstream = calling(Speaks::Chat, &[("echo", "{}")]);
+    let home = prepared(SERVER, &[(Speaks::Chat, &upstream)], "");
+    let mut terminal = Terminal::start(home.path(), &["hi", "--tool", "box"], 100, &[]);
+    terminal.until("run it?");
+    terminal.types("\u{3}");
+    let (code, screen, _) = terminal.end();
+    assert_eq!((code, upstream.seen().len()), (Some(130), 1), "{}", screen.contents());
+}
+
+#[test]
+fn the_demo_calls_a_tool_without_account_or_key() {
+    let upstream = calling(Speaks::Chat, &[]);
+    let home = prepared(SERVER, &[(Speaks::Chat, &upstream)], "");
+    let output = run(home.path(), &["please run the tool echo", "--demo", "--tool", "box.echo", "--yes", "box"]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    assert!(stdout(&output).contains("The tool answered:\n\nan echo"), "{}", stdout(&output));
+    assert!(upstream.seen().is_empty());
+}
+
+#[test]
+fn without_tools_nothing_of_it_is_there() {
+    let upstream = calling(Speaks::Chat, &[]);
+    let home = prepared("touch started", &[(Speaks::Chat, &upstream)], "");
+    assert_eq!(said(home.path(), &["hi"]), "all done\n");
+    assert!(!home.path().join("work/started").exists());
+    assert!(upstream.only().json().get("tools").is_none());
+}
+
+/// A server of tools at an address: answers in JSON, or in streams.
+fn at_an_address(is_stream: bool) -> Upstream {
+    Upstream::start(move |seen, _| {
+        if seen.method != "POST" {
+            return Answer::json(405, "{}");
+        }
+        let asked = seen.json();
+        let result = match asked["method"].as_str().unwrap_or_default() {
+            "initialize" => {
+                json!({"protocolVersion": "2025-06-18", "capabilities": {"tools": {}}, "serverInfo": {"name": "t", "version": "1"}})
+            }
+            "tools/list" => {
+                json!({"tools": [{"name": "echo", "inputSchema": {"type": "object"}}, {"name": "big", "inputSchema": {"type": "object"}}]})
+            }
+            "tools/call" if asked["params"]["name"] == "big" => json!({"content": [{"type": "text", "text": "x".repeat(17 << 20)}]}),
+            "tools/call" => json!({"content": [{"type": "text", "text": "an echo from afar"}]}),
+            _ => return Answer::json(202, ""),
+        };
+        let body = json!({"jsonrpc": "2.0", "id": asked["id"], "result": result}).to_string();
+        let answer = if is_stream { Answer::stream([format!("event: message\ndata: {body}\n\n")]) } else { Answer::json(200, body) };
+        answer.header("mcp-session-id", "a-session")
+    })
+}
+
+#[test]
+fn a_server_at_an_address_is_asked_with_its_key_and_headers() {
+    for is_stream in [false, true] {
+        for (key, header, value) in [
+            ("key: { env: UPSTREAM_KEY }", "authorization", format!("Bearer {KEY}")),
+            ("key: { env: UPSTREAM_KEY }, key_in: X-Api-Key", "x-api-key", KEY.to_owned()),
+        ] {
+            let afar = at_an_address(is_stream);
+            let upstream = calling(Speaks::Chat, &[("echo", r#"{"number":1.10}"#)]);
+            let mcp = format!("mcp:\n  far: {{ url: \"{}/mcp\", headers: {{ x-team: blue }}, {key} }}\n", afar.url());
+            let home = home(&config(&[(Speaks::Chat, &upstream)], "\"*\": [up0/up-model]", &mcp));
+            let output = run(home.path(), &["hi", "--tool", "far.echo", "--yes", "far"]);
+            assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+            assert!(told(&upstream).contains("an echo from afar"), "{}", told(&upstream));
+            let seen = afar.seen();
+            let posted: Vec<_> = seen.iter().filter(|seen| seen.method == "POST").collect();
+            assert!(posted.iter().all(|seen| seen.header(header) == Some(&value) && seen.header("x-team") == Some("blue")), "{posted:?}");
+            let call = posted.iter().rev().find(|seen| seen.text().contains("tools/call")).unwrap();
+            assert!(call.text().contains(r#""arguments":{"number":1.1"#) && call.header("mcp-session-id") == Some("a-session"), "{call:?}");
+            assert!(!stderr(&output).contains(KEY));
+        }
+    }
+}
+
+#[test]
+fn an_address_that_is_no_server_of_tools_is_told_apart() {
+    let upstream = calling(Speaks::Chat, &[]);
+    for (answer, words) in [
+        (Answer::json(401, "{\"error\":\"who are you\"}"), "the server answers 401"),
+        (Answer::raw(&b"HTTP/1.1 200 OK\r\ncontent-type: text/html\r\nconnection: close\r\n\r\n<html>"[..]), "neither JSON nor a stream"),
+        (Answer::raw(&b"HTTP/1.1 307 Go\r\nlocation: http://127.0.0.1:1/\r\nconnection: close\r\n\r\n"[..]), "redirects are not followed"),
+        (Answer::json(200, "{}").late(Duration::from_secs(30)), "did not name its tools within 1 s"),
+        (Answer::dead(), "127.0.0.1"),
+    ] {
+        let afar = Upstream::start(move |_, _| answer.clone());
+        let mcp = format!("mcp:\n  far: {{ url: \"{}/mcp\", start_s: 1 }}\n", afar.url());
+        let home = home(&config(&[(Speaks::Chat, &upstream)], "\"*\": [up0/up-model]", &mcp));
+        let output = run(home.path(), &["hi", "--tool", "far"]);
+        assert_eq!(output.status.code(), Some(69), "{words}: {}", stderr(&output));
+        assert!(stderr(&output).contains(words), "{words}: {}", stderr(&output));
+    }
+}
+
+#[test]
+fn what_is_too_much_from_an_address_is_an_error_to_the_model() {
+    for is_stream in [false, true] {
+        let afar = at_an_address(is_stream);
+        let upstream = calling(Speaks::Chat, &[("big", "{}")]);
+        let mcp = format!("mcp:\n  far: {{ url: \"{}/mcp\", timeout_s: 5 }}\n", afar.url());
+        let home = home(&config(&[(Speaks::Chat, &upstream)], "\"*\": [up0/up-model]", &mcp));
+        let output = run(home.path(), &["hi", "--tool", "far", "--yes", "far"]);
+        assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+        assert!(stderr(&output).contains("failed in") && told(&upstream).len() < 100_000, "{}", stderr(&output));
+    }
+}
+
+#[test]
+fn every_command_of_the_page_does_what_it_says() {
+    let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/tools.md")).unwrap();
+    let upstream = Upstream::start(|seen, _| Speaks::Chat.answer(seen, &[text("an answer")]));
+    let home = crate::readme::sandbox();
+    std::fs::create_dir_all(home.path().join(".config/aimux")).unwrap();
+    let block = page.split("```yaml\n").nth(1).unwrap().split("```").next().unwrap();
+    let text = config(&[(Speaks::Chat, &upstream)], "\"*\": [up0/up-model]\n  default: up0/up-model", block);
+    std::fs::write(home.path().join(".config/aimux/config.yaml"), text).unwrap();
+    std::fs::write(home.path().join("notes.txt"), "a note\n").unwrap();
+    let program = home.path().join("bin/mcp-server-filesystem");
+    let script = SERVER.replace("for name in echo die", "for name in list_directory read_text_file").replace(">> got", "> /dev/null");
+    std::fs::write(&program, format!("#!/bin/sh\n{}", script.replace("*'\"name\":\"echo\"'*)", "*'\"name\":\"list_directory\"'*)")))
+        .unwrap();
+    std::fs::set_permissions(&program, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let env =
+        [("UPSTREAM_KEY", KEY), ("AIMUX_CLIENT_TOKEN", crate::gateway::TOKEN)].map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let commands = crate::readme::commands(&page);
+    assert!(commands.len() > 3, "{commands:?}");
+    for command in commands {
+        let output = crate::readme::bash(home.path(), &command, &env).stdin(std::process::Stdio::null()).output().unwrap();
+        assert_eq!(output.status.code(), Some(0), "{command}: {}", stderr(&output));
+        let words = if command.contains("--demo") { "The tool answered:\n\nan echo" } else { "an answer" };
+        assert!(stdout(&output).contains(words), "{command}: {}{}", stdout(&output), stderr(&output));
+    }
+}
