@@ -30,6 +30,7 @@ complete -c aimux -n "__fish_aimux_needs_command" -s V -l version -d 'Print vers
 complete -c aimux -n "__fish_aimux_needs_command" -f -a "serve" -d 'Serve clients on one local address'
 complete -c aimux -n "__fish_aimux_needs_command" -f -a "run" -d 'Run a client program with its environment set for aimux'
 complete -c aimux -n "__fish_aimux_needs_command" -f -a "route" -d 'Ask a model from the shell; `--explain` tells where a request would go, and why'
+complete -c aimux -n "__fish_aimux_needs_command" -f -a "bench" -d 'Measure providers, what aimux adds to them, and aimux itself'
 complete -c aimux -n "__fish_aimux_needs_command" -f -a "keys" -d 'Keep providers\' keys in age files'
 complete -c aimux -n "__fish_aimux_needs_command" -f -a "config" -d 'Check, show and keep the config'
 complete -c aimux -n "__fish_aimux_needs_command" -f -a "status" -d 'Tell whether the config\'s server runs, and where'
@@ -94,6 +95,13 @@ complete -c aimux -n "__fish_aimux_using_subcommand route" -l demo -d 'Let the b
 complete -c aimux -n "__fish_aimux_using_subcommand route" -l explain -d 'Tell where the request would go, and why'
 complete -c aimux -n "__fish_aimux_using_subcommand route" -l dry-run -d 'The same, with tokens and price'
 complete -c aimux -n "__fish_aimux_using_subcommand route" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c aimux -n "__fish_aimux_using_subcommand bench" -s n -l requests -d 'Requests of a measurement [default: 2000]' -r
+complete -c aimux -n "__fish_aimux_using_subcommand bench" -l part -d 'Be the upstream, or a pass-through to TARGET' -r
+complete -c aimux -n "__fish_aimux_using_subcommand bench" -l program -d 'Another aimux to measure: an earlier one, say' -r -F
+complete -c aimux -n "__fish_aimux_using_subcommand bench" -l config -d 'The config file [env: AIMUX_CONFIG] [default: config.yaml in aimux\'s config folder]' -r -F
+complete -c aimux -n "__fish_aimux_using_subcommand bench" -l self -d 'Measure aimux itself against a bare pass-through: needs no network, config or key'
+complete -c aimux -n "__fish_aimux_using_subcommand bench" -l json -d 'Print JSON'
+complete -c aimux -n "__fish_aimux_using_subcommand bench" -s h -l help -d 'Print help'
 complete -c aimux -n "__fish_aimux_using_subcommand keys; and not __fish_seen_subcommand_from init add login list rotate recipients test show exec export import scan remove audit" -l config -d 'The config file [env: AIMUX_CONFIG] [default: config.yaml in aimux\'s config folder]' -r -F
 complete -c aimux -n "__fish_aimux_using_subcommand keys; and not __fish_seen_subcommand_from init add login list rotate recipients test show exec export import scan remove audit" -s h -l help -d 'Print help'
 complete -c aimux -n "__fish_aimux_using_subcommand keys; and not __fish_seen_subcommand_from init add login list rotate recipients test show exec export import scan remove audit" -f -a "init" -d 'Make the identity that opens the keys'

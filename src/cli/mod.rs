@@ -2,6 +2,7 @@
 //!
 //! Start with `run.rs` for the client programs, `serve.rs` for the server.
 
+mod bench;
 mod claude;
 mod config;
 mod console;
@@ -54,6 +55,8 @@ enum Command {
     Run(run::RunArgs),
     /// Ask a model from the shell; `--explain` tells where a request would go, and why
     Route(Box<route::RouteArgs>),
+    /// Measure providers, what aimux adds to them, and aimux itself
+    Bench(Box<bench::BenchArgs>),
     /// Keep providers' keys in age files
     Keys(keys::KeysArgs),
     /// Check, show and keep the config
@@ -98,6 +101,7 @@ pub fn main() -> ExitCode {
         Command::Serve(args) => serve::run(args, cli.config, &environment),
         Command::Run(args) => run::run(args, cli.config, &environment),
         Command::Route(args) => route::run(&args, cli.config, &environment),
+        Command::Bench(args) => bench::run(&args, cli.config, &environment),
         Command::Keys(args) => keys::run(&args, cli.config, &environment),
         Command::Config(args) => config::run(&args, cli.config, &environment),
         Command::Env(args) => env::run(&args, cli.config, &environment),

@@ -8,6 +8,7 @@ mod attempt;
 pub mod blocking;
 pub mod client;
 mod count_tokens;
+mod direct;
 mod download;
 pub mod drive;
 mod echo;
@@ -28,6 +29,7 @@ mod settle;
 mod tokens;
 
 pub use count_tokens::count_tokens;
+pub use direct::Written;
 pub use download::download;
 pub use drive::Answer;
 pub use job::{Job, Upstreams};

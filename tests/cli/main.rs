@@ -5,6 +5,7 @@
 
 mod audit;
 mod authority;
+mod bench;
 mod config;
 mod config_files;
 mod config_show;

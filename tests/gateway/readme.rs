@@ -39,6 +39,7 @@ const COMMANDS: &[(&str, How)] = &[
     ("aimux route \"hello\"", How::Not("it asks a provider itself; `tests/gateway/oneshot.rs` runs each command of docs/route.md")),
     ("aimux usage", How::Says("ledger.sqlite")),
     ("aimux service install --dry-run", How::Not("the home's config has no fixed port; tests/cli/service.rs runs it")),
+    ("aimux bench --self", How::Not("it takes minutes; tests/cli/bench.rs runs it with few requests")),
     ("aimux config init --yes", How::Says("wrote ")),
     (
         "aimux config import ccr ~/.claude-code-router/config.json",

@@ -17,6 +17,7 @@ use crate::error::Code;
 use crate::route::room::Room;
 use crate::route::{Key, Target};
 use crate::upstream::attempt::{ERROR_BODY_MAX, ERROR_BODY_WAIT, is_stream, with_secret};
+use crate::upstream::direct::address;
 use crate::upstream::echo::Echo;
 use crate::upstream::headers;
 use crate::upstream::probe::{roots, tls_settings, unreachable_because};
@@ -170,15 +171,7 @@ impl Attempt<'_> {
     /// The request, with the target's own headers; `headers` of the call go along where the target is an aimux.
     fn request(&self, target: &Target, key: Option<&Key>, body: Bytes) -> Result<Request<Bytes>, Box<Refusal>> {
         let endpoint = target.endpoint();
-        let mut url = format!("{}{}", endpoint.base_url, endpoint.dialect.endpoint());
-        if !target.provider.query.is_empty() {
-            url.push('?');
-            url.push_str(&target.provider.query);
-        }
-        let uri = Uri::try_from(url).map_err(|error| {
-            let message = format!("provider \"{}\" cannot be addressed: {error}", target.provider.name);
-            Box::new(Refusal::new(Code::UpstreamFailed, Failure::new(FailureKind::Server, message)))
-        })?;
+        let uri = address(target)?;
         let mut request = Request::new(body);
         *request.method_mut() = Method::POST;
         *request.uri_mut() = uri;

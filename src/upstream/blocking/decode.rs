@@ -9,25 +9,25 @@ use crate::upstream::echo::Echo;
 use crate::wire::sse::Splitter;
 
 /// Reads a stream.
-pub(super) struct Decode {
+pub(in crate::upstream) struct Decode {
     splitter: Splitter,
     /// Takes the provider's key out, should it come back.
     echo: Option<Echo>,
     decoder: Box<dyn StreamDecoder>,
-    pub(super) progress: Progress,
+    pub(in crate::upstream) progress: Progress,
     /// The terminal event has come.
-    pub(super) is_over: bool,
+    pub(in crate::upstream) is_over: bool,
 }
 
 impl Decode {
     /// Of a stream in this dialect, of which one event has `frame_max` bytes at most.
-    pub(super) fn new(codec: &Codec, map: &ReplyMap, quirks: &Quirks, frame_max: usize, echo: Option<Echo>) -> Self {
+    pub(in crate::upstream) fn new(codec: &Codec, map: &ReplyMap, quirks: &Quirks, frame_max: usize, echo: Option<Echo>) -> Self {
         let decoder = (codec.stream_decoder)(map, quirks);
         Self { splitter: Splitter::new(frame_max), echo, decoder, progress: Progress::default(), is_over: false }
     }
 
     /// Takes what came.
-    pub(super) fn push(&mut self, chunk: Bytes, out: &mut Vec<Event>) {
+    pub(in crate::upstream) fn push(&mut self, chunk: Bytes, out: &mut Vec<Event>) {
         let from = out.len();
         let chunk = match &mut self.echo {
             Some(echo) => echo.taken_out_of(chunk),
@@ -52,7 +52,7 @@ impl Decode {
     }
 
     /// The body has ended.
-    pub(super) fn end(&mut self, out: &mut Vec<Event>) {
+    pub(in crate::upstream) fn end(&mut self, out: &mut Vec<Event>) {
         let from = out.len();
         if let Some(echo) = &mut self.echo {
             self.splitter.push(&echo.rest());
@@ -66,7 +66,7 @@ impl Decode {
     }
 
     /// Takes an answer that came whole.
-    pub(super) fn whole(&mut self, response: ChatResponse, out: &mut Vec<Event>) {
+    pub(in crate::upstream) fn whole(&mut self, response: ChatResponse, out: &mut Vec<Event>) {
         let from = out.len();
         out.extend(response.into_events());
         self.note(from, out);

@@ -16,6 +16,7 @@ use http::HeaderMap;
 use ureq::tls::RootCerts;
 
 use self::attempt::{Attempt, Attempted, Begun, Told};
+pub(super) use self::decode::Decode;
 pub use self::post::{Interrupter, Post};
 use self::post::{News, Silence};
 use super::account::{Account, Over};
