@@ -9,6 +9,7 @@ pub mod attempts;
 mod breaker;
 mod budget;
 pub mod cache;
+mod choose;
 pub mod decide;
 pub mod estimate;
 pub mod explain;

@@ -28,7 +28,7 @@ fn a_rule_is_unreached_only_where_an_earlier_one_takes_all_of_it() {
         ("model: [claude-*, gpt-*]", "model: [gpt-5, claude-x]"),
         ("images: \">0\"", "images_now: \">0\""),
         ("documents: \">0\"", "documents_now: \">1\""),
-        ("input_tokens: \">100\"", "input_tokens: \">=101\""),
+        ("input_tokens: \">100\"", "input_tokens: \">=102\""),
         ("stream: true", "stream: true, turns: \">3\""),
         ("turns: \">=0\"", "stream: true"),
     ] {
@@ -100,7 +100,8 @@ fn a_policy_that_goes_by_what_nobody_said_is_found() {
 #[test]
 fn a_test_holds_only_where_the_request_goes_as_it_says() {
     let config = "models: { m: [q/dark, p/able], n: [p/able] }\nroutes: [{ name: long, when: { input_tokens: \">4000\" }, use: n }]\n\
-                  policies: [{ name: home, when: { project: acme }, deny: { provider: q } }, { name: idle, deny: { provider: nobody } }]\ntests: [";
+                  policies: [{ name: home, when: { project: acme }, deny: { provider: q } }, { name: idle, deny: { provider: nobody } }, \
+                  { name: shut, when: { project: shut }, deny: { provider: [p, q] } }]\ntests: [";
     for (test, holds) in [
         ("request: { model: m }, expect: q/dark", true),
         ("request: { model: m }, expect: p/able", false),
@@ -114,9 +115,10 @@ fn a_test_holds_only_where_the_request_goes_as_it_says() {
         ("request: { model: m }, expect: q/dark, because: home", false),
         ("request: { model: nobody }, expect: refused", true),
         ("request: { model: m }, expect: refused", false),
-        // Who is refused is not served, though a rule fits.
-        ("request: { model: m, input_tokens: 6000 }, expect: long", false),
-        ("request: { model: m, input_tokens: 6000 }, expect: refused, because: long", true),
+        // Who is refused is not served, though an entry has the name.
+        ("request: { model: m, project: shut }, expect: m", false),
+        ("request: { model: m, project: shut }, expect: refused, because: shut", true),
+        ("request: { model: m, project: shut }, expect: refused, because: home", false),
     ] {
         let found: Vec<Finding> = findings(&with(&format!("{config}{{ {test} }}]")));
         assert_eq!(found.contains(&TestFailed), !holds, "{test}: {found:?}");
