@@ -1,3 +1,5 @@
+//! What of a request counts for a cache, and that what was known before changes no result.
+
 use super::pass::hash;
 use super::*;
 
