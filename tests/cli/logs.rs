@@ -164,7 +164,7 @@ fn programs_read_every_member_that_is_documented() {
                 "sha256": "039058c6f2c0cb492c533b0a4d14ef77cc0f78abccced5287d84a1a2011cfb81"
             }],
             "answer": format!("A cat.{ESCAPE}"), "reasoning": "whiskers", "asked": "default", "target": "zai/glm-5.1", "route": "default",
-            "options": { "temperature": 0.5 }, "ending": "whole", "code": null, "attempts": 1,
+            "options": { "temperature": 0.5 }, "steps": null, "ending": "whole", "code": null, "attempts": 1,
             "usage": {
                 "input_tokens": 100, "cache_read_tokens": null, "cache_write_tokens": null, "output_tokens": 20, "reasoning_tokens": null,
                 "estimated": false
