@@ -118,7 +118,12 @@ fn missing(reader: &mut Reader<'_>, root: &Section<'_>, name: &str, help: &str) 
 
 fn version(reader: &mut Reader<'_>, root: &Section<'_>) {
     let Some(node) = root.get("version") else {
-        return missing(reader, root, "version", "begin the file with `version: 1`");
+        return missing(
+            reader,
+            root,
+            "version",
+            "begin the file with `version: 1`; a file of LiteLLM, claude-code-router or an earlier aimux is taken over by `aimux config import`",
+        );
     };
     if node.is_number() && !matches!(&node.value, Value::Scalar { text, .. } if text == "1") {
         let message = format!("version is {}, expected 1", reader.written(node.span));

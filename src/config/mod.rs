@@ -16,6 +16,7 @@ mod diff;
 pub mod environment;
 mod fields;
 mod fix;
+mod former;
 mod import;
 mod init;
 mod key_command;

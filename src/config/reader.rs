@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use super::diagnostic::{Diagnostic, Finding, Report, Span};
 use super::environment::Environment;
 use super::fields::{Field, Kind};
+use super::former::called_here;
 use super::mask;
 use super::near::{nearest, only};
 use super::tree::{Key, Node, Value};
@@ -177,6 +178,7 @@ impl<'a> Reader<'a> {
         let help = match near {
             _ if key.text == MERGE => "merge keys are not read: repeat the fields, or refer to a whole mapping with `*name`".to_owned(),
             Some(near) => format!("did you mean \"{near}\"?"),
+            None if let Some(instead) = called_here(&key.text) => instead.to_owned(),
             None => format!("known here: {}", section.fields.iter().map(|field| field.name).collect::<Vec<_>>().join(", ")),
         };
         let message = format!("unknown key \"{}\" in {place}", key.text);
