@@ -19,6 +19,9 @@ _aimux() {
             aimux,bench)
                 cmd="aimux__subcmd__bench"
                 ;;
+            aimux,chat)
+                cmd="aimux__subcmd__chat"
+                ;;
             aimux,config)
                 cmd="aimux__subcmd__config"
                 ;;
@@ -166,6 +169,12 @@ _aimux() {
             aimux__subcmd__logs,show)
                 cmd="aimux__subcmd__logs__subcmd__show"
                 ;;
+            aimux__subcmd__route,import)
+                cmd="aimux__subcmd__route__subcmd__import"
+                ;;
+            aimux__subcmd__route__subcmd__import,llm)
+                cmd="aimux__subcmd__route__subcmd__import__subcmd__llm"
+                ;;
             aimux__subcmd__service,install)
                 cmd="aimux__subcmd__service__subcmd__install"
                 ;;
@@ -191,7 +200,7 @@ _aimux() {
 
     case "${cmd}" in
         aimux)
-            opts="-h -V --config --help --version serve run route bench keys config status logs models usage stop service env generate"
+            opts="-h -V --config --help --version serve run route bench chat keys config status logs models usage stop service env generate"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -228,6 +237,100 @@ _aimux() {
                     return 0
                     ;;
                 --program)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        aimux__subcmd__chat)
+            opts="-m -s -a -f -o -t -p -c -n -h --model --system --attachment --fragment --option --template --param --continue --cid --max-cost --raw --color --reasoning --no-log --direct --demo --header --config --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --model)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -m)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --system)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -s)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --attachment)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -a)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --fragment)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -f)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --option)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -o)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --template)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -t)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --param)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -p)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --cid)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --max-cost)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                --reasoning)
+                    COMPREPLY=($(compgen -W "show hide" -- "${cur}"))
+                    return 0
+                    ;;
+                --header)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -1277,7 +1380,7 @@ _aimux() {
             return 0
             ;;
         aimux__subcmd__route)
-            opts="-m -s -a -f -o -t -p -x -c -n -h --model --system --attachment --fragment --option --schema --template --param --save --extract --xl --extract-last --compare --continue --cid --max-cost --tool --yes --steps --no-stream --raw --color --reasoning --json --no-log --direct --demo --explain --dry-run --request --client --header --dialect --config --help"
+            opts="-m -s -a -f -o -t -p -x -c -n -h --model --system --attachment --fragment --option --schema --template --param --save --extract --xl --extract-last --compare --continue --cid --max-cost --tool --yes --steps --no-stream --raw --color --reasoning --json --no-log --direct --demo --explain --dry-run --request --client --header --dialect --config --help import"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1395,6 +1498,42 @@ _aimux() {
                     COMPREPLY=($(compgen -W "anthropic openai-chat" -- "${cur}"))
                     return 0
                     ;;
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        aimux__subcmd__route__subcmd__import)
+            opts="-h --config --help llm"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        aimux__subcmd__route__subcmd__import__subcmd__llm)
+            opts="-h --dry-run --overwrite --json --config --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
                 --config)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0

@@ -31,6 +31,7 @@ complete -c aimux -n "__fish_aimux_needs_command" -f -a "serve" -d 'Serve client
 complete -c aimux -n "__fish_aimux_needs_command" -f -a "run" -d 'Run a client program with its environment set for aimux'
 complete -c aimux -n "__fish_aimux_needs_command" -f -a "route" -d 'Ask a model from the shell; `--explain` tells where a request would go, and why'
 complete -c aimux -n "__fish_aimux_needs_command" -f -a "bench" -d 'Measure providers, what aimux adds to them, and aimux itself'
+complete -c aimux -n "__fish_aimux_needs_command" -f -a "chat" -d 'Talk with a model: prompt after prompt, on the same way as `route`'
 complete -c aimux -n "__fish_aimux_needs_command" -f -a "keys" -d 'Keep providers\' keys in age files'
 complete -c aimux -n "__fish_aimux_needs_command" -f -a "config" -d 'Check, show and keep the config'
 complete -c aimux -n "__fish_aimux_needs_command" -f -a "status" -d 'Tell whether the config\'s server runs, and where'
@@ -57,44 +58,48 @@ complete -c aimux -n "__fish_aimux_using_subcommand serve" -l on-demand -d 'Leav
 complete -c aimux -n "__fish_aimux_using_subcommand serve" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c aimux -n "__fish_aimux_using_subcommand run" -l config -d 'The config file [env: AIMUX_CONFIG] [default: config.yaml in aimux\'s config folder]' -r -F
 complete -c aimux -n "__fish_aimux_using_subcommand run" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c aimux -n "__fish_aimux_using_subcommand route" -s m -l model -d 'The model asked for [default: the config\'s `default`, else the first provider\'s main model; a request\'s own]' -r
-complete -c aimux -n "__fish_aimux_using_subcommand route" -s s -l system -d 'What the model is told before the prompt' -r
-complete -c aimux -n "__fish_aimux_using_subcommand route" -s a -l attachment -d 'An image, a PDF or sound beside the prompt: a file, an address, or `-` for standard input; may be repeated' -r
-complete -c aimux -n "__fish_aimux_using_subcommand route" -s f -l fragment -d 'A text beside the prompt, with its name: a file, all files of a folder, or a pattern such as `src/**/*.rs`; may be repeated' -r
-complete -c aimux -n "__fish_aimux_using_subcommand route" -s o -l option -d 'How the answer is made: temperature, max_tokens, top_p, top_k, seed, stop, thinking, presence_penalty, frequency_penalty' -r
-complete -c aimux -n "__fish_aimux_using_subcommand route" -l schema -d 'The form of the answer: JSON Schema, a file of it, or `name, age int, bio: one sentence`; what comes is checked' -r
-complete -c aimux -n "__fish_aimux_using_subcommand route" -s t -l template -d 'A prompt that was kept with --save, or the path of one' -r
-complete -c aimux -n "__fish_aimux_using_subcommand route" -s p -l param -d 'A variable of the template; may be repeated' -r
-complete -c aimux -n "__fish_aimux_using_subcommand route" -l save -d 'Keep prompt, -s, -m, -o, --schema, -x and -p under a name, for -t; nobody is asked' -r
-complete -c aimux -n "__fish_aimux_using_subcommand route" -l compare -d 'Ask several models at once, and compare: `a,b[,c]`' -r
-complete -c aimux -n "__fish_aimux_using_subcommand route" -l cid -d 'Go on with this conversation, an id of `aimux logs`' -r
-complete -c aimux -n "__fish_aimux_using_subcommand route" -l max-cost -d 'Do not ask if it may cost more than this, in dollars' -r
-complete -c aimux -n "__fish_aimux_using_subcommand route" -l tool -d 'Let the model call the tools of a server under `mcp`, or one: SERVER, SERVER.TOOL, with `*`; each call is shown and asked about' -r
-complete -c aimux -n "__fish_aimux_using_subcommand route" -l yes -d 'Do not ask about calls of these tools: SERVER or SERVER.TOOL, with `*`; may be repeated' -r
-complete -c aimux -n "__fish_aimux_using_subcommand route" -l steps -d 'How often the model may call tools before it has to have answered' -r
-complete -c aimux -n "__fish_aimux_using_subcommand route" -l color -d 'Whether the answer has colours; `always` sets Markdown in a pipe, too' -r -f -a "auto\t'On a terminal that has them, unless a variable forbids it'
+complete -c aimux -n "__fish_aimux_using_subcommand route; and not __fish_seen_subcommand_from import" -s m -l model -d 'The model asked for [default: the config\'s `default`, else the first provider\'s main model; a request\'s own]' -r
+complete -c aimux -n "__fish_aimux_using_subcommand route; and not __fish_seen_subcommand_from import" -s s -l system -d 'What the model is told before the prompt' -r
+complete -c aimux -n "__fish_aimux_using_subcommand route; and not __fish_seen_subcommand_from import" -s a -l attachment -d 'An image, a PDF or sound beside the prompt: a file, an address, or `-` for standard input; may be repeated' -r
+complete -c aimux -n "__fish_aimux_using_subcommand route; and not __fish_seen_subcommand_from import" -s f -l fragment -d 'A text beside the prompt, with its name: a file, all files of a folder, or a pattern such as `src/**/*.rs`; may be repeated' -r
+complete -c aimux -n "__fish_aimux_using_subcommand route; and not __fish_seen_subcommand_from import" -s o -l option -d 'How the answer is made: temperature, max_tokens, top_p, top_k, seed, stop, thinking, presence_penalty, frequency_penalty' -r
+complete -c aimux -n "__fish_aimux_using_subcommand route; and not __fish_seen_subcommand_from import" -l schema -d 'The form of the answer: JSON Schema, a file of it, or `name, age int, bio: one sentence`; what comes is checked' -r
+complete -c aimux -n "__fish_aimux_using_subcommand route; and not __fish_seen_subcommand_from import" -s t -l template -d 'A prompt that was kept with --save, or the path of one' -r
+complete -c aimux -n "__fish_aimux_using_subcommand route; and not __fish_seen_subcommand_from import" -s p -l param -d 'A variable of the template; may be repeated' -r
+complete -c aimux -n "__fish_aimux_using_subcommand route; and not __fish_seen_subcommand_from import" -l save -d 'Keep prompt, -s, -m, -o, --schema, -x and -p under a name, for -t; nobody is asked' -r
+complete -c aimux -n "__fish_aimux_using_subcommand route; and not __fish_seen_subcommand_from import" -l compare -d 'Ask several models at once, and compare: `a,b[,c]`' -r
+complete -c aimux -n "__fish_aimux_using_subcommand route; and not __fish_seen_subcommand_from import" -l cid -d 'Go on with this conversation, an id of `aimux logs`' -r
+complete -c aimux -n "__fish_aimux_using_subcommand route; and not __fish_seen_subcommand_from import" -l max-cost -d 'Do not ask if it may cost more than this, in dollars' -r
+complete -c aimux -n "__fish_aimux_using_subcommand route; and not __fish_seen_subcommand_from import" -l tool -d 'Let the model call the tools of a server under `mcp`, or one: SERVER, SERVER.TOOL, with `*`; each call is shown and asked about' -r
+complete -c aimux -n "__fish_aimux_using_subcommand route; and not __fish_seen_subcommand_from import" -l yes -d 'Do not ask about calls of these tools: SERVER or SERVER.TOOL, with `*`; may be repeated' -r
+complete -c aimux -n "__fish_aimux_using_subcommand route; and not __fish_seen_subcommand_from import" -l steps -d 'How often the model may call tools before it has to have answered' -r
+complete -c aimux -n "__fish_aimux_using_subcommand route; and not __fish_seen_subcommand_from import" -l color -d 'Whether the answer has colours; `always` sets Markdown in a pipe, too' -r -f -a "auto\t'On a terminal that has them, unless a variable forbids it'
 always\t''
 never\t''"
-complete -c aimux -n "__fish_aimux_using_subcommand route" -l reasoning -d 'What becomes of what the model thinks aloud [default: dimmed on a terminal, left out in a pipe]' -r -f -a "show\t'Before the answer; in a pipe on standard error'
+complete -c aimux -n "__fish_aimux_using_subcommand route; and not __fish_seen_subcommand_from import" -l reasoning -d 'What becomes of what the model thinks aloud [default: dimmed on a terminal, left out in a pipe]' -r -f -a "show\t'Before the answer; in a pipe on standard error'
 hide\t'Nowhere'"
-complete -c aimux -n "__fish_aimux_using_subcommand route" -l request -d 'The request of a client that is asked about; `-` is standard input' -r -F
-complete -c aimux -n "__fish_aimux_using_subcommand route" -l client -d 'The program that asks, `claude-code` say' -r
-complete -c aimux -n "__fish_aimux_using_subcommand route" -l header -d 'A header of the request, for rules and policies: `x-aimux-project: acme`' -r
-complete -c aimux -n "__fish_aimux_using_subcommand route" -l dialect -d 'The dialect of the request [default: the capture\'s, else anthropic]' -r -f -a "anthropic\t'Anthropic Messages'
+complete -c aimux -n "__fish_aimux_using_subcommand route; and not __fish_seen_subcommand_from import" -l request -d 'The request of a client that is asked about; `-` is standard input' -r -F
+complete -c aimux -n "__fish_aimux_using_subcommand route; and not __fish_seen_subcommand_from import" -l client -d 'The program that asks, `claude-code` say' -r
+complete -c aimux -n "__fish_aimux_using_subcommand route; and not __fish_seen_subcommand_from import" -l header -d 'A header of the request, for rules and policies: `x-aimux-project: acme`' -r
+complete -c aimux -n "__fish_aimux_using_subcommand route; and not __fish_seen_subcommand_from import" -l dialect -d 'The dialect of the request [default: the capture\'s, else anthropic]' -r -f -a "anthropic\t'Anthropic Messages'
 openai-chat\t'OpenAI Chat Completions'"
-complete -c aimux -n "__fish_aimux_using_subcommand route" -l config -d 'The config file [env: AIMUX_CONFIG] [default: config.yaml in aimux\'s config folder]' -r -F
-complete -c aimux -n "__fish_aimux_using_subcommand route" -s x -l extract -d 'Print the first block of code of the answer alone'
-complete -c aimux -n "__fish_aimux_using_subcommand route" -l extract-last -l xl -d 'Print the last block of code of the answer alone'
-complete -c aimux -n "__fish_aimux_using_subcommand route" -s c -l continue -d 'Go on with the latest conversation'
-complete -c aimux -n "__fish_aimux_using_subcommand route" -l no-stream -d 'Print the answer when it is complete, not while it comes'
-complete -c aimux -n "__fish_aimux_using_subcommand route" -l raw -d 'Print the answer as it is, not as Markdown set for the terminal; in a pipe it always is'
-complete -c aimux -n "__fish_aimux_using_subcommand route" -l json -d 'Print JSON: the answer, or the decision; money in millionths of a dollar'
-complete -c aimux -n "__fish_aimux_using_subcommand route" -s n -l no-log -d 'Write nothing down: no conversation for `aimux logs`, no entry in the ledger'
-complete -c aimux -n "__fish_aimux_using_subcommand route" -l direct -d 'Ask and decide here, even if a server runs'
-complete -c aimux -n "__fish_aimux_using_subcommand route" -l demo -d 'Let the built-in demo model answer: needs no config, account or key'
-complete -c aimux -n "__fish_aimux_using_subcommand route" -l explain -d 'Tell where the request would go, and why'
-complete -c aimux -n "__fish_aimux_using_subcommand route" -l dry-run -d 'The same, with tokens and price'
-complete -c aimux -n "__fish_aimux_using_subcommand route" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c aimux -n "__fish_aimux_using_subcommand route; and not __fish_seen_subcommand_from import" -l config -d 'The config file [env: AIMUX_CONFIG] [default: config.yaml in aimux\'s config folder]' -r -F
+complete -c aimux -n "__fish_aimux_using_subcommand route; and not __fish_seen_subcommand_from import" -s x -l extract -d 'Print the first block of code of the answer alone'
+complete -c aimux -n "__fish_aimux_using_subcommand route; and not __fish_seen_subcommand_from import" -l extract-last -l xl -d 'Print the last block of code of the answer alone'
+complete -c aimux -n "__fish_aimux_using_subcommand route; and not __fish_seen_subcommand_from import" -s c -l continue -d 'Go on with the latest conversation'
+complete -c aimux -n "__fish_aimux_using_subcommand route; and not __fish_seen_subcommand_from import" -l no-stream -d 'Print the answer when it is complete, not while it comes'
+complete -c aimux -n "__fish_aimux_using_subcommand route; and not __fish_seen_subcommand_from import" -l raw -d 'Print the answer as it is, not as Markdown set for the terminal; in a pipe it always is'
+complete -c aimux -n "__fish_aimux_using_subcommand route; and not __fish_seen_subcommand_from import" -l json -d 'Print JSON: the answer, or the decision; money in millionths of a dollar'
+complete -c aimux -n "__fish_aimux_using_subcommand route; and not __fish_seen_subcommand_from import" -s n -l no-log -d 'Write nothing down: no conversation for `aimux logs`, no entry in the ledger'
+complete -c aimux -n "__fish_aimux_using_subcommand route; and not __fish_seen_subcommand_from import" -l direct -d 'Ask and decide here, even if a server runs'
+complete -c aimux -n "__fish_aimux_using_subcommand route; and not __fish_seen_subcommand_from import" -l demo -d 'Let the built-in demo model answer: needs no config, account or key'
+complete -c aimux -n "__fish_aimux_using_subcommand route; and not __fish_seen_subcommand_from import" -l explain -d 'Tell where the request would go, and why'
+complete -c aimux -n "__fish_aimux_using_subcommand route; and not __fish_seen_subcommand_from import" -l dry-run -d 'The same, with tokens and price'
+complete -c aimux -n "__fish_aimux_using_subcommand route; and not __fish_seen_subcommand_from import" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c aimux -n "__fish_aimux_using_subcommand route; and not __fish_seen_subcommand_from import" -a "import" -d 'Take over what another program keeps'
+complete -c aimux -n "__fish_aimux_using_subcommand route; and __fish_seen_subcommand_from import" -l config -d 'The config file [env: AIMUX_CONFIG] [default: config.yaml in aimux\'s config folder]' -r -F
+complete -c aimux -n "__fish_aimux_using_subcommand route; and __fish_seen_subcommand_from import" -s h -l help -d 'Print help'
+complete -c aimux -n "__fish_aimux_using_subcommand route; and __fish_seen_subcommand_from import" -f -a "llm" -d 'Templates, aliases and logs of `llm`'
 complete -c aimux -n "__fish_aimux_using_subcommand bench" -s n -l requests -d 'Requests of a measurement [default: 2000]' -r
 complete -c aimux -n "__fish_aimux_using_subcommand bench" -l part -d 'Be the upstream, or a pass-through to TARGET' -r
 complete -c aimux -n "__fish_aimux_using_subcommand bench" -l program -d 'Another aimux to measure: an earlier one, say' -r -F
@@ -102,6 +107,28 @@ complete -c aimux -n "__fish_aimux_using_subcommand bench" -l config -d 'The con
 complete -c aimux -n "__fish_aimux_using_subcommand bench" -l self -d 'Measure aimux itself against a bare pass-through: needs no network, config or key'
 complete -c aimux -n "__fish_aimux_using_subcommand bench" -l json -d 'Print JSON'
 complete -c aimux -n "__fish_aimux_using_subcommand bench" -s h -l help -d 'Print help'
+complete -c aimux -n "__fish_aimux_using_subcommand chat" -s m -l model -d 'The model asked for [default: the config\'s `default`, else the first provider\'s main model]' -r
+complete -c aimux -n "__fish_aimux_using_subcommand chat" -s s -l system -d 'What the model is told before the prompts' -r
+complete -c aimux -n "__fish_aimux_using_subcommand chat" -s a -l attachment -d 'An image, a PDF or sound beside the first prompt: a file or an address; may be repeated' -r
+complete -c aimux -n "__fish_aimux_using_subcommand chat" -s f -l fragment -d 'A text beside the first prompt: a file, all files of a folder, or a pattern; may be repeated' -r
+complete -c aimux -n "__fish_aimux_using_subcommand chat" -s o -l option -d 'How answers are made, as of `aimux route`' -r
+complete -c aimux -n "__fish_aimux_using_subcommand chat" -s t -l template -d 'A prompt that was kept with `aimux route --save`: each prompt is its `$input`' -r
+complete -c aimux -n "__fish_aimux_using_subcommand chat" -s p -l param -d 'A variable of the template; may be repeated' -r
+complete -c aimux -n "__fish_aimux_using_subcommand chat" -l cid -d 'Go on with this conversation, an id of `aimux logs`' -r
+complete -c aimux -n "__fish_aimux_using_subcommand chat" -l max-cost -d 'Do not ask if a prompt may cost more than this, in dollars' -r
+complete -c aimux -n "__fish_aimux_using_subcommand chat" -l color -d 'Whether answers have colours' -r -f -a "auto\t'On a terminal that has them, unless a variable forbids it'
+always\t''
+never\t''"
+complete -c aimux -n "__fish_aimux_using_subcommand chat" -l reasoning -d 'What becomes of what the model thinks aloud [default: dimmed on a terminal, left out in a pipe]' -r -f -a "show\t'Before the answer; in a pipe on standard error'
+hide\t'Nowhere'"
+complete -c aimux -n "__fish_aimux_using_subcommand chat" -l header -d 'A header of the requests, for rules and policies: `x-aimux-project: acme`' -r
+complete -c aimux -n "__fish_aimux_using_subcommand chat" -l config -d 'The config file [env: AIMUX_CONFIG] [default: config.yaml in aimux\'s config folder]' -r -F
+complete -c aimux -n "__fish_aimux_using_subcommand chat" -s c -l continue -d 'Go on with the latest conversation'
+complete -c aimux -n "__fish_aimux_using_subcommand chat" -l raw -d 'Print answers as they are, not as Markdown set for the terminal'
+complete -c aimux -n "__fish_aimux_using_subcommand chat" -s n -l no-log -d 'Write nothing down: no conversation, no entry in the ledger, no line for the arrow keys'
+complete -c aimux -n "__fish_aimux_using_subcommand chat" -l direct -d 'Ask and decide here, even if a server runs'
+complete -c aimux -n "__fish_aimux_using_subcommand chat" -l demo -d 'Let the built-in demo model answer: needs no config, account or key'
+complete -c aimux -n "__fish_aimux_using_subcommand chat" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c aimux -n "__fish_aimux_using_subcommand keys; and not __fish_seen_subcommand_from init add login list rotate recipients test show exec export import scan remove audit" -l config -d 'The config file [env: AIMUX_CONFIG] [default: config.yaml in aimux\'s config folder]' -r -F
 complete -c aimux -n "__fish_aimux_using_subcommand keys; and not __fish_seen_subcommand_from init add login list rotate recipients test show exec export import scan remove audit" -s h -l help -d 'Print help'
 complete -c aimux -n "__fish_aimux_using_subcommand keys; and not __fish_seen_subcommand_from init add login list rotate recipients test show exec export import scan remove audit" -f -a "init" -d 'Make the identity that opens the keys'

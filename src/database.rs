@@ -55,6 +55,15 @@ impl From<rusqlite::Error> for Fault {
     }
 }
 
+/// Gives the room of what was deleted back to the disk.
+pub(crate) fn give_room_back(connection: &Connection) -> Result<(), Fault> {
+    // Each step gives back one page.
+    let mut statement = connection.prepare("PRAGMA incremental_vacuum")?;
+    let mut steps = statement.query([])?;
+    while steps.next()?.is_some() {}
+    Ok(())
+}
+
 impl Format<'_> {
     /// A database to write to: made, with its folder, or brought to this version where need be. Blocks.
     ///
@@ -86,8 +95,9 @@ impl Format<'_> {
 
     /// The version of a file, 0 for an empty one.
     fn version(&self, connection: &Connection) -> Result<usize, Fault> {
-        let application: i32 = connection.pragma_query_value(None, "application_id", |row| row.get(0))?;
+        // In this order: whoever makes the file in between has it ours before we look.
         let tables: i64 = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+        let application: i32 = connection.pragma_query_value(None, "application_id", |row| row.get(0))?;
         if application != self.application && (application != 0 || tables > 0) {
             return Err(Fault::Failed("it is the database of another program; name another file".to_owned()));
         }

@@ -57,6 +57,8 @@ enum Command {
     Route(Box<route::RouteArgs>),
     /// Measure providers, what aimux adds to them, and aimux itself
     Bench(Box<bench::BenchArgs>),
+    /// Talk with a model: prompt after prompt, on the same way as `route`
+    Chat(Box<route::ChatArgs>),
     /// Keep providers' keys in age files
     Keys(keys::KeysArgs),
     /// Check, show and keep the config
@@ -102,6 +104,7 @@ pub fn main() -> ExitCode {
         Command::Run(args) => run::run(args, cli.config, &environment),
         Command::Route(args) => route::run(&args, cli.config, &environment),
         Command::Bench(args) => bench::run(&args, cli.config, &environment),
+        Command::Chat(args) => route::chat(&args, cli.config, &environment),
         Command::Keys(args) => keys::run(&args, cli.config, &environment),
         Command::Config(args) => config::run(&args, cli.config, &environment),
         Command::Env(args) => env::run(&args, cli.config, &environment),

@@ -10,9 +10,10 @@ use super::output;
 use crate::config::Environment;
 
 /// Whether there are colours.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
 pub(crate) enum Colour {
     /// On a terminal that has them, unless a variable forbids it
+    #[default]
     Auto,
     Always,
     Never,

@@ -7,14 +7,18 @@ pub(super) const LENGTH: usize = 16;
 
 /// An id of the moment, in milliseconds since 1970, and of chance.
 pub(super) fn fresh(now_ms: u64) -> String {
-    let chance = getrandom::u32().unwrap_or_else(|_| std::process::id());
+    of(now_ms, getrandom::u32().unwrap_or_else(|_| std::process::id()))
+}
+
+/// An id of the moment and of a number, of which 30 bits count.
+pub(super) fn of(now_ms: u64, number: u32) -> String {
     // 48 bits of time take ten characters, 30 bits of chance six.
     let digit = |number: u64, at: usize| {
         let index = usize::try_from((number >> (5 * at)) & 31).unwrap_or(0);
         char::from(ALPHABET.get(index).copied().unwrap_or(b'0'))
     };
     let time = (0..10).rev().map(|at| digit(now_ms, at));
-    time.chain((0..6).rev().map(|at| digit(chance.into(), at))).collect()
+    time.chain((0..6).rev().map(|at| digit(number.into(), at))).collect()
 }
 
 /// The text as an id, or the begin of one, might be meant: letters' case and look-alikes do not matter. `None`: it cannot be one.

@@ -8,6 +8,7 @@ mod id;
 mod reader;
 mod record;
 mod schema;
+mod take;
 #[cfg(test)]
 mod tests;
 mod words;
@@ -19,6 +20,7 @@ use rusqlite::Connection;
 
 pub use reader::{Conversation, Filter, Hit, MARKS};
 pub use record::{Attachment, Ending, Exchange};
+pub use take::Taken;
 
 use crate::database::Fault;
 use crate::error::{Code, Error};

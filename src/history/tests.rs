@@ -238,6 +238,22 @@ fn old_conversations_are_forgotten_and_the_current_one_never() {
 }
 
 #[test]
+fn what_is_forgotten_leaves_the_file_and_its_log() {
+    let folder = tempfile::tempdir().unwrap();
+    let all = Settings { keep_days: 36_500, ..settings(folder.path()) };
+    let mut history = History::open(&all).unwrap();
+    let words = "forgettable ".repeat(40_000);
+    history.put(None, &Exchange { time_ms: now_ms() - 9 * DAY_MS, ..exchange("long ago", &words) }).unwrap();
+    let mut history = History::open(&Settings { keep_days: 2, ..all.clone() }).unwrap();
+    history.put(None, &exchange("now", "kept")).unwrap();
+    for name in ["history.sqlite", "history.sqlite-wal"] {
+        let bytes = std::fs::read(folder.path().join("state").join(name)).unwrap();
+        assert!(!bytes.windows(11).any(|part| part == b"forgettable"), "{name}");
+        assert!(bytes.len() < 200_000, "{name} gives the room back: {}", bytes.len());
+    }
+}
+
+#[test]
 fn the_oldest_make_way_where_the_file_grows_too_large() {
     let folder = tempfile::tempdir().unwrap();
     let settings = Settings { keep_mb: 1, ..settings(folder.path()) };

@@ -6,7 +6,7 @@ use rusqlite::{Connection, OptionalExtension as _, TransactionBehavior, params};
 
 use super::record::Exchange;
 use super::{History, failed, id, number};
-use crate::database::Fault;
+use crate::database::{Fault, give_room_back};
 use crate::error::Error;
 
 const DAY_MS: u64 = 86_400_000;
@@ -39,7 +39,7 @@ impl History {
     }
 
     /// Forgets the conversations that are too old, then, while the file is too large, the oldest; never `current`.
-    fn forget(&mut self, current: &str) -> Result<(), Fault> {
+    pub(super) fn forget(&mut self, current: &str) -> Result<(), Fault> {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let now = u64::try_from(now.as_millis()).unwrap_or(u64::MAX);
         let end = number(now.saturating_sub(u64::from(self.settings.keep_days) * DAY_MS));
@@ -74,7 +74,7 @@ fn used(connection: &Connection) -> Result<i64, Fault> {
 
 /// Gives the room of what was deleted back; what the log had of it goes as well.
 fn sweep(connection: &Connection) -> Result<(), Fault> {
-    connection.execute_batch("PRAGMA incremental_vacuum")?;
+    give_room_back(connection)?;
     // Where another process reads, the log stays until it has done so.
     connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
     Ok(())
@@ -93,8 +93,15 @@ fn delete(connection: &mut Connection, ids: &[String]) -> Result<usize, Fault> {
 
 fn insert(connection: &mut Connection, conversation: Option<&str>, exchange: &Exchange, with_contents: bool) -> Result<String, Fault> {
     let id = conversation.map_or_else(|| id::fresh(exchange.time_ms), str::to_owned);
-    let time = number(exchange.time_ms);
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    insert_into(&transaction, &id, exchange, with_contents)?;
+    transaction.commit()?;
+    Ok(id)
+}
+
+/// The same as a part of a transaction.
+pub(super) fn insert_into(transaction: &Connection, id: &str, exchange: &Exchange, with_contents: bool) -> Result<(), Fault> {
+    let time = number(exchange.time_ms);
     transaction.execute(
         "INSERT INTO conversations (id, name, created, updated) VALUES (?1, ?2, ?3, ?3)
          ON CONFLICT (id) DO UPDATE SET updated = max(updated, ?3)",
@@ -143,8 +150,7 @@ fn insert(connection: &mut Connection, conversation: Option<&str>, exchange: &Ex
             transaction.execute("INSERT OR IGNORE INTO contents (sha256, content) VALUES (?1, ?2)", params![attachment.sha256, content])?;
         }
     }
-    transaction.commit()?;
-    Ok(id)
+    Ok(())
 }
 
 /// What a conversation is called: the first line of its first prompt that says something.

@@ -12,7 +12,7 @@ use rusqlite::{Connection, TransactionBehavior, params};
 use super::entry::{Attempt, Entry};
 use super::schema;
 use super::{Message, Shared};
-use crate::database::Fault;
+use crate::database::{Fault, give_room_back};
 use crate::error::Code;
 
 /// So long is gathered before a transaction: a busy server then has few, and a quiet one's entries are soon there.
@@ -270,5 +270,5 @@ fn forget(connection: &mut Connection, end_ms: u64) -> Result<(), Fault> {
             break;
         }
     }
-    connection.execute_batch("PRAGMA incremental_vacuum").map_err(Fault::from)
+    give_room_back(connection)
 }

@@ -49,17 +49,17 @@ fn a_prompt_is_explained_line_by_line() {
     let home = home();
     assert_eq!(
         told(home.path(), &["--explain", "hello", "-m", "claude-sonnet-5", "--header", "x-aimux-project: acme-web"]),
-        "request  role main, dialect anthropic, model claude-sonnet-5, project acme-web, input_tokens 21
+        "request  role main, client aimux-route, dialect anthropic, model claude-sonnet-5, project acme-web, stream, input_tokens 30, output_tokens 32000
 role     main: nothing says otherwise
-needs    a window of 21 tokens
+needs    a window of 30 tokens
 unsure   role: nothing that this program sends tells it (a model could be asked to judge; aimux asks none)
 rules    background: no: role is main, not background
-         long: no: input_tokens is 21, not >150000
+         long: no: input_tokens is 30, not >150000
 policies no-cn-for-acme: holds for this request
 decided  by models.\"claude-*\"; strategy order: as the config lists them
 targets  1 anthropic/claude-opus-4-8: ready
          - zai/glm-5.2: left out: denied by the policy no-cn-for-acme
-note     decided by the config alone: what rests or is busy, only a running server knows
+note     decided here, with what is remembered of targets: what is busy, only a running server knows
 "
     );
 }
@@ -98,7 +98,7 @@ fn a_prompt_without_a_model_goes_to_the_main_one() {
 fn a_dry_run_names_tokens_and_money() {
     let home = home();
     let text = told(home.path(), &["--dry-run", &"word ".repeat(7200), "-m", "main"]);
-    assert!(text.contains("tokens   about 10017 of input"), "{text}");
+    assert!(text.contains("tokens   about 10026 of input"), "{text}");
     assert!(
         text.contains("cost     1 anthropic/claude-opus-4-8: $0.0501 for the input, $") && text.contains("         2 zai/glm-5.2: $"),
         "{text}"

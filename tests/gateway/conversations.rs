@@ -10,6 +10,7 @@ use crate::faults::BOTH;
 use crate::gateway::{Gateway, aimux, config};
 use crate::oneshot::{before, home, route, run, said, saying, stderr, stdout};
 use crate::replies::{Speaks, text};
+use crate::terminal::Terminal;
 use crate::upstream::{Act, Seen, Upstream};
 
 fn place(home: &Path) -> PathBuf {
@@ -23,7 +24,7 @@ fn logs(home: &Path, args: &[&str]) -> Value {
 }
 
 /// The exchanges of the latest conversation.
-fn exchanges(home: &Path) -> Vec<Value> {
+pub(crate) fn exchanges(home: &Path) -> Vec<Value> {
     let id = logs(home, &["-n", "1"])["conversations"][0]["id"].as_str().unwrap().to_owned();
     logs(home, &["show", &id])["exchanges"].as_array().unwrap().clone()
 }
@@ -177,7 +178,7 @@ fn whoever_is_killed_at_any_moment_leaves_a_file_that_opens() {
 }
 
 /// What a request says before its prompt: who, and what.
-fn turns(seen: &Seen) -> Vec<(String, String)> {
+pub(crate) fn turns(seen: &Seen) -> Vec<(String, String)> {
     let text = |content: &Value| match content {
         Value::String(text) => text.clone(),
         blocks => blocks.as_array().into_iter().flatten().filter_map(|block| block["text"].as_str()).collect::<Vec<_>>().join(" | "),
@@ -188,7 +189,7 @@ fn turns(seen: &Seen) -> Vec<(String, String)> {
     system.into_iter().chain(messages.map(|turn| (turn["role"].as_str().unwrap().to_owned(), text(&turn["content"])))).collect()
 }
 
-fn pairs(turns: &[(String, String)]) -> Vec<(&str, &str)> {
+pub(crate) fn pairs(turns: &[(String, String)]) -> Vec<(&str, &str)> {
     turns.iter().map(|(role, text)| (role.as_str(), text.as_str())).collect()
 }
 
@@ -271,6 +272,68 @@ fn what_does_not_fit_into_the_window_is_folded_the_oldest_first_and_said() {
     assert_eq!(exchanges(folder.path()).len(), 6, "what is kept is whole");
     assert_eq!(said(folder.path(), &["-c", "-m", "roomy", "short"]), "re short\n", "where a target has room nothing is folded");
     assert_eq!(turns(&upstream.seen().pop().unwrap()).len(), 13);
+}
+
+#[test]
+fn room_is_left_for_the_answer() {
+    let upstream = saying(Speaks::Chat, "fine");
+    let base = format!("{}/v1", upstream.url());
+    let folder = home(&format!(
+        "version: 1\nproviders:\n  p: {{ dialect: openai-chat, base_url: \"{base}\", models: {{ small: {{ context: 3000 }} }} }}\nmodels: {{ default: [p/small] }}\n"
+    ));
+    // Two of them are about 2,500 tokens: they fit into the window, and leave no quarter of it.
+    let long = "lorem ipsum ".repeat(370);
+    said(folder.path(), &[&long]);
+    let output = run(folder.path(), &["-c", &long]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    assert!(stderr(&output).contains("the oldest exchange of 1 are folded"), "{}", stderr(&output));
+    let explained = stdout(&run(folder.path(), &["--explain", &long.repeat(2)]));
+    assert!(explained.contains("p/small: ready"), "without a conversation it is not too long: {explained}");
+}
+
+#[test]
+fn what_the_provider_finds_too_long_is_folded_further_and_asked_again() {
+    for speaks in BOTH {
+        let upstream = Upstream::start(move |seen, _| match turns(seen).len() {
+            0..=3 => speaks.answer(seen, &[text("fine")]),
+            _ => speaks.refusal(400, "prompt is too long: 5000 tokens > 4000 maximum"),
+        });
+        let yaml = config(&[(speaks, &upstream)], "default: [up0/m]", "");
+        let direct = home(&yaml);
+        let gateway = Gateway::start(&yaml);
+        for (folder, config) in [(direct.path(), ".config/aimux/config.yaml"), (&gateway.home(), "aimux.yaml")] {
+            let ask = |args: &[&str]| run(folder, &[&["--config", folder.join(config).to_str().unwrap()], args].concat());
+            let mut last = ask(&["prompt 0"]);
+            for n in 1..6 {
+                last = ask(&["-c", &format!("prompt {n}")]);
+                assert_eq!((last.status.code(), stdout(&last).as_str()), (Some(0), "fine\n"), "{n}: {}", stderr(&last));
+            }
+            let told = stderr(&last);
+            let lines: Vec<&str> = told.lines().collect();
+            assert!(lines[0].ends_with("the oldest 3 exchanges of 5 are folded") && lines.len() == 2, "half of what is left: {told}");
+            let sent = turns(&upstream.seen().pop().unwrap());
+            assert!(sent.len() == 3 && sent[0].1.contains("[4 exchanges of this conversation"), "{sent:?}");
+            assert_eq!(exchanges(folder).len(), 6, "what is kept is whole");
+        }
+    }
+}
+
+#[test]
+fn deleting_asks_whoever_sits_there() {
+    let upstream = saying(Speaks::Chat, "fine");
+    let folder = before(Speaks::Chat, &upstream);
+    said(folder.path(), &["hello"]);
+    for (keys, words, left) in [("\r", "nothing was deleted", 1), ("n\r", "nothing was deleted", 1), ("yes\r", "deleted 1 conversation", 0)]
+    {
+        let mut command = aimux(folder.path());
+        command.args(["logs", "delete", "--all"]).current_dir(folder.path());
+        let mut terminal = Terminal::start(&command, 80, &[]);
+        terminal.until("Delete 1 conversation for good? [y/N]");
+        terminal.types(keys);
+        let (code, screen, _) = terminal.end();
+        assert!(code == Some(0) && screen.contents().contains(words), "{}", screen.contents());
+        assert_eq!(count(folder.path()), left);
+    }
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! The program over real sockets: a scripted upstream behind it, plain and real clients before it.
 //!
-//! `upstream` plays providers, `replies` has their words, `gateway` starts the program, `http` is the plain client.
+//! `upstream` plays providers, `replies` has their words, `gateway` starts the program, `http` is the plain client, `terminal` one to sit at.
 //! Tests by subject: `same_dialect`, `translated`, `failures`, `access`, `lifecycle`, `reload`, `routing`, `oneshot`, `screen`, `run`, and `real_clients`, which needs what
 //! `tests/run` installs and `claude` drives.
 #![allow(
@@ -13,6 +13,7 @@
 mod access;
 mod activation;
 mod caching;
+mod chat;
 mod citations;
 mod claude;
 mod continued;
@@ -26,6 +27,7 @@ mod hedging;
 mod http;
 mod http2;
 mod hygiene;
+mod import_llm;
 mod ledger;
 mod lifecycle;
 mod limits;
@@ -50,6 +52,7 @@ mod server_limits;
 mod sessions;
 mod stalls;
 mod survival;
+mod terminal;
 mod thinking;
 mod tls;
 mod tools;

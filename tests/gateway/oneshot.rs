@@ -246,6 +246,19 @@ fn exit_codes_are_those_of_the_table() {
 }
 
 #[test]
+fn standard_input_is_read_no_further_than_the_limit() {
+    let upstream = saying(Speaks::Chat, "no");
+    let home = home(&config(&[(Speaks::Chat, &upstream)], "default: [up0/m]", "limits: { body_mb: 1 }"));
+    let output = feed(home.path(), &["sum up"], &vec![b'x'; (1 << 20) + 1]);
+    assert!(output.status.code() == Some(65) && stderr(&output).contains("standard input is longer than"), "{}", stderr(&output));
+    // What has no end is not read to it.
+    let endless = std::fs::File::open("/dev/zero").unwrap();
+    let output = route(home.path(), &["sum up"]).stdin(endless).output().unwrap();
+    assert!(output.status.code() == Some(65) && stderr(&output).contains("standard input is longer than"), "{}", stderr(&output));
+    assert!(upstream.seen().is_empty());
+}
+
+#[test]
 fn ten_megabytes_are_sent_where_the_limits_let_them() {
     let upstream = saying(Speaks::Chat, "fine");
     let home = before(Speaks::Chat, &upstream);
@@ -380,6 +393,10 @@ fn the_demo_answers_without_config_account_or_key() {
     let words = said(home.path(), &["hello", "--demo"]);
     assert!(words.ends_with("You said: hello\n"), "{words}");
     assert_eq!(std::fs::read_dir(home.path()).unwrap().count(), 0, "nothing is written down");
+    for args in [&["hello"][..], &["--explain", "hello"]] {
+        let output = run(home.path(), args);
+        assert!(output.status.code() == Some(78) && stderr(&output).contains("`aimux route --demo`"), "{}", stderr(&output));
+    }
 }
 
 /// What the commands of docs/route.md find in their folder.
@@ -390,6 +407,7 @@ fn prepared(home: &Path) {
     std::fs::write(home.join("cat.png"), b"\x89PNG\r\n\x1a\n").unwrap();
     std::fs::create_dir_all(home.join("src")).unwrap();
     std::fs::write(home.join("src/main.rs"), "fn main() {}\n").unwrap();
+    std::fs::create_dir_all(home.join(".config/io.datasette.llm")).unwrap();
     let git = "git init -q . && git add notes.txt && echo another >> notes.txt";
     assert!(crate::readme::bash(home, git, &[]).status().unwrap().success());
 }
@@ -423,6 +441,7 @@ fn every_command_of_the_page_answers() {
             _ if command.contains("--schema") => ("\"age\":", ""),
             _ if command.contains("--demo") => ("You said: hello", ""),
             _ if command.contains("--compare") => ("FIRST TOKEN", ""),
+            _ if command.contains("import llm") => ("logs       none", ""),
             _ if command.contains("--save") => ("", "saved "),
             _ => ("an answer", ""),
         };

@@ -24,6 +24,9 @@ fn with_files(home: &Path) {
     }
 }
 
+/// An answer of some hundred tokens that no schema fits.
+const NO_JSON: &str = include_str!("../fixtures/markdown/review.md");
+
 /// The last request's messages.
 fn messages(upstream: &Upstream) -> String {
     upstream.seen().pop().unwrap().json()["messages"].to_string()
@@ -157,6 +160,45 @@ fn a_schema_that_the_model_breaks_once_is_asked_for_again() {
             }
         }
     }
+}
+
+#[test]
+fn a_repair_that_goes_elsewhere_finds_its_key_open() {
+    let first = saying(Speaks::Chat, NO_JSON);
+    let second = saying(Speaks::Chat, r#"{"name":"Ada"}"#);
+    let rule = "routes:\n  - { name: long, when: { input_tokens: \">400\" }, use: [up1/m] }";
+    let home = home(&config(&[(Speaks::Chat, &first), (Speaks::Chat, &second)], "default: [up0/m]", rule));
+    let output = run(home.path(), &["who", "--schema", "name"]);
+    assert_eq!((output.status.code(), stdout(&output).as_str()), (Some(0), "{\"name\":\"Ada\"}\n"), "{}", stderr(&output));
+    assert_eq!((first.seen().len(), second.only().header("authorization")), (1, Some(format!("Bearer {}", crate::gateway::KEY).as_str())));
+}
+
+#[test]
+fn what_stands_beside_a_prompt_is_explained_too() {
+    let upstream = saying(Speaks::Chat, "no");
+    let routes = "routes:\n  - { name: seeing, when: { images: true }, use: [up0/eyes] }\n  - { name: long, when: { input_tokens: \">3000\" }, use: [up0/large] }";
+    let home = home(&config(&[(Speaks::Chat, &upstream)], "default: [up0/m]", routes));
+    with_files(home.path());
+    std::fs::write(home.path().join("long.txt"), "word ".repeat(8000)).unwrap();
+    std::fs::create_dir_all(home.path().join(".config/aimux/templates")).unwrap();
+    std::fs::write(home.path().join(".config/aimux/templates/other.yaml"), "model: up0/templated\nprompt: Say $input\n").unwrap();
+    let long = "word ".repeat(8000);
+    for (args, words) in [
+        (&["x"][..], "1 up0/m: ready"),
+        (&["x", "-a", "cat.png"], "1 up0/eyes: ready"),
+        (&["x", "-f", "long.txt"], "1 up0/large: ready"),
+        (&["x", "-s", &long], "1 up0/large: ready"),
+        (&["x", "-t", "other"], "1 up0/templated: ready"),
+        (&["x", "-o", "max_tokens=77"], "output_tokens 77"),
+        (&["x", "-o", "temprature=1"], "did you mean temperature?"),
+    ] {
+        let output = run(home.path(), &[&["--explain"], args].concat());
+        let told = stdout(&output) + &stderr(&output);
+        assert!(told.contains(words), "{words}: {told}");
+    }
+    let output = feed(home.path(), &["--explain", "x"], long.as_bytes());
+    assert!(stdout(&output).contains("1 up0/large: ready"), "{}", stdout(&output));
+    assert!(upstream.seen().is_empty());
 }
 
 #[test]

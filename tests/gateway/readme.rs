@@ -37,6 +37,7 @@ const COMMANDS: &[(&str, How)] = &[
     ("aimux status", How::Says(" runs on http://127.0.0.1:")),
     ("aimux models", How::Says("anthropic/")),
     ("aimux route \"hello\"", How::Not("it asks a provider itself; `tests/gateway/oneshot.rs` runs each command of docs/route.md")),
+    ("aimux chat", How::Not("it asks a provider itself; `tests/gateway/chat.rs` runs each command of docs/chat.md")),
     ("aimux usage", How::Says("ledger.sqlite")),
     ("aimux service install --dry-run", How::Not("the home's config has no fixed port; tests/cli/service.rs runs it")),
     ("aimux bench --self", How::Not("it takes minutes; tests/cli/bench.rs runs it with few requests")),

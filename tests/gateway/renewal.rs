@@ -417,6 +417,39 @@ fn commands_refresh_a_spent_key_by_themselves_where_no_server_runs() {
 }
 
 #[test]
+fn a_prompt_from_the_shell_refreshes_a_spent_key_once_and_keeps_it() {
+    let login = Login::new(3600);
+    let prompt = |home: &Path| {
+        let mut command = aimux(home);
+        let output = command.args(["route", "hi"]).stdin(std::process::Stdio::null()).output().unwrap();
+        (output.status.code(), String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr))
+    };
+    let homed = |secret: &str, refresh: &str, expires: u64| {
+        let home = tempfile::tempdir().unwrap();
+        store(home.path(), "corp", "access-0-0123456789", expires);
+        let secret_of = |text: &str| Secret::new(text.to_owned());
+        let grant = Grant { secret: secret_of(secret), refresh: Some(secret_of(refresh)), expires: Some(expires) };
+        keys_of(home.path()).add_grant("corp", &grant, Existing::Retire, now() - 3600, &mut || panic!("nobody")).unwrap();
+        std::fs::write(home.path().join(".config/aimux/config.yaml"), login.config("models: { \"*\": [corp/m] }\n")).unwrap();
+        home
+    };
+    // It has expired.
+    let home = homed("access-0-0123456789", "refresh-0-0123456789", now() - 10);
+    assert_eq!(prompt(home.path()), (Some(0), "fine\n".to_owned()));
+    assert_eq!((login.refreshes(), kept(home.path())), (1, ("access-1-0123456789".to_owned(), "refresh-1-0123456789".to_owned())));
+    assert_eq!(prompt(home.path()), (Some(0), "fine\n".to_owned()), "the next prompt finds it good");
+    assert_eq!(login.refreshes(), 1);
+    // The provider says that it is over, an hour before its time: it is replaced under the prompt.
+    let home = homed("access-old-0123456789", "refresh-1-0123456789", now() + 3600);
+    assert_eq!(prompt(home.path()), (Some(0), "fine\n".to_owned()));
+    assert_eq!((login.refreshes(), kept(home.path()).0.as_str()), (2, "access-2-0123456789"));
+    // What is fresh is refused for another reason: a refresh would not help, and is not tried.
+    login.good.store(9, Ordering::SeqCst);
+    let (code, told) = prompt(home.path());
+    assert!(code == Some(77) && told.contains("refused the key") && login.refreshes() == 2, "{told}");
+}
+
+#[test]
 fn a_refresh_is_one_line_of_the_audit_log_and_no_reload() {
     let login = Login::new(3600);
     let home = tempfile::tempdir().unwrap();

@@ -1,17 +1,12 @@
 //! `aimux route` on a terminal: keys are typed and the screen is read, as a terminal emulator understands it.
 
-use std::io::{Read, Write};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
-use std::sync::mpsc::{Receiver, channel};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::oneshot::{before, route, run, saying, stderr, stdout};
 use crate::replies::{Speaks, text, thinking};
+use crate::terminal::{Terminal, place};
 use crate::upstream::{Act, Upstream};
-
-/// Rows of the screen: so many that nothing scrolls away.
-const ROWS: u16 = 200;
 
 const DOCUMENTS: [(&str, &str); 4] = [
     ("review", include_str!("../fixtures/markdown/review.md")),
@@ -20,81 +15,11 @@ const DOCUMENTS: [(&str, &str); 4] = [
     ("lists", include_str!("../fixtures/markdown/lists.md")),
 ];
 
-/// A command on a terminal, which `script` makes.
-pub(crate) struct Terminal {
-    child: Child,
-    shown: Receiver<Vec<u8>>,
-    seen: Vec<u8>,
-    columns: u16,
-}
-
-impl Terminal {
-    pub(crate) fn start(home: &Path, args: &[&str], columns: u16, variables: &[(&str, &str)]) -> Self {
-        let command = route(home, args);
-        let words = std::iter::once(command.get_program()).chain(command.get_args());
-        let line: Vec<String> = words.map(|word| format!("'{}'", word.to_str().unwrap())).collect();
-        let line = format!("stty columns {columns} rows {ROWS} -echoctl; exec {}", line.join(" "));
-        let mut script = Command::new("script");
-        script.args(["--quiet", "--return", "--flush", "--command", &line, "/dev/null"]).env_clear().current_dir(home);
-        script
-            .envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))))
-            .env("TERM", "xterm-256color")
-            .env("SHELL", "/bin/sh");
-        script.envs(variables.iter().copied());
-        let mut child = script.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("script of bsdutils gives a terminal");
-        let mut screen = child.stdout.take().unwrap();
-        let (send, shown) = channel();
-        std::thread::spawn(move || {
-            let mut piece = [0; 4096];
-            while let Ok(length @ 1..) = screen.read(&mut piece) {
-                let _ = send.send(piece[..length].to_vec());
-            }
-        });
-        Self { child, shown, seen: Vec::new(), columns }
-    }
-
-    /// What stands on the screen now.
-    fn screen(&self) -> vt100::Screen {
-        let mut parser = vt100::Parser::new(ROWS, self.columns, 0);
-        parser.process(&self.seen);
-        parser.screen().clone()
-    }
-
-    pub(crate) fn until(&mut self, words: &str) {
-        let end = Instant::now() + Duration::from_secs(30);
-        while !self.screen().contents().contains(words) {
-            assert!(Instant::now() < end, "{words:?} is not shown: {}", self.screen().contents());
-            self.seen.extend(self.shown.recv_timeout(Duration::from_millis(100)).unwrap_or_default());
-        }
-    }
-
-    pub(crate) fn types(&mut self, keys: &str) {
-        self.child.stdin.as_mut().unwrap().write_all(keys.as_bytes()).unwrap();
-    }
-
-    /// Waits for the end; the exit code, and what stands on the screen.
-    pub(crate) fn end(mut self) -> (Option<i32>, vt100::Screen, String) {
-        self.seen.extend(self.shown.iter().flatten());
-        let code = self.child.wait().unwrap().code();
-        (code, self.screen(), String::from_utf8_lossy(&self.seen).into_owned())
-    }
-}
-
 /// What a screen of so many columns shows of an answer, which must be all well.
 fn shown(home: &Path, args: &[&str], columns: u16, variables: &[(&str, &str)]) -> (vt100::Screen, String) {
-    let (code, screen, bytes) = Terminal::start(home, args, columns, variables).end();
+    let (code, screen, bytes) = Terminal::start(&route(home, args), columns, variables).end();
     assert_eq!(code, Some(0), "{bytes}");
     (screen, bytes)
-}
-
-/// Row and column where the words stand.
-fn place(screen: &vt100::Screen, columns: u16, words: &str) -> (u16, u16) {
-    let rows = screen.rows(0, columns).enumerate();
-    let (row, column) = rows
-        .filter_map(|(row, line)| Some((row, line[..line.find(words)?].chars().count())))
-        .next()
-        .unwrap_or_else(|| panic!("no {words:?}"));
-    (u16::try_from(row).unwrap(), u16::try_from(column).unwrap())
 }
 
 #[test]
@@ -185,7 +110,7 @@ fn what_waits_is_on_the_screen_until_ctrl_c_ends_it_cleanly() {
         answer.pause(last, Duration::from_secs(60))
     });
     let home = before(Speaks::Chat, &upstream);
-    let mut terminal = Terminal::start(home.path(), &["hi"], 80, &[]);
+    let mut terminal = Terminal::start(&route(home.path(), &["hi"]), 80, &[]);
     terminal.until("one two");
     let (row, column) = place(&terminal.screen(), 80, "two");
     assert!(terminal.screen().cell(row, column).unwrap().bold(), "it is shown as it is likely to be");

@@ -10,7 +10,7 @@ use crate::faults::BOTH;
 use crate::gateway::{Gateway, KEY, config, until};
 use crate::oneshot::{home, route, run, said, stderr, stdout};
 use crate::replies::{Block, Speaks, text, tool};
-use crate::screen::Terminal;
+use crate::terminal::Terminal;
 use crate::upstream::{Answer, Seen, Upstream};
 
 /// A server of tools: each line on its input is a message. It writes what it gets into `got` of its folder.
@@ -330,7 +330,7 @@ fn whoever_sits_at_the_terminal_is_asked_and_may_say_no_yes_or_always() {
         ],
     );
     let home = prepared(SERVER, &[(Speaks::Chat, &upstream)], "");
-    let mut terminal = Terminal::start(home.path(), &["hi", "--tool", "box"], 100, &[]);
+    let mut terminal = Terminal::start(&route(home.path(), &["hi", "--tool", "box"]), 100, &[]);
     terminal.until("the model calls box.echo");
     terminal.until("run it? [y]es, [n]o");
     terminal.types("n\r");
@@ -356,7 +356,7 @@ fn whoever_sits_at_the_terminal_is_asked_and_may_say_no_yes_or_always() {
 fn ctrl_c_at_the_question_ends_it() {
     let upstream = calling(Speaks::Chat, &[("echo", "{}")]);
     let home = prepared(SERVER, &[(Speaks::Chat, &upstream)], "");
-    let mut terminal = Terminal::start(home.path(), &["hi", "--tool", "box"], 100, &[]);
+    let mut terminal = Terminal::start(&route(home.path(), &["hi", "--tool", "box"]), 100, &[]);
     terminal.until("run it?");
     terminal.types("\u{3}");
     let (code, screen, _) = terminal.end();

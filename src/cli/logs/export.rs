@@ -82,7 +82,7 @@ fn line(id: &str, exchanges: &[Exchange], with_contents: bool) -> Result<String,
 }
 
 /// A document that says who said what. Answers are Markdown mostly, and stay what they are but for what a terminal would obey.
-fn markdown(id: &str, exchanges: &[Exchange]) -> String {
+pub(in crate::cli) fn markdown(id: &str, exchanges: &[Exchange]) -> String {
     let mut text = format!("# Conversation {id}\n");
     let mut system = "";
     for exchange in exchanges {

@@ -15,6 +15,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use clap::{Args, Subcommand};
 
+pub(super) use self::export::markdown;
 use super::{CliError, known, output, usage};
 use crate::config::{self, Environment, LoadError, Options};
 use crate::error::{Code, Error};

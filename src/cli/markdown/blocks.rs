@@ -83,20 +83,16 @@ impl Markdown {
 
     /// The line below a table's head.
     pub(super) fn columns(&mut self, text: &str) {
-        let head = match std::mem::replace(&mut self.leaf, Leaf::None) {
-            Leaf::Head(head) => head,
+        self.leaf = match std::mem::replace(&mut self.leaf, Leaf::None) {
+            Leaf::Head(head) => Leaf::Table(Table::new(self.look, &head, text)),
             Leaf::Paragraph(inline, last) => {
                 // The head is out as text already: models that leave out the first pipe are too few to wait for.
                 self.leaf = Leaf::Paragraph(inline, last.clone());
                 self.close_leaf();
-                last
+                Leaf::Table(Table::below(self.look, &last, text))
             }
-            other => {
-                self.leaf = other;
-                return;
-            }
+            other => other,
         };
-        self.leaf = Leaf::Table(Table::new(self.look, &head, text));
     }
 
     /// What looked like a table's head is a paragraph.

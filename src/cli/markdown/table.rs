@@ -42,6 +42,8 @@ pub(super) struct Table {
     layout: Option<Layout>,
     /// Rows that are out.
     count: usize,
+    /// The head is out as well, as text.
+    has_head: bool,
 }
 
 #[derive(Debug)]
@@ -90,9 +92,15 @@ impl Table {
             (false, true) => Side::Right,
             _ => Side::Left,
         });
-        let mut table = Self { look, sides: sides.collect(), head: Vec::new(), rows: Vec::new(), held: 0, layout: None, count: 0 };
+        let mut table =
+            Self { look, sides: sides.collect(), head: Vec::new(), rows: Vec::new(), held: 0, layout: None, count: 0, has_head: false };
         table.head = table.row(head, Style::BOLD);
         table
+    }
+
+    /// The same, where the head is out already, as text: it is not shown again.
+    pub(super) fn below(look: Look, head: &str, columns: &str) -> Self {
+        Self { has_head: true, ..Self::new(look, head, columns) }
     }
 
     /// Takes a row in; sets what is due.
@@ -144,7 +152,9 @@ impl Table {
         let is_ruled = widths.as_ref().is_some_and(|widths| rows.iter().any(|row| lines_of(row, widths) > 1));
         match widths {
             Some(widths) => {
-                set_columns(&self.head, &widths, &self.sides, flow);
+                if !self.has_head {
+                    set_columns(&self.head, &widths, &self.sides, flow);
+                }
                 rule(&widths, flow);
                 self.layout = Some(Layout::Columns { widths, is_ruled });
             }
@@ -177,14 +187,14 @@ impl Table {
         flow.empty_row();
     }
 
-    /// The columns' widths in `room`, each at most what its widest cell takes; `None`: there are too many.
+    /// The columns' widths in `room`, each at most what its widest cell takes, one at least; `None`: there are too many.
     fn widths(&self, room: usize) -> Option<Vec<usize>> {
         let count = self.sides.len();
         let room = room.checked_sub(count.saturating_sub(1) * width::of(GAP))?;
         if count > COLUMNS_MAX || room < count * COLUMN_MIN {
             return None;
         }
-        let rows = || std::iter::once(&self.head).chain(&self.rows);
+        let rows = || Some(&self.head).filter(|_| !self.has_head).into_iter().chain(&self.rows);
         let natural: Vec<usize> =
             (0..count).map(|column| rows().filter_map(|row| row.get(column)).map(cell_width).max().unwrap_or(0).max(1)).collect();
         let words: Vec<usize> =

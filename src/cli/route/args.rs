@@ -6,12 +6,15 @@ use std::str::FromStr;
 use clap::{ArgGroup, Args, ValueEnum};
 use http::header::{HeaderName, HeaderValue};
 
+use super::import::RouteCommand;
 use crate::cli::terminal::Colour;
 use crate::dialect::Dialect;
 
-/// Arguments of `aimux route`.
-#[derive(Debug, Args)]
+/// Arguments of `aimux route`; by default a prompt that is not there yet.
+#[derive(Debug, Clone, Default, Args)]
 #[command(
+    args_conflicts_with_subcommands = true,
+    disable_help_subcommand = true,
     group(ArgGroup::new("asking").multiple(true).args(["explain", "dry_run"])),
     after_help = "Standard input is the prompt, or stands before it. The answer goes to standard output, everything else to standard error. \
     docs/route.md has examples and the exit codes.\n\n\
@@ -20,7 +23,9 @@ use crate::dialect::Dialect;
     request would be refused: 65 where no target serves the model, or none can do what it needs, 77 where a policy denies it."
 )]
 pub(crate) struct RouteArgs {
-    /// The prompt
+    #[command(subcommand)]
+    pub(super) command: Option<RouteCommand>,
+    /// The prompt; one that is just the name of a command stands behind `--`
     pub(super) prompt: Option<String>,
     /// The model asked for [default: the config's `default`, else the first provider's main model; a request's own]
     #[arg(short, long)]
@@ -146,7 +151,7 @@ impl Speech {
 }
 
 /// Dollars as millionths of one.
-fn dollars(text: &str) -> Result<u64, &'static str> {
+pub(super) fn dollars(text: &str) -> Result<u64, &'static str> {
     let number: f64 = text.trim_start_matches('$').parse().map_err(|_| "expected dollars, 0.05 say")?;
     if !(0.0..=1e9).contains(&number) {
         return Err("expected dollars, 0.05 say");
@@ -155,7 +160,7 @@ fn dollars(text: &str) -> Result<u64, &'static str> {
     Ok((number * 1e6).round() as u64)
 }
 
-fn header_line(line: &str) -> Result<(HeaderName, HeaderValue), &'static str> {
+pub(super) fn header_line(line: &str) -> Result<(HeaderName, HeaderValue), &'static str> {
     let (name, value) = line.split_once(':').ok_or("expected `name: value`")?;
     let name = HeaderName::from_str(name.trim()).map_err(|_| "not a header's name")?;
     Ok((name, HeaderValue::from_str(value.trim()).map_err(|_| "not a header's value")?))

@@ -80,6 +80,11 @@ impl Attachment {
         })
     }
 
+    /// What it is called.
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
     /// What is kept of it.
     pub(super) fn kept(&self) -> history::Attachment {
         let content = base64::decode(&self.data).map(|bytes| bytes.to_vec()).unwrap_or_default();

@@ -45,8 +45,8 @@ pub(super) fn run(args: &RouteArgs, mut way: Way, prompt: &Prompt, environment: 
         let threads: Vec<_> = calls
             .map(|((post, request), planned)| {
                 scope.spawn(move || {
-                    let asking = Asking { args, way: shared_way, post: &post, signals: shared_signals };
-                    asking.ask(request, planned, Box::new(Held))
+                    let asking = Asking { args, environment, post: &post, signals: shared_signals };
+                    asking.ask(shared_way, request, planned, Box::new(Held))
                 })
             })
             .collect();
@@ -58,7 +58,9 @@ pub(super) fn run(args: &RouteArgs, mut way: Way, prompt: &Prompt, environment: 
         return Err(Error::new(Code::Bug, "a comparison ended in a panic").into());
     }
     if !args.no_log {
-        reports.iter().for_each(|report| keep::keep(way.history(), None, &report.kept(prompt.kept())));
+        for report in &reports {
+            keep::keep(way.history(), None, &report.kept(prompt.kept()));
+        }
     }
     if args.json {
         output::print(&output::json(&Compared { answers: reports.iter().map(Report::json).collect() })?);

@@ -16,10 +16,10 @@ const LINES_MAX: usize = 40;
 const LINE_MAX: usize = 160;
 
 /// What was said before.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Before {
-    /// The conversation.
-    pub(super) id: String,
+    /// The conversation, where it is kept.
+    pub(super) id: Option<String>,
     /// The exchanges that have an answer, with what stood beside their prompts.
     exchanges: Vec<(Exchange, Vec<Attachment>)>,
     /// So many of them, the oldest, are folded.
@@ -51,7 +51,7 @@ impl Before {
                 (exchange, attached)
             })
             .collect();
-        Ok(Some(Self { id, exchanges, folded: 0 }))
+        Ok(Some(Self { id: Some(id), exchanges, folded: 0 }))
     }
 
     fn last(&self) -> Option<&Exchange> {
@@ -96,6 +96,23 @@ impl Before {
         }
         lines.push(']');
         Some(BlockKind::Text(lines.into()).into())
+    }
+
+    /// Takes in what was said now, if there was an answer.
+    pub(super) fn push(&mut self, exchange: Exchange, attachments: &[Attachment]) {
+        if !exchange.answer.trim().is_empty() {
+            self.exchanges.push((exchange, attachments.to_vec()));
+        }
+    }
+
+    /// The exchanges with an answer, those that are folded, too.
+    pub(super) fn exchanges(&self) -> impl Iterator<Item = &Exchange> {
+        self.exchanges.iter().map(|(exchange, _)| exchange)
+    }
+
+    /// How many exchanges are not folded.
+    pub(super) fn left(&self) -> usize {
+        self.exchanges.len().saturating_sub(self.folded)
     }
 
     /// How many exchanges there are to fold.

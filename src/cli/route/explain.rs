@@ -1,7 +1,7 @@
 //! `aimux route --explain`: where a request would go, why, and what it would cost. Nobody is called.
 //!
-//! A running server is asked by its control socket, because it knows what rests; else the config alone decides. Start with
-//! [`run`].
+//! A running server is asked by its control socket, because it knows what rests; else the config decides. A prompt is explained as it
+//! would be asked, with all that stands beside it. Start with [`run`].
 
 use std::borrow::Cow;
 use std::io::Read;
@@ -14,7 +14,10 @@ use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::args::RouteArgs;
+use super::args::{RouteArgs, Speech};
+use super::prompt::Prompt;
+use super::way::Way;
+use super::with_demo;
 use crate::cli::known::{self, KnownServer};
 use crate::cli::{CliError, output};
 use crate::config::Environment;
@@ -52,8 +55,11 @@ struct Request {
 
 /// Prints what would be done.
 pub(crate) fn run(args: &RouteArgs, path: Option<PathBuf>, environment: &Environment) -> Result<ExitCode, CliError> {
+    if args.request.is_none() {
+        return prompt(args, path, environment);
+    }
     let server = known::find(path, environment)?;
-    let request = request(args, &server)?;
+    let request = request(args)?;
     let (trial, note) = match server.status.as_ref().filter(|_| !args.direct) {
         Some(status) => {
             (ask(&server, &request)?, format!("decided by the running server (pid {}), with all that it has learnt", status.pid))
@@ -64,16 +70,34 @@ pub(crate) fn run(args: &RouteArgs, path: Option<PathBuf>, environment: &Environ
             (trial, "decided by the config alone: what rests or is busy, only a running server knows".to_owned())
         }
     };
+    let foreign = request.foreign.map(|name| format!("{name} is not served yet: told is what the facts that can be read lead to"));
+    tell(args, trial, &[foreign, Some(note)])
+}
+
+/// The same for a prompt.
+fn prompt(args: &RouteArgs, path: Option<PathBuf>, environment: &Environment) -> Result<ExitCode, CliError> {
+    let way = Way::find(args, path, environment).map_err(|error| with_demo(error, "route"))?;
+    let prompt = Prompt::read(args, environment, way.table(), way.limits().body_bytes, None)?;
+    let mut headers = args.headers.clone();
+    headers.extend(args.client.as_deref().map(agent).transpose()?);
+    let (trial, note) = way.explain(&prompt.request(), &headers, args.dialect.map(Speech::dialect))?;
+    tell(args, trial, &[Some(note)])
+}
+
+fn tell(args: &RouteArgs, trial: Trial, notes: &[Option<String>]) -> Result<ExitCode, CliError> {
     if args.json {
         output::print(&output::json(&trial)?);
     } else {
-        let mut text = trial.text(args.dry_run);
-        if let Some(name) = request.foreign {
-            text += &format!("note     {name} is not served yet: told is what the facts that can be read lead to\n");
-        }
-        output::print(&output::printable(&format!("{text}note     {note}\n")));
+        let notes = notes.iter().flatten().map(|note| format!("note     {note}\n"));
+        output::print(&output::printable(&(trial.text(args.dry_run) + &notes.collect::<String>())));
     }
     Ok(trial.refused.map_or(ExitCode::SUCCESS, |refused| ExitCode::from(refused.exit)))
+}
+
+/// The header by which a program says its name.
+fn agent(client: &str) -> Result<(HeaderName, HeaderValue), Error> {
+    let value = HeaderValue::try_from(format!("{client}/0")).map_err(|_| Error::new(Code::Usage, "--client is no program's name"))?;
+    Ok((header::USER_AGENT, value))
 }
 
 fn ask(server: &KnownServer, request: &Request) -> Result<Trial, CliError> {
@@ -81,16 +105,9 @@ fn ask(server: &KnownServer, request: &Request) -> Result<Trial, CliError> {
 }
 
 /// The request that the arguments are about.
-fn request(args: &RouteArgs, server: &KnownServer) -> Result<Request, Error> {
-    let mut request = match (&args.prompt, &args.request) {
-        (Some(prompt), _) => {
-            let body = serde_json::json!({ "model": main_model(&server.table), "messages": [{ "role": "user", "content": prompt }] });
-            let dialect = Dialect::AnthropicMessages;
-            Request { dialect, headers: HeaderMap::new(), body: body.to_string().into_bytes(), foreign: None }
-        }
-        (None, Some(path)) => read(path)?,
-        (None, None) => return Err(Error::new(Code::Usage, "a PROMPT or --request is missing")),
-    };
+fn request(args: &RouteArgs) -> Result<Request, Error> {
+    let missing = || Error::new(Code::Usage, "a PROMPT or --request is missing");
+    let mut request = read(args.request.as_deref().ok_or_else(missing)?)?;
     if let Some(speech) = args.dialect {
         (request.dialect, request.foreign) = (speech.dialect(), None);
     }
@@ -98,8 +115,7 @@ fn request(args: &RouteArgs, server: &KnownServer) -> Result<Request, Error> {
         request.body = with_model(request.body, model)?;
     }
     if let Some(client) = &args.client {
-        let agent = HeaderValue::try_from(format!("{client}/0")).map_err(|_| Error::new(Code::Usage, "--client is no program's name"))?;
-        request.headers.insert(header::USER_AGENT, agent);
+        request.headers.extend([agent(client)?]);
     }
     request.headers.extend(args.headers.iter().cloned());
     Ok(request)

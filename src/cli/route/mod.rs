@@ -3,15 +3,18 @@
 //!
 //! One file per concern: `args`, `prompt` (what is asked, with `attach`, `fragment`, `options`, `schema`, `template`, `continued`), `way` (through
 //! a running server, or from here), `tell` (what is shown meanwhile), `sink` and `screen` (where the answer goes, how it
-//! looks), `report` (what is said when it is over), `keep` (what is remembered of it), `compare`, `explain`. Start with [`run`].
+//! looks), `report` (what is said when it is over), `keep` (what is remembered of it), `compare`, `explain`; `chat` does the same
+//! again and again; `import` takes over what another program kept. Start with [`run`].
 
 mod args;
 mod attach;
+mod chat;
 mod compare;
 mod continued;
 mod explain;
 mod extract;
 mod fragment;
+mod import;
 mod keep;
 mod options;
 mod prompt;
@@ -30,6 +33,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 pub(crate) use self::args::RouteArgs;
+pub(crate) use self::chat::{ChatArgs, run as chat};
 use self::continued::Before;
 use self::prompt::Prompt;
 use self::report::Report;
@@ -46,8 +50,14 @@ use crate::error::{Code, Error};
 use crate::mcp::Groups;
 use crate::upstream::blocking::Post;
 
+/// How often more of a conversation is folded because a provider finds it too long; each time half of what is left is.
+const FOLDS_MAX: usize = 4;
+
 /// Asks, or tells what asking would do.
 pub(crate) fn run(args: &RouteArgs, path: Option<PathBuf>, environment: &Environment) -> Result<ExitCode, CliError> {
+    if let Some(command) = &args.command {
+        return import::run(command, path, environment);
+    }
     if let Some(name) = &args.save {
         let path = Template::save(name, args, environment)?;
         output::error(&format!("saved {}\n", visible::line(&path.display().to_string())));
@@ -56,7 +66,7 @@ pub(crate) fn run(args: &RouteArgs, path: Option<PathBuf>, environment: &Environ
     if args.explain || args.dry_run {
         return explain::run(args, path, environment);
     }
-    let mut way = Way::find(args, path.clone(), environment)?;
+    let mut way = Way::find(args, path.clone(), environment).map_err(|error| with_demo(error, "route"))?;
     let before = Before::find(args, way.history())?;
     let mut prompt = Prompt::read(args, environment, way.table(), way.limits().body_bytes, before)?;
     if !args.compare.is_empty() {
@@ -77,27 +87,28 @@ pub(crate) fn run(args: &RouteArgs, path: Option<PathBuf>, environment: &Environ
         is_enough(&request)
     };
     prompt.fold(|request| offered(request, &|request| way.has_room(request, &args.headers)));
-    let mut request = prompt.request();
-    tools.iter().for_each(|tools| tools.offer(&mut request));
-    let planned = planned(args, &mut way, environment, &[&request])?.pop();
-    let planned = planned.ok_or_else(|| Error::new(Code::Bug, "a request was lost while it was planned"))?;
+    let planned = {
+        let mut request = prompt.request();
+        tools.iter().for_each(|tools| tools.offer(&mut request));
+        planned_one(args, &mut way, environment, &request)?
+    };
     let is_held = args.json || prompt.schema.is_some() || prompt.which.is_some();
-    let sink = || -> Box<dyn Sink> { if is_held { Box::new(Held) } else { screen::sink(args, environment) } };
+    let mut sink = || -> Box<dyn Sink> { if is_held { Box::new(Held) } else { screen::sink(args, environment) } };
     let signals = match signals {
         Some(signals) => signals,
         None => self::signals(&post, &groups)?,
     };
-    let asking = Asking { args, way: &way, post: &post, signals: &signals };
+    let asking = Asking { args, environment, post: &post, signals: &signals };
     let mut report = match &tools {
-        None => asking.ask(&request, planned, sink()),
-        Some(tools) => tools::chain(&asking, &prompt, tools, planned, &sink),
+        None => asking.answer(&mut way, &mut prompt, planned, &mut sink)?,
+        Some(tools) => tools::chain(&asking, &way, &prompt, tools, planned, &mut sink),
     };
     drop(tools);
     if prompt.schema.is_some() {
-        report = asking.fitting(&prompt, report)?;
+        report = asking.fitting(&mut way, &prompt, report)?;
     }
     if !args.no_log {
-        let conversation = prompt.before.as_ref().map(|before| before.id.as_str());
+        let conversation = prompt.before.as_ref().and_then(|before| before.id.as_deref());
         keep::keep(way.history(), conversation, &report.kept(prompt.kept()));
     }
     if let (Some(which), Some(answer)) = (prompt.which, report.whole()) {
@@ -127,23 +138,65 @@ fn planned(args: &RouteArgs, way: &mut Way, environment: &Environment, requests:
     Ok(requests.iter().map(|request| way.plan(request, &args.headers)).collect::<Result<_, _>>()?)
 }
 
+/// The same for one request.
+fn planned_one(args: &RouteArgs, way: &mut Way, environment: &Environment, request: &ChatRequest<'_>) -> Result<Planned, CliError> {
+    let planned = planned(args, way, environment, &[request])?.pop();
+    Ok(planned.ok_or_else(|| Error::new(Code::Bug, "a request was lost while it was planned"))?)
+}
+
+/// Folds what has no room, by estimate, and plans.
+fn first(args: &RouteArgs, way: &mut Way, environment: &Environment, prompt: &mut Prompt) -> Result<Planned, CliError> {
+    prompt.fold(|request| way.has_room(request, &args.headers));
+    planned_one(args, way, environment, &prompt.request())
+}
+
+/// Who has neither config nor key may try the demo.
+fn with_demo(error: CliError, command: &str) -> CliError {
+    match error {
+        CliError::Coded(error) if error.code == Code::ConfigMissing => {
+            let hint = format!("add a key with `aimux keys add anthropic`, set a provider's variable, or try `aimux {command} --demo`");
+            CliError::Coded(error.hint(hint))
+        }
+        error => error,
+    }
+}
+
 /// What each call of this process needs.
 struct Asking<'a> {
     args: &'a RouteArgs,
-    way: &'a Way,
+    environment: &'a Environment,
     post: &'a Post,
     signals: &'a Signals,
 }
 
 impl Asking<'_> {
-    fn ask(&self, request: &ChatRequest<'_>, planned: Planned, sink: Box<dyn Sink>) -> Report {
-        let mut tell = Tell::new(sink, self.way.is_served()).keeping(!self.args.tools.is_empty());
-        let exchange = self.way.ask(request, planned, self.post, &mut tell);
-        Report::new(exchange, tell.end(), self.way, self.signals.last())
+    fn ask(&self, way: &Way, request: &ChatRequest<'_>, planned: Planned, sink: Box<dyn Sink>) -> Report {
+        let mut tell = Tell::new(sink, way.is_served()).keeping(!self.args.tools.is_empty());
+        let exchange = way.ask(request, planned, self.post, &mut tell);
+        Report::new(exchange, tell.end(), way, self.signals.last())
+    }
+
+    /// Asks; where the provider finds a conversation too long that was believed to fit, more of it is folded, and it is asked again.
+    fn answer(
+        &self,
+        way: &mut Way,
+        prompt: &mut Prompt,
+        planned: Planned,
+        sink: &mut dyn FnMut() -> Box<dyn Sink>,
+    ) -> Result<Report, CliError> {
+        let mut report = self.ask(way, &prompt.request(), planned, sink());
+        for _ in 0..FOLDS_MAX {
+            if !report.is_too_long() || !prompt.fold_more() {
+                break;
+            }
+            let planned = planned_one(self.args, way, self.environment, &prompt.request())?;
+            report = self.ask(way, &prompt.request(), planned, sink()).after(report);
+        }
+        Ok(report)
     }
 
     /// The answer if it fits the schema, else the next one; a second that does not fit is an error.
-    fn fitting(&self, prompt: &Prompt, mut first: Report) -> Result<Report, Error> {
+    fn fitting(&self, way: &mut Way, prompt: &Prompt, mut first: Report) -> Result<Report, CliError> {
         let (Some(schema), Some(answer)) = (&prompt.schema, first.whole()) else { return Ok(first) };
         let faults = match schema.check(answer) {
             Ok(json) => {
@@ -155,8 +208,9 @@ impl Asking<'_> {
         let line = format!("the answer does not fit the schema ({faults}); it is asked for once more");
         output::error(&format!("aimux: {}\n", visible::line(&line)));
         let request = prompt.repaired(answer, &faults);
-        let planned = self.way.plan(&request, &self.args.headers)?;
-        let mut second = self.ask(&request, planned, Box::new(Held)).after(first);
+        // It may go elsewhere than the first, being longer: to a provider whose key is not open yet.
+        let planned = planned_one(self.args, way, self.environment, &request)?;
+        let mut second = self.ask(way, &request, planned, Box::new(Held)).after(first);
         match second.whole().map(|answer| schema.check(answer)) {
             None => {}
             Some(Ok(json)) => second.show(json),

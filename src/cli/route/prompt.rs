@@ -19,6 +19,17 @@ use crate::error::{Code, Error};
 use crate::history;
 use crate::route::Table;
 
+/// What stands beside the words of a prompt.
+#[derive(Debug, Default)]
+pub(super) struct Beside {
+    /// What came through standard input; `None`: a person sits there.
+    pub(super) piped: Option<Vec<u8>>,
+    /// What was attached before.
+    pub(super) attachments: Vec<Attachment>,
+    /// What was put there as text before.
+    pub(super) texts: Vec<String>,
+}
+
 /// What is asked.
 #[derive(Debug)]
 pub(super) struct Prompt {
@@ -46,15 +57,31 @@ impl Prompt {
         limit: usize,
         before: Option<Before>,
     ) -> Result<Self, Error> {
+        let beside = Beside { piped: piped(limit)?, ..Beside::default() };
+        let prompt = Self::of(args, environment, table, limit, before.as_ref(), beside)?;
+        Ok(Self { before, ..prompt })
+    }
+
+    /// The same without a look at standard input. It knows model and system text of the conversation `before`, and does not
+    /// go on with it yet.
+    pub(super) fn of(
+        args: &RouteArgs,
+        environment: &Environment,
+        table: &Table,
+        limit: usize,
+        before: Option<&Before>,
+        beside: Beside,
+    ) -> Result<Self, Error> {
+        let Beside { mut piped, mut attachments, mut texts } = beside;
         let template = args.template.as_deref().map(|name| Template::load(name, environment)).transpose()?.unwrap_or_default();
         let options = template.options.iter().chain(&args.options);
         let choices = options.map(|text| Choice::parse(text)).collect::<Result<_, _>>()?;
         let schema = args.schema.as_deref().or(template.schema.as_deref()).map(Schema::read).transpose()?;
-        let mut piped = piped(limit)?;
-        let attachments: Result<Vec<_>, _> = args.attachments.iter().map(|named| Attachment::read(named, &mut piped, limit)).collect();
-        let mut attachments = attachments?;
+        for named in &args.attachments {
+            attachments.push(Attachment::read(named, &mut piped, limit)?);
+        }
         let piped = text_of(piped, &mut attachments, args.prompt.is_some())?;
-        let mut texts = fragment::read(&args.fragments, limit)?;
+        texts.extend(fragment::read(&args.fragments, limit)?);
         let said: Vec<String> = piped.into_iter().chain(args.prompt.clone()).filter(|text| !text.trim().is_empty()).collect();
         let mut system = args.system.clone();
         if args.template.is_some() {
@@ -68,7 +95,7 @@ impl Prompt {
             return Err(Error::new(Code::Usage, "there is no PROMPT, and nothing on standard input").hint("try: aimux route \"hello\""));
         }
         let which = if args.extract { Some(Which::First) } else { args.extract_last.then_some(Which::Last) };
-        let (model, told) = before.as_ref().map_or((None, None), |before| (before.model(), before.system()));
+        let (model, told) = before.map_or((None, None), |before| (before.model(), before.system()));
         let model = args.model.clone().or(template.model.clone()).or(model.map(str::to_owned));
         system = system.or(told.map(str::to_owned));
         Ok(Self {
@@ -79,7 +106,7 @@ impl Prompt {
             attachments,
             texts,
             choices,
-            before,
+            before: None,
             stream: !args.no_stream,
         })
     }
@@ -111,6 +138,20 @@ impl Prompt {
         }
         fits_with(enough);
         self.before.iter().for_each(Before::tell);
+    }
+
+    /// Folds half of the exchanges that are left, at least one: the provider's window is smaller than it was believed. Whether
+    /// there was one.
+    pub(super) fn fold_more(&mut self) -> bool {
+        let Some(before) = self.before.as_mut().filter(|before| before.left() > 0) else { return false };
+        before.fold(before.count() - before.left() / 2);
+        before.tell();
+        true
+    }
+
+    /// What is attached.
+    pub(super) fn attachments(&self) -> &[Attachment] {
+        &self.attachments
     }
 
     /// The same as every dialect can say it.

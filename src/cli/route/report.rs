@@ -8,7 +8,7 @@ use super::tell::{Failed, Told, who_answers};
 use super::tools::{JsonStep, Step};
 use super::way::{SERVER, TOKEN, Way};
 use crate::chat::response::ResponseBlock;
-use crate::chat::{ChatResponse, Loss, StopReason, Usage};
+use crate::chat::{ChatResponse, FailureKind, Loss, StopReason, Usage};
 use crate::cli::{CliError, output, visible};
 use crate::error::{Code, Error};
 use crate::history;
@@ -126,6 +126,21 @@ impl Report {
             (None, Ended::Interrupted) => Some(self.signal.unwrap_or(130)),
             (None, Ended::Whole | Ended::Failed(_) | Ended::Unread) => None,
         }
+    }
+
+    /// Whether the provider found the request too long for its window.
+    pub(super) fn is_too_long(&self) -> bool {
+        matches!(&self.exchange.ended, Ended::Failed(refusal) if refusal.failure.kind == FailureKind::ContextLength)
+    }
+
+    /// Whether Ctrl-C or a signal ended it.
+    pub(super) fn is_interrupted(&self) -> bool {
+        matches!(self.exchange.ended, Ended::Interrupted)
+    }
+
+    /// Whether nobody reads any more.
+    pub(super) fn is_unread(&self) -> bool {
+        matches!(self.exchange.ended, Ended::Unread)
     }
 
     /// The answer's text, where all of it is there.

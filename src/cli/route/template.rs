@@ -46,11 +46,21 @@ pub(super) struct Template {
     pub(super) defaults: BTreeMap<String, String>,
 }
 
+/// What stands where a template would be written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Place {
+    Free,
+    /// The same template.
+    Same,
+    /// Another, or what is none.
+    Other,
+}
+
 fn folder(environment: &Environment) -> PathBuf {
     environment.config_folder().join("templates")
 }
 
-fn is_name(name: &str) -> bool {
+pub(super) fn is_name(name: &str) -> bool {
     let is_plain = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.'));
     (1..=64).contains(&name.len()) && is_plain && !name.starts_with('.')
 }
@@ -111,12 +121,31 @@ impl Template {
         if template == Self::default() {
             return Err(Error::new(Code::Usage, "there is nothing to save").hint("give a prompt, -s, -m, -o or --schema with it"));
         }
+        template.write(name, environment)
+    }
+
+    /// Writes it in the place of whatever is there. Gives the file.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub(super) fn write(&self, name: &str, environment: &Environment) -> Result<PathBuf, Error> {
         let folder = folder(environment);
         let path = folder.join(format!("{name}.yaml"));
         let failed = |error: std::io::Error| Error::new(Code::StateFolder, format!("{}: {error}", path.display())).caused_by(error);
-        let text = serde_yaml::to_string(&template).map_err(|error| failed(std::io::Error::other(error.to_string())))?;
+        let text = serde_yaml::to_string(self).map_err(|error| failed(std::io::Error::other(error.to_string())))?;
         write(&folder, &path, &text).map_err(failed)?;
         Ok(path)
+    }
+
+    /// What stands in its place.
+    pub(super) fn place(&self, name: &str, environment: &Environment) -> Place {
+        if folder(environment).join(format!("{name}.yaml")).symlink_metadata().is_err() {
+            return Place::Free;
+        }
+        match Self::load(name, environment) {
+            Ok(there) if there == *self => Place::Same,
+            _ => Place::Other,
+        }
     }
 
     /// The prompt and the system text, their variables put in.

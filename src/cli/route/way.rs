@@ -13,6 +13,7 @@ use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 
 use super::args::RouteArgs;
 use crate::audit::Log;
+use crate::chat::request::{BlockKind, Role, Turn};
 use crate::chat::{ChatRequest, Usage};
 use crate::cli::known::{self, KnownServer};
 use crate::cli::{CliError, console, output, serve};
@@ -23,9 +24,10 @@ use crate::history;
 use crate::ledger;
 use crate::provider::{Auth, Check};
 use crate::route::table::{Endpoint, Provider, Retry};
-use crate::route::trial::{Cost, Trial, usd};
+use crate::route::trial::{Asked, Cost, Trial, usd};
 use crate::route::{Decision, Facts, Health, Key, Plan, Table, decide};
-use crate::server::memory;
+use crate::secret::Secret;
+use crate::server::{control, memory};
 use crate::upstream::blocking::{Call, Driver, Exchange, Post, Watcher, to_server};
 
 /// What the ledger gets to write the entry.
@@ -42,11 +44,20 @@ pub(super) struct Way {
     limits: Limits,
     history: history::Settings,
     driver: Driver,
+    /// The providers whose keys are open.
+    opened: Vec<String>,
+    /// What was typed for them: nobody is asked twice.
+    passphrase: Option<Secret>,
 }
 
 enum Kind {
-    /// Through the server.
-    Served(Arc<Provider>, Arc<Provider>),
+    /// Through the server: as a provider of each dialect, its control socket and its process.
+    Served {
+        messages: Arc<Provider>,
+        chat: Arc<Provider>,
+        socket: PathBuf,
+        pid: u32,
+    },
     /// From here.
     Direct {
         options: Options,
@@ -89,18 +100,16 @@ impl Way {
         let KnownServer { table, limits, ledger, history, .. } = server;
         let settings = if args.no_log { ledger::Settings::off() } else { ledger };
         let kind = Kind::Direct { options: Options { path, listen: None }, memory };
-        Ok(Self { kind, table, limits, history, driver: Driver::new(health, settings) })
+        Ok(Self::of(kind, table, limits, history, Driver::new(health, settings)))
     }
 
     fn demo(address: SocketAddr) -> Self {
         let ready = serve::demo_config(address, None);
-        Self {
-            kind: Kind::Demo,
-            table: ready.table,
-            limits: ready.limits,
-            history: ready.history,
-            driver: Driver::new(Health::default(), ready.ledger),
-        }
+        Self::of(Kind::Demo, ready.table, ready.limits, ready.history, Driver::new(Health::default(), ready.ledger))
+    }
+
+    fn of(kind: Kind, table: Table, limits: Limits, history: history::Settings, driver: Driver) -> Self {
+        Self { kind, table, limits, history, driver, opened: Vec::new(), passphrase: None }
     }
 
     fn served(server: KnownServer) -> Result<Self, Error> {
@@ -116,7 +125,9 @@ impl Way {
         let patience = server.table.retry.deadline.as_secs();
         let limits = Limits { first_byte_s: patience, first_byte_whole_s: patience, first_content_s: patience, ..server.limits };
         let driver = Driver::new(Health::default(), ledger::Settings::off());
-        Ok(Self { kind: Kind::Served(messages, chat), table: server.table, limits, history: server.history, driver })
+        let pid = server.status.as_ref().map_or(0, |status| status.pid);
+        let kind = Kind::Served { messages, chat, socket: server.socket, pid };
+        Ok(Self::of(kind, server.table, limits, server.history, driver))
     }
 
     /// The config's providers and models; their keys are not needed to read it.
@@ -135,13 +146,13 @@ impl Way {
 
     /// Whether a running server answers.
     pub(super) fn is_served(&self) -> bool {
-        matches!(self.kind, Kind::Served(..))
+        matches!(self.kind, Kind::Served { .. })
     }
 
     /// `server`, `direct` or `demo`.
     pub(super) fn word(&self) -> &'static str {
         match self.kind {
-            Kind::Served(..) => "server",
+            Kind::Served { .. } => "server",
             Kind::Direct { .. } => "direct",
             Kind::Demo => "demo",
         }
@@ -149,7 +160,7 @@ impl Way {
 
     /// Whether a target of the config has room for a request and an answer, by estimate. What is unknown has.
     pub(super) fn has_room(&self, request: &ChatRequest<'_>, headers: &[(HeaderName, HeaderValue)]) -> bool {
-        let Ok((dialect, body)) = written(request) else { return true };
+        let Ok((dialect, body)) = written(request, None) else { return true };
         let mut all: HeaderMap = headers.iter().cloned().collect();
         all.insert(header::USER_AGENT, HeaderValue::from_static(AGENT));
         let Ok((_, facts)) = Facts::read(dialect, &body, &all, self.limits.json_depth) else { return true };
@@ -169,7 +180,7 @@ impl Way {
     /// # Errors
     /// When it goes nowhere, or is larger than a request may be.
     pub(super) fn plan(&self, request: &ChatRequest<'_>, headers: &[(HeaderName, HeaderValue)]) -> Result<Planned, Error> {
-        let (dialect, body) = written(request)?;
+        let (dialect, body) = written(request, None)?;
         if body.len() > self.limits.body_bytes {
             return Err(super::prompt::too_long("the request", self.limits.body_bytes));
         }
@@ -177,7 +188,7 @@ impl Way {
         all.insert(header::USER_AGENT, HeaderValue::from_static(AGENT));
         let (_, facts) = Facts::read(dialect, &body, &all, self.limits.json_depth)?;
         let (plan, decision) = match &self.kind {
-            Kind::Served(messages, chat) => {
+            Kind::Served { messages, chat, .. } => {
                 let provider = if dialect == Dialect::AnthropicMessages { messages } else { chat };
                 (to_server(Arc::clone(provider), &request.model), None)
             }
@@ -188,6 +199,33 @@ impl Way {
             }
         };
         Ok(Planned { dialect, facts, plan, decision, headers: all })
+    }
+
+    /// Where a request would go, in words and figures, and who says so. With a client's headers; `dialect` is what it is said
+    /// in, if not in the one that loses least.
+    ///
+    /// # Errors
+    /// When it is no request, or the running server cannot be asked.
+    pub(super) fn explain(
+        &self,
+        request: &ChatRequest<'_>,
+        headers: &[(HeaderName, HeaderValue)],
+        dialect: Option<Dialect>,
+    ) -> Result<(Trial, String), Error> {
+        let (dialect, body) = written(request, dialect)?;
+        let mut all = HeaderMap::from_iter([(header::USER_AGENT, HeaderValue::from_static(AGENT))]);
+        all.extend(headers.iter().cloned());
+        match &self.kind {
+            Kind::Served { socket, pid, .. } => {
+                let trial = control::explain(socket, dialect, &all, &body)?;
+                Ok((trial, format!("decided by the running server (pid {pid}), with all that it has learnt")))
+            }
+            Kind::Direct { .. } | Kind::Demo => {
+                let asked = Asked { dialect, headers: &all, body: &body };
+                let trial = Trial::of(&self.table, &mut self.driver.health(), &asked, self.limits.json_depth, Instant::now())?;
+                Ok((trial, "decided here, with what is remembered of targets: what is busy, only a running server knows".to_owned()))
+            }
+        }
     }
 
     /// Refuses a request that may cost more than `most`, in millionths of a dollar, at one of its targets.
@@ -225,10 +263,20 @@ impl Way {
         let Kind::Direct { options, .. } = &self.kind else { return Ok(()) };
         let targets = planned.iter().flat_map(|planned| &planned.plan.targets);
         let mut names: Vec<String> = targets.map(|target| target.provider.name.clone()).collect();
+        if !self.opened.is_empty() && names.iter().all(|name| self.opened.contains(name)) {
+            return Ok(());
+        }
+        names.append(&mut self.opened);
+        names.sort();
         names.dedup();
         let store = known::store(environment);
-        let ready = config::ready_for(options, environment, &store, &mut console::ask_passphrase, &names)?;
-        self.table = ready.table;
+        let mut typed = self.passphrase.clone();
+        let mut ask = || match &typed {
+            Some(passphrase) => Ok(passphrase.clone()),
+            None => console::ask_passphrase().inspect(|passphrase| typed = Some(passphrase.clone())),
+        };
+        let ready = config::ready_for(options, environment, &store, &mut ask, &names)?;
+        (self.table, self.opened, self.passphrase) = (ready.table, names, typed);
         self.driver.keep_in(store.unattended(), Log::new(&environment.state_folder(), "route"));
         Ok(())
     }
@@ -263,6 +311,28 @@ impl Way {
         }
     }
 
+    /// Who would be asked first for a model: `provider/model`. By the config alone, whatever rests.
+    ///
+    /// # Errors
+    /// When nobody would be.
+    pub(super) fn leads_to(&self, model: &str, headers: &[(HeaderName, HeaderValue)]) -> Result<String, Error> {
+        let turns = vec![Turn { role: Role::User, name: None, blocks: vec![BlockKind::Text("hello".into()).into()] }];
+        let request = ChatRequest { model: model.into(), turns, stream: true, ..ChatRequest::default() };
+        let (dialect, body) = written(&request, None)?;
+        let mut all = HeaderMap::from_iter([(header::USER_AGENT, HeaderValue::from_static(AGENT))]);
+        all.extend(headers.iter().cloned());
+        let (_, facts) = Facts::read(dialect, &body, &all, self.limits.json_depth)?;
+        let decision = decide(&self.table, facts, &mut Health::default(), Instant::now()).map_err(|refused| refused.error(&self.table))?;
+        let first = decision.plan.targets.first().map(|target| format!("{}/{}", target.provider.name, target.model));
+        Ok(first.unwrap_or_else(|| model.to_owned()))
+    }
+
+    /// The window of a target, in tokens, where it is known.
+    pub(super) fn window(&self, target: &str) -> Option<u64> {
+        let (name, model) = target.split_once('/')?;
+        self.table.providers.iter().find(|provider| provider.name == name)?.known(model).context
+    }
+
     /// What so much costs at a target, in millionths of a dollar; `None`: its price is not known.
     pub(super) fn cost(&self, target: &str, usage: &Usage) -> Option<u64> {
         let (name, model) = target.split_once('/')?;
@@ -275,11 +345,12 @@ impl Way {
 pub(super) const SERVER: &str = "aimux";
 pub(super) const TOKEN: &str = "client token";
 
-/// The request as a client would say it, in the dialect that loses least of it.
-fn written(request: &ChatRequest<'_>) -> Result<(Dialect, Bytes), Error> {
+/// The request as a client would say it, in the dialect that loses least of it, or in one.
+fn written(request: &ChatRequest<'_>, only: Option<Dialect>) -> Result<(Dialect, Bytes), Error> {
     let mut best: Option<(usize, Dialect, Bytes)> = None;
     let mut refused = None;
-    for (dialect, quirks) in [(Dialect::AnthropicMessages, FULL_MESSAGES), (Dialect::OpenAiChat, FULL_CHAT)] {
+    let dialects = [(Dialect::AnthropicMessages, FULL_MESSAGES), (Dialect::OpenAiChat, FULL_CHAT)];
+    for (dialect, quirks) in dialects.into_iter().filter(|(dialect, _)| only.is_none_or(|only| only == *dialect)) {
         let upstream = Upstream {
             provider: SERVER,
             model: &request.model,

@@ -23,7 +23,7 @@ use super::report::Report;
 use super::signals::Signals;
 use super::sink::Sink;
 use super::spinner::Spinner;
-use super::way::Planned;
+use super::way::{Planned, Way};
 use crate::chat::ChatRequest;
 use crate::chat::request::{Tool, ToolKind};
 use crate::chat::response::ResponseBlock;
@@ -144,13 +144,20 @@ impl Toolbox {
 }
 
 /// Asks, does what the answer calls for and asks again, until an answer calls for nothing.
-pub(super) fn chain(asking: &Asking<'_>, prompt: &Prompt, tools: &Toolbox, first: Planned, new_sink: &dyn Fn() -> Box<dyn Sink>) -> Report {
+pub(super) fn chain(
+    asking: &Asking<'_>,
+    way: &Way,
+    prompt: &Prompt,
+    tools: &Toolbox,
+    first: Planned,
+    new_sink: &mut dyn FnMut() -> Box<dyn Sink>,
+) -> Report {
     let mut steps: Vec<Step> = Vec::new();
     let mut approval = Approval::new(&tools.yes);
     let mut report = {
         let mut request = prompt.request();
         tools.offer(&mut request);
-        asking.ask(&request, first, new_sink())
+        asking.ask(way, &request, first, new_sink())
     };
     while let Some(blocks) = report.calls() {
         if steps.len() >= tools.steps_max {
@@ -163,14 +170,14 @@ pub(super) fn chain(asking: &Asking<'_>, prompt: &Prompt, tools: &Toolbox, first
             break;
         };
         steps.push(Step::new(blocks, made, report.request_id()));
-        match next(asking, prompt, tools, &mut steps, &report) {
+        match next(asking, way, prompt, tools, &mut steps, &report) {
             Err(error) => {
                 report.fail(error);
                 break;
             }
             Ok(planned) => {
                 let request = request(prompt, tools, &steps);
-                report = asking.ask(&request, planned, new_sink()).going_on(report);
+                report = asking.ask(way, &request, planned, new_sink()).going_on(report);
             }
         }
     }
@@ -186,16 +193,16 @@ fn request<'a>(prompt: &'a Prompt, tools: &'a Toolbox, steps: &'a [Step]) -> Cha
 }
 
 /// Where the next request goes. Where no target sees pictures, those of the results are named instead.
-fn next(asking: &Asking<'_>, prompt: &Prompt, tools: &Toolbox, steps: &mut [Step], before: &Report) -> Result<Planned, Error> {
-    let planned = match asking.way.plan(&request(prompt, tools, steps), &asking.args.headers) {
+fn next(asking: &Asking<'_>, way: &Way, prompt: &Prompt, tools: &Toolbox, steps: &mut [Step], before: &Report) -> Result<Planned, Error> {
+    let planned = match way.plan(&request(prompt, tools, steps), &asking.args.headers) {
         Err(error) if error.code == Code::NoneCan && steps.iter().any(Step::has_pictures) => {
             steps.iter_mut().for_each(Step::name_pictures);
-            asking.way.plan(&request(prompt, tools, steps), &asking.args.headers)?
+            way.plan(&request(prompt, tools, steps), &asking.args.headers)?
         }
         planned => planned?,
     };
     if let Some(most) = asking.args.max_cost {
-        asking.way.within(&planned, most.saturating_sub(before.json().cost_micro_usd.unwrap_or(0)))?;
+        way.within(&planned, most.saturating_sub(before.json().cost_micro_usd.unwrap_or(0)))?;
     }
     Ok(planned)
 }
