@@ -97,6 +97,7 @@ const BLOCKING: &[(&str, &str)] = &[
     ("server/redirect.rs", "a table of the kernel's, in the command that logs in; `serve` has no such address"),
     ("server/memory.rs", "before the server runs, and under `spawn_blocking`"),
     ("server/workers.rs", "the threads wait for nothing but their own runtime's work"),
+    ("server/handover.rs", "before the new server runs, and under `spawn_blocking` in the old one"),
     ("server/sockets.rs", "once, before the server runs"),
     ("upstream/renew.rs", "a command's own refresh; the server's runs on a blocking thread"),
 ];

@@ -55,11 +55,17 @@ const CONTEXT_VARIABLES: &[&str] = &["CLAUDE_CODE_MAX_CONTEXT_TOKENS", "CLAUDE_C
 
 /// Where it is installed.
 pub(crate) fn program(environment: &Environment) -> Result<PathBuf, Error> {
+    find(environment, "claude", "install Claude Code, or add its folder to PATH")
+}
+
+/// Where a client is installed; else an error with this hint.
+pub(super) fn find(environment: &Environment, name: &str, hint: &'static str) -> Result<PathBuf, Error> {
     let folders = environment.get("PATH").map(std::env::split_paths).into_iter().flatten();
     let is_program = |path: &PathBuf| path.metadata().is_ok_and(|about| about.is_file() && about.mode() & 0o111 != 0);
-    folders.map(|folder| folder.join("claude")).find(is_program).ok_or_else(|| {
-        Error::new(Code::ClientMissing, "there is no program `claude` in PATH").hint("install Claude Code, or add its folder to PATH")
-    })
+    folders
+        .map(|folder| folder.join(name))
+        .find(is_program)
+        .ok_or_else(|| Error::new(Code::ClientMissing, format!("there is no program `{name}` in PATH")).hint(hint))
 }
 
 /// Runs it to its end.
@@ -76,6 +82,11 @@ pub(crate) fn run(program: &Path, server: &KnownServer, args: Vec<OsString>, env
     for (name, _) in environment.iter().filter(|(name, _)| is_elsewhere(name)) {
         command.env_remove(name);
     }
+    finish(command)
+}
+
+/// Runs a client to its end; its exit code is ours.
+pub(super) fn finish(command: Command) -> Result<ExitCode, CliError> {
     let status = wait(command)?;
     let code = status.code().or_else(|| status.signal().map(|signal| 128 + signal)).unwrap_or(1);
     Ok(ExitCode::from(u8::try_from(code).unwrap_or(1)))
@@ -189,12 +200,13 @@ fn settings(
 }
 
 /// A settings file that is removed when dropped.
-struct SettingsFile {
-    path: PathBuf,
+pub(super) struct SettingsFile {
+    pub(super) path: PathBuf,
 }
 
 impl SettingsFile {
-    fn write(folder: &Path, settings: &Map<String, Value>) -> Result<Self, Error> {
+    /// Writes one, for its owner alone.
+    pub(super) fn write(folder: &Path, settings: &Map<String, Value>) -> Result<Self, Error> {
         control::private_folder(folder)?;
         sweep(folder);
         let path = folder.join(format!("{PREFIX}{}{SUFFIX}", std::process::id()));

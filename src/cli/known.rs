@@ -2,10 +2,12 @@
 //!
 //! It is found by its control socket, never by its port. Start with [`find`], then [`KnownServer::running`].
 
+use std::ffi::OsString;
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{BufRead, BufReader, Read, Seek, SeekFrom, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -24,10 +26,10 @@ use crate::server::token;
 
 /// What `serve` says on standard output once it can be asked.
 pub(crate) const READY: &str = "aimux is ready on http://";
-/// A log that has grown longer than this is put aside when a server is started.
-const LOG_MAX: u64 = 8 << 20;
 /// How long another version's server may take to end its requests: its own limit is 30 s unless the config says more.
 const HANDOVER: Duration = Duration::from_secs(45);
+/// How soon a server is looked for again that was there.
+const HOLD_AGAIN: Duration = Duration::from_millis(500);
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// A server that clients can be pointed at.
@@ -105,17 +107,19 @@ impl KnownServer {
         if self.is_usable() {
             return Ok(self);
         }
-        if let Some(old) = &self.status {
-            output::error(&format!("aimux {} runs and ends its requests; {VERSION} takes over\n", old.version));
-            control::stop(&self.socket)
-                .map_err(|error| Error::new(Code::StateFolder, "the running server cannot be asked to stop").caused_by(error))?;
-            if !control::wait_until_gone(&self.socket, HANDOVER) {
-                return Err(Error::new(Code::AddressInUse, format!("aimux {} (pid {}) still has requests to end", old.version, old.pid))
-                    .hint("try again later, or stop it")
-                    .into());
+        let mut flags = vec!["--on-demand".into()];
+        match &self.status {
+            Some(old) if old.hands_over => {
+                output::error(&format!("{VERSION} takes over from aimux {}\n", old.version));
+                flags.push("--take-over".into());
             }
+            Some(old) => {
+                output::error(&format!("aimux {} runs and ends its requests; {VERSION} takes over\n", old.version));
+                end(&self.socket, old)?;
+            }
+            None => {}
         }
-        start(path, environment)?;
+        start(path, environment, &flags)?;
         self.socket = socket(path.map(Path::to_path_buf), environment);
         self.status = control::status(&self.socket);
         match self.status {
@@ -124,16 +128,40 @@ impl KnownServer {
         }
     }
 
+    /// Keeps the server from ending for idleness as long as this command runs.
+    pub(crate) fn hold(&self) {
+        let socket = self.socket.clone();
+        std::thread::spawn(move || {
+            loop {
+                if let Ok(mut held) = UnixStream::connect(&socket) {
+                    // Until the server ends, or hands over to the next.
+                    let _ = held.read(&mut [0]);
+                }
+                std::thread::sleep(HOLD_AGAIN);
+            }
+        });
+    }
+
     /// A server that an operator started is used whatever its version is; one of ours makes way for a newer program.
     fn is_usable(&self) -> bool {
         self.status.as_ref().is_some_and(|status| status.version == VERSION || !status.on_demand)
     }
 }
 
+/// Ends a server that cannot hand over, and waits for that.
+pub(crate) fn end(socket: &Path, old: &Status) -> Result<(), Error> {
+    control::stop(socket).map_err(|error| Error::new(Code::StateFolder, "the running server cannot be asked to stop").caused_by(error))?;
+    if control::wait_until_gone(socket, HANDOVER) {
+        return Ok(());
+    }
+    let message = format!("aimux {} (pid {}) still has requests to end", old.version, old.pid);
+    Err(Error::new(Code::AddressInUse, message).hint("try again later, or stop it"))
+}
+
 /// Starts a server that outlives this command, in `/`, its log in the state folder, and waits for its word.
 ///
-/// The keys are opened here first: what is wrong with them is said on this terminal, which the server has not.
-fn start(path: Option<&Path>, environment: &Environment) -> Result<(), CliError> {
+/// The keys are opened here first: what is wrong with them is said on this terminal, which the server has not. `flags`: more for `serve`.
+pub(crate) fn start(path: Option<&Path>, environment: &Environment, flags: &[OsString]) -> Result<(), CliError> {
     let mut passphrase = None;
     let mut ask = || super::console::ask_passphrase().inspect(|typed| passphrase = Some(typed.clone()));
     let options = Options { path: path.map(Path::to_path_buf), listen: None };
@@ -143,7 +171,12 @@ fn start(path: Option<&Path>, environment: &Environment) -> Result<(), CliError>
     }
     let log_path = log_path(environment);
     let (log, log_start) = open_log(&log_path)?;
-    let child = spawn(path, environment, passphrase.as_ref(), log).map_err(|error| failed("the server cannot be started", error))?;
+    let mut flags = flags.to_vec();
+    if !flags.iter().any(|flag| flag == "--log-file") {
+        flags.extend(["--log-file".into(), log_path.clone().into_os_string()]);
+    }
+    let child =
+        spawn(path, environment, passphrase.as_ref(), log, &flags).map_err(|error| failed("the server cannot be started", error))?;
     let mut line = String::new();
     if let Some(stdout) = child {
         // Whatever cannot be read is no word of readiness.
@@ -157,9 +190,10 @@ fn spawn(
     environment: &Environment,
     passphrase: Option<&Secret>,
     log: File,
+    flags: &[OsString],
 ) -> std::io::Result<Option<std::process::ChildStdout>> {
     let mut command = Command::new(std::env::current_exe()?);
-    command.args(["serve", "--on-demand"]).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log).current_dir("/");
+    command.arg("serve").args(flags).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log).current_dir("/");
     if let Some(path) = path {
         command.arg("--config").arg(std::path::absolute(path)?);
     }
@@ -187,9 +221,6 @@ fn open_log(path: &Path) -> Result<(File, u64), Error> {
     let open = || -> std::io::Result<(File, u64)> {
         if let Some(folder) = path.parent() {
             DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
-        }
-        if path.metadata().is_ok_and(|about| about.len() > LOG_MAX) {
-            std::fs::rename(path, path.with_extension("log.1"))?;
         }
         let log = OpenOptions::new().create(true).append(true).mode(0o600).open(path)?;
         let length = log.metadata()?.len();

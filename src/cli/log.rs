@@ -1,5 +1,6 @@
 //! The log of `aimux serve`: to standard error or a file, a line an event.
 
+use std::ffi::OsString;
 use std::fmt::{self, Write};
 use std::path::PathBuf;
 use std::sync::OnceLock;
@@ -45,6 +46,27 @@ pub(crate) struct LogArgs {
     /// Keep so many files that were put aside
     #[arg(long, value_name = "COUNT", default_value_t = 4, requires = "file")]
     log_keep: u32,
+}
+
+impl LogArgs {
+    /// The same as arguments, for a server that is started with them.
+    pub(crate) fn flags(&self) -> Vec<OsString> {
+        let mut flags: Vec<OsString> = Vec::new();
+        if let Some(filter) = &self.filter {
+            flags.extend(["--log".into(), filter.into()]);
+        }
+        if let Some(format) = self.format {
+            let name = if matches!(format, LogFormat::Json) { "json" } else { "text" };
+            flags.extend(["--log-format".into(), name.into()]);
+        }
+        if let Some(file) = &self.file {
+            flags.extend(["--log-file".into(), std::path::absolute(file).unwrap_or_else(|_| file.clone()).into_os_string()]);
+            for (flag, value) in [("--log-mb", self.log_mb), ("--log-hours", self.log_hours), ("--log-keep", self.log_keep.into())] {
+                flags.extend([flag.into(), value.to_string().into()]);
+            }
+        }
+        flags
+    }
 }
 
 /// The log's file, where it has one.

@@ -4,6 +4,7 @@
 
 mod bench;
 mod claude;
+mod clients;
 mod config;
 mod console;
 mod dumps;
@@ -18,12 +19,15 @@ mod logs;
 mod markdown;
 mod models;
 mod output;
+mod restart;
 mod route;
 mod run;
 mod sarif;
 mod serve;
 mod service;
 mod status;
+mod statusline;
+mod switch;
 mod terminal;
 mod usage;
 mod visible;
@@ -73,6 +77,12 @@ enum Command {
     Usage(usage::UsageArgs),
     /// Stop the config's server; requests in flight are answered first
     Stop,
+    /// Put a new server in the place of the one that runs, without a refused connection
+    Restart,
+    /// Have a running session of a client answered by another model
+    Switch(switch::SwitchArgs),
+    /// Print a line on the session for Claude Code's status line, which hands it over on standard input
+    Statusline,
     /// Have the system's service manager start the server at the first connection
     Service(service::ServiceArgs),
     /// Print the environment that makes clients of this shell use aimux
@@ -112,6 +122,9 @@ pub fn main() -> ExitCode {
         Command::Logs(args) => logs::run(&args, cli.config, &environment),
         Command::Models(args) => models::run(&args, cli.config, &environment),
         Command::Usage(args) => usage::run(&args, cli.config, &environment),
+        Command::Restart => restart::run(cli.config, &environment),
+        Command::Switch(args) => switch::run(args, cli.config, &environment),
+        Command::Statusline => statusline::run(cli.config, &environment),
         Command::Service(args) => service::run(&args, cli.config, &environment),
         Command::Stop => status::stop(cli.config, &environment),
         Command::Generate(args) => generate::run(&args),

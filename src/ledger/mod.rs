@@ -24,7 +24,7 @@ use std::time::Duration;
 pub use entry::{Attempt, CacheBreak, Cancelled, Earlier, Ending, Entry, Hedged, kept};
 pub use keys::{KeyError, KeyRecord, key_records};
 pub use moment::moment;
-pub use usage::{By, CacheBreaks, Report, Row, Span, Unpriced, today, usage};
+pub use usage::{By, CacheBreaks, Report, Row, SessionSum, Span, Unpriced, session, today, usage};
 
 /// Entries that wait to be written. With a database that cannot be written, so many are kept for when it can.
 const QUEUE_MAX: usize = 8192;

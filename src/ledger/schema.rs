@@ -78,6 +78,9 @@ const MIGRATIONS: &[&str] = &[
     ALTER TABLE attempts ADD COLUMN cache_write INTEGER;
     ALTER TABLE attempts ADD COLUMN thinking INTEGER;
 ",
+    "
+    CREATE INDEX requests_session ON requests (session, time);
+",
 ];
 
 /// A ledger.

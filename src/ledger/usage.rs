@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use rusqlite::Connection;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::schema;
 use crate::database::Fault;
@@ -203,6 +203,68 @@ pub fn usage(path: &Path, by: By, span: Span) -> Result<Option<Report>, Error> {
         Err(fault) => return Err(schema::error(path, fault)),
     };
     read(&connection, by, span).map(Some).map_err(|fault| schema::error(path, fault))
+}
+
+/// What one session came to.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct SessionSum {
+    /// Who answered its last request with a conversation in it.
+    pub provider: String,
+    /// The model that did.
+    pub model: String,
+    /// Its requests.
+    pub requests: u64,
+    /// What the priced ones cost, in millionths of a US dollar.
+    pub cost_micro_usd: u64,
+    /// Requests whose price is unknown.
+    pub unpriced: u64,
+    /// The share of the input that came from a cache, 0 to 1; `None`: no input.
+    pub cache_share: Option<f64>,
+    /// Requests that were answered after another target or key had failed.
+    pub failovers: u64,
+}
+
+/// What a client's session came to. `None`: the ledger has nothing of it, or there is none.
+///
+/// # Errors
+/// When it cannot be read.
+pub fn session(path: &Path, session: &str) -> Result<Option<SessionSum>, Error> {
+    let connection = match schema::open_to_read(path) {
+        Ok(connection) => connection,
+        Err(Fault::Absent) => return Ok(None),
+        Err(fault) => return Err(schema::error(path, fault)),
+    };
+    sum(&connection, session).map_err(|fault| schema::error(path, fault))
+}
+
+fn sum(connection: &Connection, session: &str) -> Result<Option<SessionSum>, Fault> {
+    let mut statement = connection.prepare(
+        "SELECT count(*), ifnull(sum(cost), 0), sum(cost IS NULL), sum(attempts > 1 AND ending != 'failed'),
+            ifnull(sum(input), 0), ifnull(sum(cache_read), 0), ifnull(sum(cache_write), 0)
+         FROM requests WHERE session = ?1",
+    )?;
+    let mut figures = [0_u64; 7];
+    let mut rows = statement.query([session])?;
+    let Some(row) = rows.next()? else { return Ok(None) };
+    for (index, figure) in figures.iter_mut().enumerate() {
+        *figure = u64::try_from(row.get::<_, Option<i64>>(index)?.unwrap_or(0)).unwrap_or(0);
+    }
+    let [requests, cost_micro_usd, unpriced, failovers, fresh, read, written] = figures;
+    if requests == 0 {
+        return Ok(None);
+    }
+    let mut statement = connection.prepare(
+        "SELECT provider, model FROM requests WHERE session = ?1 AND provider != '' ORDER BY role NOT IN ('main', 'plan'), time DESC, id DESC LIMIT 1",
+    )?;
+    let mut rows = statement.query([session])?;
+    let (provider, model) = match rows.next()? {
+        Some(row) => (row.get(0)?, row.get(1)?),
+        None => Default::default(),
+    };
+    let input = fresh.saturating_add(read).saturating_add(written);
+    #[expect(clippy::cast_precision_loss, reason = "a share")]
+    let cache_share = (input > 0).then(|| read as f64 / input as f64);
+    Ok(Some(SessionSum { provider, model, requests, cost_micro_usd, unpriced, cache_share, failovers }))
 }
 
 /// Requests, cost and errors since midnight, where there is a ledger that can be read.

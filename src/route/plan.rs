@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::table::{Continue, Endpoint, Hedge, ModelEntry, Provider, Table, TargetRef};
 use crate::dialect::{Dialect, Upstream};
+use crate::error::{Code, Error};
 use crate::provider::models::{self, Known, model, models_of};
 
 /// A provider, its dialect and a model: somewhere to send to.
@@ -67,6 +68,18 @@ pub struct PlanError {
     pub model: String,
     /// Names that come near.
     pub near: Vec<String>,
+}
+
+impl PlanError {
+    /// What who asked is told.
+    #[must_use]
+    pub fn error(&self) -> Error {
+        let hint = match self.near.is_empty() {
+            true => "GET /v1/models lists what is".to_owned(),
+            false => format!("did you mean {}?", self.near.join(", ")),
+        };
+        Error::new(Code::UnknownModel, self.to_string()).hint(hint)
+    }
 }
 
 /// The targets for `model`, asked for in `client`'s dialect.

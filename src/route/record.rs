@@ -158,14 +158,7 @@ impl Refused {
     #[must_use]
     pub fn error(&self, table: &Table) -> Error {
         match &self.reason {
-            Reason::UnknownModel(error) => {
-                let hint = if error.near.is_empty() {
-                    "GET /v1/models lists what is".to_owned()
-                } else {
-                    format!("did you mean {}?", error.near.join(", "))
-                };
-                Error::new(Code::UnknownModel, error.to_string()).hint(hint)
-            }
+            Reason::UnknownModel(error) => error.error(),
             Reason::NoneCan => self.record.none_can(table),
             Reason::Denied => self.record.denied(table),
         }

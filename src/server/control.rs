@@ -6,14 +6,16 @@ use std::ffi::OsStr;
 use std::fs::{self, DirBuilder, File, TryLockError};
 use std::io::{Read, Write};
 use std::net::SocketAddr;
+use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
+pub use super::switches::Switch;
 use http::{HeaderMap, Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::{Bytes, Incoming};
@@ -23,14 +25,18 @@ use hyper_util::rt::TokioIo;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use tokio::net::UnixListener;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, mpsc};
+use tokio::task::JoinSet;
 
+use super::handover::{self, Offer, Taken};
 use super::keeper::Tasks;
 use super::reload::{Refused, Reloaded, Reloader, Trigger};
-use super::{Shared, explain};
+use super::{Shared, explain, keeper};
 use crate::config::LoadError;
 use crate::dialect::Dialect;
 use crate::error::{Code, Error};
+use crate::ledger;
+use crate::route::plan::plan;
 use crate::route::sticky::Known as Sessions;
 use crate::route::trial::Trial;
 use crate::secret::Secret;
@@ -51,6 +57,15 @@ pub struct Status {
     /// Whether a command started it for a client, not an operator.
     #[serde(default)]
     pub on_demand: bool,
+    /// Whether a service manager looks after it.
+    #[serde(default)]
+    pub is_managed: bool,
+    /// Whether another server can take its place without a refused connection.
+    #[serde(default)]
+    pub hands_over: bool,
+    /// The address that it was given instead of the config's.
+    #[serde(default)]
+    pub listen: Option<SocketAddr>,
     /// The connections to upstreams.
     #[serde(default)]
     pub connections: Counters,
@@ -161,7 +176,30 @@ pub fn wait_until_gone(socket: &Path, time: Duration) -> bool {
 pub struct Control {
     listener: UnixListener,
     path: PathBuf,
-    _lock: File,
+    lock: File,
+    /// Whether the files are another server's by now.
+    is_released: bool,
+}
+
+/// What is asked of a server from outside.
+#[derive(Debug, Default)]
+pub struct Wishes {
+    /// It is to stop.
+    pub stop: Notify,
+    /// Another server has taken its sockets.
+    pub handed_over: Notify,
+}
+
+/// What the answers are made of.
+#[derive(Clone)]
+struct Desk {
+    voice: Voice,
+    wishes: Arc<Wishes>,
+    reloader: Option<Arc<Reloader>>,
+    /// `None`: it could not be made; nothing is handed over.
+    offer: Option<Arc<Offer>>,
+    /// Where heirs that are ready are sent.
+    heirs: mpsc::Sender<tokio::net::UnixStream>,
 }
 
 impl Control {
@@ -194,35 +232,74 @@ impl Control {
         if let Some(config) = config.and_then(|config| std::path::absolute(config).ok()) {
             fs::write(path.with_extension(CONFIG_NOTE), config.as_os_str().as_bytes()).map_err(failed)?;
         }
-        Ok(Self { listener, path: path.to_owned(), _lock: lock })
+        Ok(Self { listener, path: path.to_owned(), lock, is_released: false })
     }
 
-    /// Answers until dropped, for the server behind `voice`. `stop` is notified when a caller asks for its end; without
+    /// Goes on with the socket and the lock of the server before.
+    ///
+    /// # Errors
+    /// When the socket cannot be watched.
+    pub fn inherit(path: &Path, listener: std::os::unix::net::UnixListener, lock: File) -> Result<Self, Error> {
+        let failed = |error: std::io::Error| Error::new(Code::StateFolder, format!("{}: {error}", path.display())).caused_by(error);
+        listener.set_nonblocking(true).map_err(failed)?;
+        let listener = UnixListener::from_std(listener).map_err(failed)?;
+        fs::write(path.with_extension("pid"), format!("{}\n", std::process::id())).map_err(failed)?;
+        Ok(Self { listener, path: path.to_owned(), lock, is_released: false })
+    }
+
+    /// Answers until dropped, or handed over, for the server behind `voice`. `wishes`: what callers want of it; without
     /// `reloader`, there is nothing to reload.
-    pub async fn serve(self, status: impl Fn() -> Status, voice: Voice, stop: Arc<Notify>, reloader: Option<Arc<Reloader>>) {
+    pub async fn serve(self, status: impl Fn() -> Status, voice: Voice, wishes: Arc<Wishes>, reloader: Option<Arc<Reloader>>) {
+        let (heirs, mut heir) = mpsc::channel(1);
+        let offer = Offer::new(&self.path, self.listener.as_fd(), self.lock.as_fd()).ok().map(Arc::new);
+        let desk = Desk { voice, wishes, reloader, offer, heirs };
+        // Ended with this: a command that holds its connection is to find the server that comes after.
+        let mut visits = JoinSet::new();
         loop {
-            let Ok((stream, _)) = self.listener.accept().await else {
+            let accepted = tokio::select! {
+                accepted = self.listener.accept() => accepted,
+                Some(talk) = heir.recv() => return self.release(talk, &desk).await,
+            };
+            while visits.try_join_next().is_some() {}
+            let Ok((stream, _)) = accepted else {
                 tokio::time::sleep(Duration::from_millis(100)).await;
                 continue;
             };
-            let visit = Visit::begin(&voice);
-            let (status, stop) = (Bytes::from(serde_json::to_vec(&status()).unwrap_or_default()), Arc::clone(&stop));
-            let (voice, reloader) = (voice.clone(), reloader.clone());
+            let visit = Visit::begin(&desk.voice);
+            let (status, desk) = (Bytes::from(serde_json::to_vec(&status()).unwrap_or_default()), desk.clone());
             let service = service_fn(move |request: Request<Incoming>| {
-                let (status, voice, stop, reloader) = (status.clone(), voice.clone(), Arc::clone(&stop), reloader.clone());
-                async move { Ok::<_, Infallible>(route(request, status, &voice, &stop, reloader.as_ref()).await) }
+                let (status, desk) = (status.clone(), desk.clone());
+                async move { Ok::<_, Infallible>(route(request, status, &desk).await) }
             });
-            tokio::spawn(async move {
+            visits.spawn(async move {
                 // Who has left, left.
                 let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
                 drop(visit);
             });
         }
     }
+
+    /// Leaves everything to the heir, which is ready.
+    async fn release(mut self, mut talk: tokio::net::UnixStream, desk: &Desk) {
+        let shared = &desk.voice.0;
+        if let Some(file) = shared.memory.get() {
+            keeper::save(shared, file.clone()).await;
+        }
+        self.is_released = true;
+        if let Some(offer) = &desk.offer {
+            offer.withdraw();
+        }
+        drop(self);
+        desk.wishes.handed_over.notify_one();
+        handover::yield_to(&mut talk).await;
+    }
 }
 
 impl Drop for Control {
     fn drop(&mut self) {
+        if self.is_released {
+            return;
+        }
         // A file that is gone already is as good.
         let _ = fs::remove_file(&self.path);
         let _ = fs::remove_file(self.path.with_extension("pid"));
@@ -250,14 +327,9 @@ impl Drop for Visit {
     }
 }
 
-async fn route(
-    request: Request<Incoming>,
-    status: Bytes,
-    voice: &Voice,
-    stop: &Notify,
-    reloader: Option<&Arc<Reloader>>,
-) -> Response<Full<Bytes>> {
-    match (request.method(), request.uri().path(), reloader) {
+async fn route(request: Request<Incoming>, status: Bytes, desk: &Desk) -> Response<Full<Bytes>> {
+    let voice = &desk.voice;
+    match (request.method(), request.uri().path(), &desk.reloader) {
         (&Method::GET, "/api/status", _) => Response::new(Full::new(status)),
         (&Method::POST, "/api/reload", Some(reloader)) => {
             let drain = Duration::from_secs(drain_s(request.uri().query().unwrap_or_default()));
@@ -282,8 +354,21 @@ async fn route(
             Ok(trial) => Response::new(Full::new(trial.into())),
             Err(error) => json(StatusCode::UNPROCESSABLE_ENTITY, &Refused::from(&LoadError::Other(error))),
         },
+        (&Method::POST, "/api/handover", _) => {
+            let granted = pass_on(request.uri().query().unwrap_or_default(), desk).await;
+            let status = if granted.is_ok() { StatusCode::OK } else { StatusCode::CONFLICT };
+            json(status, &serde_json::json!({ "reason": granted.err().map(|error| error.to_string()) }))
+        }
+        (&Method::GET, "/api/session", _) => match told_of_session(request.uri().query().unwrap_or_default(), voice).await {
+            Ok(session) => json(StatusCode::OK, &session),
+            Err(error) => json(StatusCode::UNPROCESSABLE_ENTITY, &Refused::from(&LoadError::Other(error))),
+        },
+        (&Method::POST, "/api/switch", _) => match switched(request, voice).await {
+            Ok(switch) => json(StatusCode::OK, &switch),
+            Err(error) => json(StatusCode::UNPROCESSABLE_ENTITY, &Refused::from(&LoadError::Other(error))),
+        },
         (&Method::POST, "/api/stop", _) => {
-            stop.notify_one();
+            desk.wishes.stop.notify_one();
             Response::new(Full::new(Bytes::from_static(b"{}")))
         }
         _ => {
@@ -292,6 +377,103 @@ async fn route(
             response
         }
     }
+}
+
+/// Sends the sockets to the process of that number, and waits for its word beside.
+async fn pass_on(pid: &str, desk: &Desk) -> std::io::Result<()> {
+    let refused = || std::io::Error::from(std::io::ErrorKind::InvalidInput);
+    let (Ok(pid), Some(offer)) = (pid.parse(), desk.offer.clone()) else { return Err(refused()) };
+    let (shared, heirs) = (Arc::clone(&desk.voice.0), desk.heirs.clone());
+    let sent = tokio::task::spawn_blocking(move || offer.send(pid, &shared.spare)).await;
+    let talk = sent.map_err(std::io::Error::other)??;
+    talk.set_nonblocking(true)?;
+    let mut talk = tokio::net::UnixStream::from_std(talk)?;
+    tracing::info!(pid, "another server starts in this one's place");
+    tokio::spawn(async move {
+        if handover::is_ready(&mut talk).await {
+            // Another was faster, or the server ends: who waits there hears nothing.
+            let _ = heirs.send(talk).await;
+        } else {
+            tracing::warn!(pid, "the other server did not come up; this one goes on");
+        }
+    });
+    Ok(())
+}
+
+/// What is known of a client's session; blocks elsewhere, for the ledger.
+async fn told_of_session(session: &str, voice: &Voice) -> Result<SessionTold, Error> {
+    let (session, settings) = (session.to_owned(), voice.0.current().ledger.clone());
+    let switched = voice.0.switches.lock().unwrap_or_else(PoisonError::into_inner).of(&session);
+    let read = move || if settings.enabled { ledger::session(&settings.path, &session) } else { Ok(None) };
+    let sum =
+        tokio::task::spawn_blocking(read).await.map_err(|error| Error::new(Code::Bug, "the ledger was not read").caused_by(error))??;
+    Ok(SessionTold { sum, switched })
+}
+
+/// Has a session ask another model from its next request on; without one, what its client asks.
+async fn switched(request: Request<Incoming>, voice: &Voice) -> Result<Switch, Error> {
+    let body = Limited::new(request.into_body(), SECRET_MAX).collect().await;
+    let body = body.map_err(|error| Error::new(Code::BodyTooLarge, error.to_string()))?.to_bytes();
+    let wish: Switch = serde_json::from_slice(&body).map_err(|error| Error::new(Code::BadRequest, error.to_string()))?;
+    if let Some(model) = &wish.model {
+        let table = Arc::clone(&voice.0.current().table);
+        let is_rule = table.rules.iter().any(|rule| rule.name == *model);
+        if !is_rule {
+            plan(&table, model, Dialect::AnthropicMessages).map_err(|unknown| unknown.error())?;
+        }
+    }
+    let switch = voice.0.switches.lock().unwrap_or_else(PoisonError::into_inner).put(wish);
+    switch.ok_or_else(|| {
+        Error::new(Code::Usage, "no session has asked anything yet").hint("ask something first, or name the session with --session")
+    })
+}
+
+/// What a server tells of a client's session.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, PartialEq)]
+pub struct SessionTold {
+    /// What the ledger has of it; `None`: nothing.
+    pub sum: Option<ledger::SessionSum>,
+    /// The model that it was switched to.
+    pub switched: Option<String>,
+}
+
+/// Asks the server behind a socket about a client's session. Blocks for two seconds at most.
+///
+/// # Errors
+/// When nobody answers there.
+pub fn session(path: &Path, session: &str) -> std::io::Result<SessionTold> {
+    let body = call(path, &format!("GET /api/session?{session}"))?;
+    serde_json::from_slice(&body).map_err(std::io::Error::other)
+}
+
+/// Asks the server behind a socket to have a session ask another model. Gives what holds then. Blocks for some seconds at most.
+///
+/// # Errors
+/// When nobody answers there, or the model leads nowhere.
+pub fn switch(path: &Path, wish: &Switch) -> Result<Switch, Error> {
+    let failed =
+        |error: std::io::Error| Error::new(Code::StateFolder, format!("the running server cannot be asked: {error}")).caused_by(error);
+    let body = serde_json::to_vec(wish).map_err(|error| failed(error.into()))?;
+    let Answer { status, body } = exchange(path, "POST /api/switch", &HeaderMap::new(), &body, EXPLAIN_WAIT, ANSWER_MAX).map_err(failed)?;
+    let other_version = || Error::new(Code::StateFolder, "the running server is another version").hint("`aimux restart` exchanges it");
+    if status == 200 {
+        return serde_json::from_slice(&body).map_err(|error| other_version().caused_by(error));
+    }
+    Err(match serde_json::from_slice::<Refused>(&body).map(LoadError::from) {
+        Ok(LoadError::Other(error)) => error,
+        _ => other_version(),
+    })
+}
+
+/// Takes over the sockets and the lock of the server behind a socket. Blocks for some seconds at most.
+///
+/// # Errors
+/// When it does not give them.
+pub fn take_over(path: &Path) -> Result<Taken, Error> {
+    handover::ask(path, |pid| {
+        let request = format!("POST /api/handover?{pid}");
+        exchange(path, &request, &HeaderMap::new(), b"", EXPLAIN_WAIT, ANSWER_MAX).map(|answer| answer.status == 200)
+    })
 }
 
 /// A passphrase, alone in the body. It never stands in a path, a header or an argument, where something might write it down.

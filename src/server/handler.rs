@@ -2,7 +2,7 @@
 
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, PoisonError};
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
@@ -261,7 +261,8 @@ async fn receive(
         return Err(Error::new(Code::BadRequest, "the body is compressed; send it plain"));
     }
     let (body, held) = read_body(shared, &current.limits, body).await?;
-    let (peeked, facts) = Facts::read(client, &body, &head.headers, current.limits.json_depth)?;
+    let (peeked, mut facts) = Facts::read(client, &body, &head.headers, current.limits.json_depth)?;
+    shared.switches.lock().unwrap_or_else(PoisonError::into_inner).asked(&mut facts);
     let Decision { plan, record } = decided(shared, current, facts, purpose, &request_id)?;
     let job = Job {
         upstreams: Arc::clone(&shared.upstreams),

@@ -7,6 +7,7 @@ pub mod control;
 mod count_tokens;
 mod explain;
 mod handler;
+pub mod handover;
 mod idle;
 mod keeper;
 pub mod memory;
@@ -20,14 +21,16 @@ pub mod reload;
 mod reply;
 pub mod sockets;
 pub mod stamp;
+mod switches;
 pub mod token;
 mod workers;
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::task::Poll;
 use std::time::Duration;
 
@@ -47,6 +50,7 @@ use crate::secret::Secret;
 use crate::upstream::Upstreams;
 use crate::upstream::client::{Client, ClientSettings};
 pub use keeper::Tasks;
+use switches::Switches;
 use workers::Workers;
 
 /// Bytes of headers that are read beyond the limit, so that the refusal can be in the client's dialect.
@@ -85,6 +89,12 @@ pub(crate) struct Shared {
     /// Bytes of bodies that may be held, in KiB.
     buffered: Arc<Semaphore>,
     phase: watch::Receiver<Phase>,
+    /// The listening sockets, for who takes them over; none: nothing is listened on any more.
+    spare: Mutex<Vec<OwnedFd>>,
+    /// Where what is known of providers is kept; empty: nowhere.
+    memory: OnceLock<PathBuf>,
+    /// Sessions that ask another model than their client does.
+    switches: Mutex<Switches>,
     /// Connections that were accepted since the start.
     arrivals: AtomicU64,
     /// Open connections to the control socket.
@@ -122,8 +132,10 @@ enum Phase {
 pub enum Leave {
     /// It was told to stop: they are refused.
     Stop,
-    /// Another process listens in its place, or will at the next connection: they are answered.
-    Elsewhere,
+    /// Nobody is connected; whoever comes starts it anew: they are answered.
+    Idle,
+    /// Another process listens in its place: they are answered.
+    HandedOver,
 }
 
 /// How long connections at rest stay open where another server listens already: who sends one more request on them is
@@ -141,8 +153,6 @@ pub struct Server {
     shared: Arc<Shared>,
     workers: Workers,
     phase: watch::Sender<Phase>,
-    /// Where what is known of providers is kept; `None`: nowhere.
-    memory: Option<PathBuf>,
 }
 
 impl Server {
@@ -179,6 +189,8 @@ impl Server {
     }
 
     fn with(listeners: Vec<TcpListener>, ready: Ready, token: Secret) -> Result<Self, Error> {
+        let spare = listeners.iter().map(|listener| listener.as_fd().try_clone_to_owned()).collect::<std::io::Result<Vec<_>>>();
+        let spare = spare.map_err(|error| Error::new(Code::CannotBind, "the socket cannot be shared").caused_by(error))?;
         let limits = &ready.limits;
         let client = Client::new(ClientSettings { connect_timeout: Duration::from_secs(limits.connect_s), ..ClientSettings::default() })?;
         let (phase, its_phase) = watch::channel(Phase::Serving);
@@ -192,6 +204,9 @@ impl Server {
             streams: Arc::new(Semaphore::new(limits.requests_in_flight)),
             buffered: Arc::new(Semaphore::new(buffered_places(limits))),
             phase: its_phase,
+            spare: Mutex::new(spare),
+            memory: OnceLock::new(),
+            switches: Mutex::default(),
             arrivals: AtomicU64::new(0),
             visitors: AtomicUsize::new(0),
             runtimes: OnceLock::new(),
@@ -200,7 +215,7 @@ impl Server {
         let workers = Workers::start(&shared)?;
         // Set once, here.
         let _ = shared.runtimes.set([vec![tokio::runtime::Handle::current()], workers.runtimes()].concat());
-        Ok(Self { listeners, shared, workers, phase, memory: None })
+        Ok(Self { listeners, shared, workers, phase })
     }
 
     /// Its first address, the port chosen when none was asked for.
@@ -239,9 +254,10 @@ impl Server {
     }
 
     /// Begins with what the file says of providers and keys, and keeps it up to date. Blocks for the file.
-    pub fn remember(&mut self, file: PathBuf) {
+    pub fn remember(&self, file: PathBuf) {
         memory::load(&file, &mut self.shared.upstreams.health());
-        self.memory = Some(file);
+        // One server has one.
+        let _ = self.shared.memory.set(file);
     }
 
     /// How the server's tasks fare.
@@ -272,8 +288,8 @@ impl Server {
 
     /// Serves until `stop` resolves, then drains. Gives whether every request ended in time.
     pub async fn run(self, stop: impl Future<Output = Leave>) -> bool {
-        let Self { listeners, shared, workers, phase, memory } = self;
-        let keeper = keeper::keep(Arc::clone(&shared), memory.clone());
+        let Self { listeners, shared, workers, phase } = self;
+        let keeper = keeper::keep(Arc::clone(&shared), shared.memory.get().cloned());
         let connections = Arc::clone(&shared.connections);
         let accept = async {
             loop {
@@ -299,18 +315,20 @@ impl Server {
             () = keeper => Leave::Stop,
         };
         drop(listeners);
+        shared.spare.lock().unwrap_or_else(PoisonError::into_inner).clear();
         tracing::info!("draining");
         // A receiver that is gone has nothing to drain.
-        if leave == Leave::Elsewhere {
+        if leave != Leave::Stop {
             let _ = phase.send(Phase::Leaving);
             let all = permits(shared.current().limits.connections);
             // Nobody is left, or it is time.
             let _ = tokio::time::timeout(LINGER, shared.connections.acquire_many(all)).await;
         }
-        let _ = phase.send(if leave == Leave::Elsewhere { Phase::Closing } else { Phase::Draining });
+        let _ = phase.send(if leave == Leave::Stop { Phase::Draining } else { Phase::Closing });
         let is_whole = drained(&shared).await;
-        if let Some(file) = memory {
-            keeper::save(&shared, file).await;
+        // The heir writes it now.
+        if let (Some(file), true) = (shared.memory.get(), leave != Leave::HandedOver) {
+            keeper::save(&shared, file.clone()).await;
         }
         is_whole
     }

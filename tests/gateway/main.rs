@@ -23,6 +23,7 @@ mod exposition;
 mod failures;
 mod faults;
 mod gateway;
+mod handover;
 mod hedging;
 mod http;
 mod http2;

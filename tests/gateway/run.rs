@@ -46,7 +46,12 @@ impl Home {
 
     /// Puts a script in place of Claude Code.
     fn claude(self, script: &str) -> Self {
-        let path = self.write("bin/claude", &format!("#!/bin/sh\n{script}\n"));
+        self.script("claude", script)
+    }
+
+    /// Puts a script in place of a program.
+    fn script(self, name: &str, script: &str) -> Self {
+        let path = self.write(&format!("bin/{name}"), &format!("#!/bin/sh\n{script}\n"));
         fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
         self
     }
@@ -273,6 +278,45 @@ fn the_server_is_detached_and_stops_when_told() {
 }
 
 #[test]
+fn other_clients_are_given_what_they_read_and_unserved_ones_are_told() {
+    let upstream = upstream();
+    let home = Home::new(&plain(&upstream)).script("aider", r#"env > "$HOME/env"; printf '%s\n' "$@" > "$HOME/argv""#);
+    let home = home.script("opencode", r#"cp "$OPENCODE_CONFIG" "$HOME/settings"; stat -c %a "$OPENCODE_CONFIG" > "$HOME/mode""#);
+    for (client, api) in [("codex", "Responses API"), ("gemini", "Gemini API")] {
+        let output = home.aimux(&["run", client]).output().unwrap();
+        assert!(output.status.code() == Some(65) && stderr(&output).contains(api), "{client}: {}", stderr(&output));
+    }
+    assert_eq!(home.status("aimux.yaml")["running"], false, "no server was started for those");
+    let output = home.aimux(&["run", "aider", "--", "--model", "openai/x"]).output().unwrap();
+    assert!(output.status.success(), "{}", stderr(&output));
+    let url = home.status("aimux.yaml")["url"].as_str().unwrap().to_owned();
+    let env = home.read("env");
+    for line in [format!("OPENAI_API_BASE={url}/v1"), format!("ANTHROPIC_API_BASE={url}"), format!("OPENAI_API_KEY={TOKEN}")] {
+        assert!(env.lines().any(|found| found == line), "{line}: {env}");
+    }
+    assert_eq!(home.read("argv"), "--model\nopenai/x\n");
+    assert!(home.aimux(&["run", "opencode"]).status().unwrap().success());
+    let provider = &home.settings()["provider"]["anthropic"]["options"];
+    assert_eq!((&provider["baseURL"], &provider["apiKey"]), (&json!(format!("{url}/v1")), &json!(TOKEN)));
+    assert_eq!(home.read("mode").trim(), "600");
+}
+
+#[test]
+fn a_running_client_keeps_an_idle_server() {
+    let upstream = upstream();
+    let idle = plain(&upstream).replace("127.0.0.1:0\",", "127.0.0.1:0\", idle_exit_s: 1,");
+    let home = Home::new(&idle).claude("sleep 3");
+    let mut child = home.aimux(&["run", "claude"]).spawn().unwrap();
+    until("the server runs", Duration::from_secs(20), || home.status("aimux.yaml")["running"] == true);
+    let pid = home.status("aimux.yaml")["pid"].clone();
+    std::thread::sleep(Duration::from_millis(2000));
+    assert!(child.try_wait().unwrap().is_none());
+    assert_eq!(home.status("aimux.yaml")["pid"], pid);
+    assert!(child.wait().unwrap().success());
+    until("it ends after its client", Duration::from_secs(10), || home.status("aimux.yaml")["running"] == false);
+}
+
+#[test]
 fn a_runtime_folder_that_others_may_write_in_is_not_trusted() {
     let upstream = upstream();
     let home = Home::new(&plain(&upstream)).claude("exit 0");
@@ -352,10 +396,13 @@ impl OldServer {
             for stream in listener.incoming() {
                 let mut stream = stream.unwrap();
                 let mut request = Vec::new();
-                while !request.ends_with(b"\r\n\r\n") {
-                    let mut byte = [0];
-                    stream.read_exact(&mut byte).unwrap();
+                let mut byte = [0];
+                // A command that holds its connection while its client runs asks nothing.
+                while !request.ends_with(b"\r\n\r\n") && stream.read_exact(&mut byte).is_ok() {
                     request.extend(byte);
+                }
+                if request.is_empty() {
+                    continue;
                 }
                 let body = json!({"version": "0.0.1", "pid": 1, "address": "127.0.0.1:9", "on_demand": on_demand}).to_string();
                 write!(stream, "HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{body}", body.len()).unwrap();

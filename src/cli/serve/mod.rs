@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 use tokio::signal::unix::SignalKind;
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::oneshot;
 
 use self::signals::{Hangup, Signals, reload_on_hangup};
 use super::log::{self, LogArgs};
@@ -19,7 +19,8 @@ use super::{CliError, output};
 use crate::config::{self, Environment, Options, Ready};
 use crate::error::{Code, Error};
 use crate::secret::Secret;
-use crate::server::control::{self, Control, Status};
+use crate::server::control::{self, Control, Status, Wishes};
+use crate::server::handover::Taken;
 use crate::server::notify::Notifier;
 use crate::server::reload::Source;
 use crate::server::stamp::Stamp;
@@ -44,18 +45,30 @@ pub(crate) struct ServeArgs {
     /// Take the listening socket from standard input, as launchd and inetd pass it on
     #[arg(long, conflicts_with_all = ["listen", "passphrase_stdin"])]
     stdin_socket: bool,
-    /// Leave the session of the command that starts it
+    /// Serve in the background, and return when the server is ready; one that runs already is as good
+    #[arg(long, conflicts_with_all = ["demo", "stdin_socket", "passphrase_stdin"])]
+    background: bool,
+    /// Leave the session of the command that starts it, for a client
     #[arg(long, hide = true)]
     on_demand: bool,
+    /// The same, for an operator
+    #[arg(long, hide = true)]
+    detached: bool,
+    /// Take the place of the server that runs
+    #[arg(long, hide = true, conflicts_with_all = ["demo", "stdin_socket"])]
+    take_over: bool,
     #[command(flatten)]
     log: LogArgs,
 }
 
 /// Serves until a signal ends it.
 pub(crate) fn run(args: ServeArgs, path: Option<PathBuf>, environment: &Environment) -> Result<ExitCode, CliError> {
+    if args.background {
+        return super::restart::background(args.listen, &args.log, path, environment);
+    }
     super::dumps::forbid_for_good();
     log::start(&args.log, environment)?;
-    if args.on_demand {
+    if args.on_demand || args.detached {
         // The leader of a session already is one: nothing to leave.
         let _ = rustix::process::setsid();
     }
@@ -101,7 +114,9 @@ pub(crate) fn run(args: ServeArgs, path: Option<PathBuf>, environment: &Environm
         });
     }
     let source = (!args.demo).then_some((source, stamp));
-    let begun = Begun { ready, token, passed, notifier: Arc::new(Notifier::of(environment)) };
+    // From here on the other one waits for us, and not for long.
+    let taken = if args.take_over { Some(control::take_over(&socket)?) } else { None };
+    let begun = Begun { ready, token, passed, taken, notifier: Arc::new(Notifier::of(environment)) };
     let (ended, upstreams) = runtime.block_on(serve(begun, &socket, &args, source))?;
     // What is cut off here is settled before the ledger is written for the last time.
     runtime.shutdown_timeout(SHUTDOWN_MAX);
@@ -163,7 +178,15 @@ struct Begun {
     token: Secret,
     /// The sockets that it was given; none: it opens its own.
     passed: Vec<TcpListener>,
+    /// What the server before gives away.
+    taken: Option<Taken>,
     notifier: Arc<Notifier>,
+}
+
+/// Whether sockets that listen on these addresses are what the config wants.
+fn is_wanted(listeners: &[TcpListener], listen: SocketAddr) -> bool {
+    let addresses: Vec<SocketAddr> = listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect();
+    addresses.iter().any(|address| *address == listen || (listen.port() == 0 && address.ip() == listen.ip()))
 }
 
 /// `source`: what the config came from, and how that looked before; `None`: it never changes.
@@ -173,35 +196,51 @@ async fn serve(
     args: &ServeArgs,
     source: Option<(Source, Stamp)>,
 ) -> Result<(Ended, Arc<Upstreams>), CliError> {
-    let Begun { ready, token, passed, notifier } = begun;
-    let stop = Arc::new(Notify::new());
+    let Begun { ready, token, mut passed, mut taken, notifier } = begun;
+    let wishes = Arc::new(Wishes::default());
     let mut signals = Signals::catch()?;
     let idle_exit = if passed.is_empty() { Duration::ZERO } else { IDLE_EXIT };
     let drain = Duration::from_secs(ready.limits.drain_stream_s.max(ready.limits.drain_s)) + SHUTDOWN_MAX + FLUSH_MAX;
-    let mut server = match passed.is_empty() {
+    if let Some(taken) = &mut taken {
+        let listeners = std::mem::take(&mut taken.listeners);
+        if is_wanted(&listeners, ready.server.listen) {
+            passed = listeners;
+        }
+    }
+    let server = match passed.is_empty() {
         true => Server::bind(ready, token.clone()).await?,
         false => Server::adopt(passed, ready, token.clone()).await?,
     };
     let address = server.address().map_err(|error| Error::new(Code::CannotBind, "the address is unknown").caused_by(error))?;
     let config = source.as_ref().map(|(source, _)| config::usual(&source.options, &source.environment));
-    let control = Control::open(socket, config.as_deref())?;
+    let hangup = Hangup::catch()?;
+    let control = match taken {
+        Some(taken) => {
+            let settled = tokio::task::spawn_blocking(|| taken.settle()).await;
+            let (listener, lock) = settled.map_err(|error| Error::new(Code::Bug, "the handover broke off").caused_by(error))??;
+            Control::inherit(socket, listener, lock)?
+        }
+        None => Control::open(socket, config.as_deref())?,
+    };
     if let Some((source, _)) = &source {
         // The lock is ours: nobody else writes it.
         server.remember(memory::path(&source.environment.state_folder(), socket));
     }
-    let (client, on_demand, upstreams) = (server.client(), args.on_demand, server.upstreams());
+    let (client, upstreams) = (server.client(), server.upstreams());
+    let (on_demand, listen, is_managed) = (args.on_demand, args.listen, notifier.is_there());
     let (tasks, known) = (server.tasks(), server.upstreams());
     let status = move || {
         let (version, pid) = (env!("CARGO_PKG_VERSION").to_owned(), std::process::id());
         let sessions = known.health().sessions(SESSIONS_SHOWN, Instant::now());
-        Status { version, pid, address, on_demand, connections: client.counters(), tasks: tasks(), sessions }
+        let (connections, tasks) = (client.counters(), tasks());
+        Status { version, pid, address, on_demand, is_managed, hands_over: true, listen, connections, tasks, sessions }
     };
     let reloader = source.map(|(source, stamp)| (server.reloader(source), stamp));
     let voice = server.voice();
     let control =
-        tokio::spawn(control.serve(status, voice, Arc::clone(&stop), reloader.as_ref().map(|(reloader, _)| Arc::clone(reloader))));
+        tokio::spawn(control.serve(status, voice, Arc::clone(&wishes), reloader.as_ref().map(|(reloader, _)| Arc::clone(reloader))));
     if let Some((reloader, stamp)) = reloader {
-        tokio::spawn(reload_on_hangup(Hangup::catch()?, Arc::clone(&reloader), Arc::clone(&stop), Arc::clone(&notifier)));
+        tokio::spawn(reload_on_hangup(hangup, Arc::clone(&reloader), Arc::clone(&wishes), Arc::clone(&notifier)));
         tokio::spawn(Arc::clone(&reloader).renew_ahead());
         tokio::spawn(reloader.watch(stamp));
     }
@@ -224,10 +263,14 @@ async fn serve(
     let leave = tokio::select! {
         is_whole = &mut running => return Ok((drained(is_whole), upstreams)),
         _ = signals.next() => Leave::Stop,
-        () = stop.notified() => Leave::Stop,
+        () = wishes.stop.notified() => Leave::Stop,
+        () = wishes.handed_over.notified() => {
+            tracing::info!("another server has taken over");
+            Leave::HandedOver
+        }
         () = &mut idle => {
             tracing::info!("nobody is connected: the server ends");
-            Leave::Elsewhere
+            Leave::Idle
         }
     };
     notifier.stopping(drain);

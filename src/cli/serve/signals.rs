@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::Notify;
 
 use crate::cli::log;
 use crate::error::{Code, Error};
+use crate::server::control::Wishes;
 use crate::server::notify::Notifier;
 use crate::server::reload::{Reloader, Trigger};
 
@@ -30,10 +30,10 @@ fn has_terminal() -> bool {
 }
 
 /// Reloads at each SIGHUP; where its terminal has gone, the server ends with it.
-pub(super) async fn reload_on_hangup(mut hangup: Hangup, reloader: Arc<Reloader>, stop: Arc<Notify>, notifier: Arc<Notifier>) {
+pub(super) async fn reload_on_hangup(mut hangup: Hangup, reloader: Arc<Reloader>, wishes: Arc<Wishes>, notifier: Arc<Notifier>) {
     while hangup.signal.recv().await.is_some() {
         if hangup.had_terminal && !has_terminal() {
-            stop.notify_one();
+            wishes.stop.notify_one();
             return;
         }
         log::reopen();
