@@ -40,6 +40,9 @@ _aimux() {
             aimux,models)
                 cmd="aimux__subcmd__models"
                 ;;
+            aimux,restart)
+                cmd="aimux__subcmd__restart"
+                ;;
             aimux,route)
                 cmd="aimux__subcmd__route"
                 ;;
@@ -55,8 +58,14 @@ _aimux() {
             aimux,status)
                 cmd="aimux__subcmd__status"
                 ;;
+            aimux,statusline)
+                cmd="aimux__subcmd__statusline"
+                ;;
             aimux,stop)
                 cmd="aimux__subcmd__stop"
+                ;;
+            aimux,switch)
+                cmd="aimux__subcmd__switch"
                 ;;
             aimux,usage)
                 cmd="aimux__subcmd__usage"
@@ -200,7 +209,7 @@ _aimux() {
 
     case "${cmd}" in
         aimux)
-            opts="-h -V --config --help --version serve run route bench chat keys config status logs models usage stop service env generate"
+            opts="-h -V --config --help --version serve run route bench chat keys config status logs models usage stop restart switch statusline service env generate"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1379,6 +1388,24 @@ _aimux() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        aimux__subcmd__restart)
+            opts="-h --config --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         aimux__subcmd__route)
             opts="-m -s -a -f -o -t -p -x -c -n -h --model --system --attachment --fragment --option --schema --template --param --save --extract --xl --extract-last --compare --continue --cid --max-cost --tool --yes --steps --no-stream --raw --color --reasoning --json --no-log --direct --demo --explain --dry-run --request --client --header --dialect --config --help import"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
@@ -1546,7 +1573,7 @@ _aimux() {
             return 0
             ;;
         aimux__subcmd__run)
-            opts="-h --config --help claude"
+            opts="-h --config --help claude opencode aider codex gemini"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1564,7 +1591,7 @@ _aimux() {
             return 0
             ;;
         aimux__subcmd__serve)
-            opts="-h --listen --demo --passphrase-stdin --stdin-socket --on-demand --log --log-format --log-file --log-mb --log-hours --log-keep --config --help"
+            opts="-h --listen --demo --passphrase-stdin --stdin-socket --background --on-demand --detached --take-over --log --log-format --log-file --log-mb --log-hours --log-keep --config --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1789,6 +1816,24 @@ _aimux() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        aimux__subcmd__statusline)
+            opts="-h --config --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         aimux__subcmd__stop)
             opts="-h --config --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
@@ -1796,6 +1841,28 @@ _aimux() {
                 return 0
             fi
             case "${prev}" in
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        aimux__subcmd__switch)
+            opts="-h --back --session --config --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --session)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --config)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0

@@ -39,7 +39,10 @@ complete -c aimux -n "__fish_aimux_needs_command" -f -a "logs" -d 'List, show, s
 complete -c aimux -n "__fish_aimux_needs_command" -f -a "models" -d 'List models: what they can, what they cost, what leads to them'
 complete -c aimux -n "__fish_aimux_needs_command" -f -a "usage" -d 'Show what requests took and cost'
 complete -c aimux -n "__fish_aimux_needs_command" -f -a "stop" -d 'Stop the config\'s server; requests in flight are answered first'
-complete -c aimux -n "__fish_aimux_needs_command" -f -a "service" -d 'Have the system\'s service manager start the server at the first connection'
+complete -c aimux -n "__fish_aimux_needs_command" -f -a "restart" -d 'Put a new server in the running one\'s place; nobody is refused'
+complete -c aimux -n "__fish_aimux_needs_command" -f -a "switch" -d 'Have a running session answered by another model'
+complete -c aimux -n "__fish_aimux_needs_command" -f -a "statusline" -d 'Print Claude Code\'s status line, from the JSON that it gives'
+complete -c aimux -n "__fish_aimux_needs_command" -f -a "service" -d 'Have the service manager start the server when it is needed'
 complete -c aimux -n "__fish_aimux_needs_command" -f -a "env" -d 'Print the environment that makes clients of this shell use aimux'
 complete -c aimux -n "__fish_aimux_needs_command" -f -a "generate" -d 'Write completions or man pages'
 complete -c aimux -n "__fish_aimux_using_subcommand serve" -l listen -d 'The address to listen on, instead of the config\'s, such as 127.0.0.1:8080; IPv6 in brackets; port 0 takes a free one' -r
@@ -54,7 +57,10 @@ complete -c aimux -n "__fish_aimux_using_subcommand serve" -l config -d 'The con
 complete -c aimux -n "__fish_aimux_using_subcommand serve" -l demo -d 'Serve a built-in demo model: needs no config, account or key'
 complete -c aimux -n "__fish_aimux_using_subcommand serve" -l passphrase-stdin -d 'Read the passphrase of the identity from standard input'
 complete -c aimux -n "__fish_aimux_using_subcommand serve" -l stdin-socket -d 'Take the listening socket from standard input, as launchd and inetd pass it on'
-complete -c aimux -n "__fish_aimux_using_subcommand serve" -l on-demand -d 'Leave the session of the command that starts it'
+complete -c aimux -n "__fish_aimux_using_subcommand serve" -l background -d 'Serve in the background, and return when the server is ready; one that runs already is as good'
+complete -c aimux -n "__fish_aimux_using_subcommand serve" -l on-demand -d 'Leave the session of the command that starts it, for a client'
+complete -c aimux -n "__fish_aimux_using_subcommand serve" -l detached -d 'The same, for an operator'
+complete -c aimux -n "__fish_aimux_using_subcommand serve" -l take-over -d 'Take the place of the server that runs'
 complete -c aimux -n "__fish_aimux_using_subcommand serve" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c aimux -n "__fish_aimux_using_subcommand run" -l config -d 'The config file [env: AIMUX_CONFIG] [default: config.yaml in aimux\'s config folder]' -r -F
 complete -c aimux -n "__fish_aimux_using_subcommand run" -s h -l help -d 'Print help (see more with \'--help\')'
@@ -366,6 +372,14 @@ complete -c aimux -n "__fish_aimux_using_subcommand usage" -l json -d 'Print JSO
 complete -c aimux -n "__fish_aimux_using_subcommand usage" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c aimux -n "__fish_aimux_using_subcommand stop" -l config -d 'The config file [env: AIMUX_CONFIG] [default: config.yaml in aimux\'s config folder]' -r -F
 complete -c aimux -n "__fish_aimux_using_subcommand stop" -s h -l help -d 'Print help'
+complete -c aimux -n "__fish_aimux_using_subcommand restart" -l config -d 'The config file [env: AIMUX_CONFIG] [default: config.yaml in aimux\'s config folder]' -r -F
+complete -c aimux -n "__fish_aimux_using_subcommand restart" -s h -l help -d 'Print help'
+complete -c aimux -n "__fish_aimux_using_subcommand switch" -l session -d 'The client\'s id of the session [default: the one that asked last]' -r
+complete -c aimux -n "__fish_aimux_using_subcommand switch" -l config -d 'The config file [env: AIMUX_CONFIG] [default: config.yaml in aimux\'s config folder]' -r -F
+complete -c aimux -n "__fish_aimux_using_subcommand switch" -l back -d 'Undo it: what the client asks for answers again'
+complete -c aimux -n "__fish_aimux_using_subcommand switch" -s h -l help -d 'Print help'
+complete -c aimux -n "__fish_aimux_using_subcommand statusline" -l config -d 'The config file [env: AIMUX_CONFIG] [default: config.yaml in aimux\'s config folder]' -r -F
+complete -c aimux -n "__fish_aimux_using_subcommand statusline" -s h -l help -d 'Print help'
 complete -c aimux -n "__fish_aimux_using_subcommand service; and not __fish_seen_subcommand_from install uninstall status start stop logs" -l config -d 'The config file [env: AIMUX_CONFIG] [default: config.yaml in aimux\'s config folder]' -r -F
 complete -c aimux -n "__fish_aimux_using_subcommand service; and not __fish_seen_subcommand_from install uninstall status start stop logs" -s h -l help -d 'Print help'
 complete -c aimux -n "__fish_aimux_using_subcommand service; and not __fish_seen_subcommand_from install uninstall status start stop logs" -f -a "install" -d 'Write the units and have the service manager listen; a second time changes nothing'

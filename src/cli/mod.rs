@@ -77,13 +77,13 @@ enum Command {
     Usage(usage::UsageArgs),
     /// Stop the config's server; requests in flight are answered first
     Stop,
-    /// Put a new server in the place of the one that runs, without a refused connection
+    /// Put a new server in the running one's place; nobody is refused
     Restart,
-    /// Have a running session of a client answered by another model
+    /// Have a running session answered by another model
     Switch(switch::SwitchArgs),
-    /// Print a line on the session for Claude Code's status line, which hands it over on standard input
+    /// Print Claude Code's status line, from the JSON that it gives
     Statusline,
-    /// Have the system's service manager start the server at the first connection
+    /// Have the service manager start the server when it is needed
     Service(service::ServiceArgs),
     /// Print the environment that makes clients of this shell use aimux
     Env(env::EnvArgs),

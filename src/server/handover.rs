@@ -3,7 +3,7 @@
 //! The new server makes a Unix socket beside the control socket and asks the old one, over the latter, to connect to it. The old one sends
 //! its listening sockets, its control socket and its lock as descriptors. When the new one has done all that can fail, it says so on that
 //! connection; only then does the old one stop accepting, answer with a word of its own, and drain. A new server that dies before
-//! that changes nothing. Start with [`ask`] and [`Offer`].
+//! that changes nothing. Start with [`Taken`].
 
 use std::fs::File;
 use std::io::{IoSlice, IoSliceMut, Read, Write};

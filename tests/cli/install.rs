@@ -155,7 +155,7 @@ fn bash_completes_commands_options_and_values() {
     for command in ["serve", "run", "keys", "config", "env", "status", "stop"] {
         assert!(commands.iter().any(|offer| offer == command), "{command}: {commands:?}");
     }
-    assert_eq!(offered(&["aimux", "stat"]), ["status"]);
+    assert_eq!(offered(&["aimux", "stat"]), ["status", "statusline"]);
     assert_eq!(offered(&["aimux", "env", "--shell", "po"]), ["powershell"]);
     assert!(offered(&["aimux", "keys", ""]).contains(&"add".to_owned()));
     assert!(offered(&["aimux", "config", "validate", "--s"]).contains(&"--strict".to_owned()));
