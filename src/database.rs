@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
 
-/// How long a writer or a reader waits for another process.
-const BUSY: Duration = Duration::from_secs(2);
+/// How long a writer or a reader waits for others: on a busy disk, SQLite lets one of several writers starve for seconds.
+const BUSY: Duration = Duration::from_secs(10);
 
 /// A kind of file.
 #[derive(Debug, Clone, Copy)]

@@ -225,6 +225,7 @@ fn every_command_of_the_page_on_deployment_runs() {
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let config = config(&[(Speaks::Chat, &upstream)], "\"*\": [up0/m]", "").replace("127.0.0.1:0", &format!("127.0.0.1:{port}"));
     std::fs::create_dir_all(home.path().join(".config/aimux")).unwrap();
+    std::fs::write(home.path().join("new.yaml"), &config).unwrap();
     std::fs::write(home.path().join(".config/aimux/config.yaml"), config).unwrap();
     let variables =
         [("AIMUX_SERVER__LISTEN", format!("127.0.0.1:{port}")), ("AIMUX_CLIENT_TOKEN", TOKEN.to_owned()), ("UPSTREAM_KEY", "k".to_owned())];

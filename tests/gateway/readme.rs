@@ -134,3 +134,11 @@ fn every_command_of_the_readme_does_what_is_said_there() {
         }
     }
 }
+
+#[test]
+fn the_readme_names_the_rust_that_cargo_asks_for() {
+    let read = |name: &str| fs::read_to_string(std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(name)).unwrap();
+    let asked =
+        read("Cargo.toml").lines().find_map(|line| line.strip_prefix("rust-version = \"")?.strip_suffix('"').map(str::to_owned)).unwrap();
+    assert!(read("README.md").contains(&format!("Rust {asked} or newer")), "{asked}");
+}
