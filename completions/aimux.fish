@@ -106,13 +106,31 @@ complete -c aimux -n "__fish_aimux_using_subcommand route; and not __fish_seen_s
 complete -c aimux -n "__fish_aimux_using_subcommand route; and __fish_seen_subcommand_from import" -l config -d 'The config file [env: AIMUX_CONFIG] [default: config.yaml in aimux\'s config folder]' -r -F
 complete -c aimux -n "__fish_aimux_using_subcommand route; and __fish_seen_subcommand_from import" -s h -l help -d 'Print help'
 complete -c aimux -n "__fish_aimux_using_subcommand route; and __fish_seen_subcommand_from import" -f -a "llm" -d 'Templates, aliases and logs of `llm`'
-complete -c aimux -n "__fish_aimux_using_subcommand bench" -s n -l requests -d 'Requests of a measurement [default: 2000]' -r
+complete -c aimux -n "__fish_aimux_using_subcommand bench" -l via -d 'Which ways are measured' -r -f -a "aimux\t'Through the config\'s server, which is started if none runs'
+complete -c aimux -n "__fish_aimux_using_subcommand bench" -s c -l concurrency -d 'Requests at a time: each waits for an answer before the next [default: 1]' -r
+complete -c aimux -n "__fish_aimux_using_subcommand bench" -s r -l rate -d 'Requests a second, whatever becomes of those before; times count from when one was due' -r
+complete -c aimux -n "__fish_aimux_using_subcommand bench" -l duration -d 'For how long: 30s, 5m, 2h, 1d' -r
+complete -c aimux -n "__fish_aimux_using_subcommand bench" -s n -l requests -d 'Requests on each way [default: 30, or as many as --duration has room for]; with --self, of a measurement [default: 2000]' -r
+complete -c aimux -n "__fish_aimux_using_subcommand bench" -l timeout -d 'How long one request may take' -r
+complete -c aimux -n "__fish_aimux_using_subcommand bench" -l prompt-file -d 'The prompt, instead of the scenario\'s last; of a .jsonl one a line, as JSON strings, in turn' -r -F
+complete -c aimux -n "__fish_aimux_using_subcommand bench" -l stream -d 'Whether answers are streamed' -r -f -a "true\t''
+complete -c aimux -n "__fish_aimux_using_subcommand bench" -l scenario -d 'What is asked' -r -f -a "chat\t'A short question'
+complete -c aimux -n "__fish_aimux_using_subcommand bench" -l max-tokens -d 'The most tokens of an answer' -r
+complete -c aimux -n "__fish_aimux_using_subcommand bench" -l client -d 'The dialect that is spoken to aimux' -r -f -a "anthropic\t'Anthropic Messages'
+complete -c aimux -n "__fish_aimux_using_subcommand bench" -l max-cost -d 'Ask before more than this is spent, in dollars; without a terminal, refuse' -r
+complete -c aimux -n "__fish_aimux_using_subcommand bench" -l soak -d 'Work for so long and watch memory and descriptors of the aimux that is asked' -r
+complete -c aimux -n "__fish_aimux_using_subcommand bench" -l junit -d 'Write JUnit into a file' -r -F
+complete -c aimux -n "__fish_aimux_using_subcommand bench" -l html -d 'Write a page with charts into a file' -r -F
+complete -c aimux -n "__fish_aimux_using_subcommand bench" -l baseline -d 'Compare with an earlier run\'s --json' -r -F
+complete -c aimux -n "__fish_aimux_using_subcommand bench" -l threshold -d 'What a figure must be, `ttft.p99<300ms` say; may be repeated' -r
 complete -c aimux -n "__fish_aimux_using_subcommand bench" -l part -d 'Be the upstream, or a pass-through to TARGET' -r
 complete -c aimux -n "__fish_aimux_using_subcommand bench" -l program -d 'Another aimux to measure: an earlier one, say' -r -F
 complete -c aimux -n "__fish_aimux_using_subcommand bench" -l config -d 'The config file [env: AIMUX_CONFIG] [default: config.yaml in aimux\'s config folder]' -r -F
+complete -c aimux -n "__fish_aimux_using_subcommand bench" -s y -l yes -d 'Spend what is shown without being asked'
+complete -c aimux -n "__fish_aimux_using_subcommand bench" -l demo -d 'Measure the built-in demo model: needs no config, account or key'
 complete -c aimux -n "__fish_aimux_using_subcommand bench" -l self -d 'Measure aimux itself against a bare pass-through: needs no network, config or key'
 complete -c aimux -n "__fish_aimux_using_subcommand bench" -l json -d 'Print JSON'
-complete -c aimux -n "__fish_aimux_using_subcommand bench" -s h -l help -d 'Print help'
+complete -c aimux -n "__fish_aimux_using_subcommand bench" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c aimux -n "__fish_aimux_using_subcommand chat" -s m -l model -d 'The model asked for [default: the config\'s `default`, else the first provider\'s main model]' -r
 complete -c aimux -n "__fish_aimux_using_subcommand chat" -s s -l system -d 'What the model is told before the prompts' -r
 complete -c aimux -n "__fish_aimux_using_subcommand chat" -s a -l attachment -d 'An image, a PDF or sound beside the first prompt: a file or an address; may be repeated' -r

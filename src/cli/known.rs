@@ -10,16 +10,20 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::{CliError, output};
 use crate::config::{self, Environment, Limits, Options, Ready};
+use crate::dialect::{Dialect, Quirks, quirks::Structured};
 use crate::error::{Code, Error};
 use crate::history;
 use crate::keys::Store;
 use crate::ledger;
 use crate::provider::table::PRESETS;
+use crate::provider::{Auth, Check};
 use crate::route::Table;
+use crate::route::table::{Endpoint, Key, Provider};
 use crate::secret::Secret;
 use crate::server::control::{self, Status};
 use crate::server::token;
@@ -49,6 +53,40 @@ pub(crate) struct KnownServer {
     /// What it says of itself; `None`: it does not run.
     pub(crate) status: Option<Status>,
     listen: SocketAddr,
+}
+
+/// The name of a running server among providers, and that of its key.
+pub(crate) const SERVER: &str = "aimux";
+/// The name of its key.
+pub(crate) const TOKEN: &str = "client token";
+/// A running aimux takes all that its dialect can say.
+pub(crate) const FULL_MESSAGES: Quirks =
+    Quirks { structured: Structured::Native, full_anthropic: true, mid_conversation_system: true, ..Quirks::ANTHROPIC };
+/// The same in the other dialect.
+pub(crate) const FULL_CHAT: Quirks = Quirks { top_k: true, ..Quirks::CHAT };
+
+/// An aimux at `url` as one more provider, spoken to in `dialect`.
+pub(crate) fn as_provider(url: &str, token: Secret, dialect: Dialect) -> Arc<Provider> {
+    let (base_url, quirks) = match dialect {
+        Dialect::AnthropicMessages => (url.to_owned(), FULL_MESSAGES),
+        Dialect::OpenAiChat => (format!("{url}/v1"), FULL_CHAT),
+    };
+    Arc::new(Provider {
+        name: SERVER.to_owned(),
+        endpoints: vec![Endpoint { dialect, base_url, auth: Auth::Bearer, quirks, check: Check::usual(dialect) }],
+        keys: vec![Key { name: TOKEN.to_owned(), secret: token, token: None }],
+        catalog: "",
+        models: Vec::new(),
+        region: String::new(),
+        data: Vec::new(),
+        facts: Vec::new(),
+        headers: Vec::new(),
+        query: String::new(),
+        limits: Default::default(),
+        key_limits: Default::default(),
+        http2: false,
+        oauth: None,
+    })
 }
 
 /// The store of keys that the environment names: its identity is `AIMUX_IDENTITY`, else the systemd credential

@@ -51,10 +51,10 @@ impl Written {
         self.request.clone().map(|body| Full::new(body.into()))
     }
 
-    /// Its body, in bytes.
+    /// Its body.
     #[must_use]
-    pub fn body_len(&self) -> usize {
-        self.request.body().len()
+    pub fn body(&self) -> &Bytes {
+        self.request.body()
     }
 
     /// What an answer of status 2xx said, each event with the number of the chunk that completed it. `frame_max` bounds one
@@ -81,12 +81,6 @@ impl Written {
             out.extend(events.drain(..).map(|event| (last, event)));
         }
         out
-    }
-
-    /// What an error answer means.
-    #[must_use]
-    pub fn failure(&self, status: u16, body: &[u8]) -> Failure {
-        (self.dialect.codec().decode_error)(status, body)
     }
 }
 

@@ -12,6 +12,7 @@
 
 mod access;
 mod activation;
+mod bench;
 mod caching;
 mod chat;
 mod citations;

@@ -375,14 +375,32 @@ fn told(value: Option<f64>, decimals: usize) -> String {
     value.map_or_else(|| "-".to_owned(), |value| format!("{value:.decimals$}"))
 }
 
-/// The names of the thresholds of a row: `130kb.same.ratio` and the like.
-pub(super) fn key(work: &str, path: &str) -> String {
+/// The names of the thresholds of a row: `130kb.same` and the like.
+fn key(work: &str, path: &str) -> String {
     let path = match path {
         "bare pass-through" => "bare",
         "same dialect" => "same",
         _ => "chat",
     };
     format!("{}.{path}", work.replace(' ', "").to_lowercase())
+}
+
+/// A figure by the name that thresholds have for it.
+pub(super) fn figure_named(own: &Own, name: &str) -> Option<f64> {
+    let names = ["ready", "rest.rss", "bodies.rss", "streams.rss"];
+    if let Some((_, (title, ..))) = names.iter().zip(FIGURES).find(|(known, _)| **known == name) {
+        return own.figures.iter().find(|figure| figure.name == title)?.value;
+    }
+    let (place, figure) = name.rsplit_once('.')?;
+    let row = own.works.iter().find(|row| key(&row.work, &row.path) == place)?;
+    match figure {
+        "cpu" => row.cpu_ms,
+        "ratio" => row.ratio,
+        "added" => row.added_ms.map(|added| added.estimate),
+        "rss" => row.rss_mib,
+        "fds" => row.fds.map(|fds| fds as f64),
+        _ => None,
+    }
 }
 
 #[cfg(test)]

@@ -25,11 +25,6 @@ pub(super) struct Interval {
 }
 
 impl Interval {
-    /// The same times `factor`, which is positive.
-    pub(super) fn times(self, factor: f64) -> Self {
-        Self { estimate: self.estimate * factor, low: self.low * factor, high: self.high * factor }
-    }
-
     /// Whether all of it lies above zero, or all of it below.
     pub(super) fn is_told(&self) -> bool {
         self.low > 0.0 || self.high < 0.0
@@ -70,6 +65,37 @@ fn drawn(series: &[&[f64]], figure: impl Fn(&[f64]) -> f64) -> Option<Interval> 
 fn joined(blocks: &[f64]) -> Vec<f64> {
     let size = blocks.len().div_ceil(BLOCKS_MAX).max(1);
     blocks.chunks(size).filter_map(|chunk| median(&mut chunk.to_vec())).collect()
+}
+
+/// Numbers in the order in which they came, of bounded length: when there are too many, neighbours become their mean.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Series {
+    values: Vec<f64>,
+    /// How many numbers one of the values stands for, as a power of two.
+    doublings: u32,
+    pending: (f64, u32),
+}
+
+impl Series {
+    /// Takes one more.
+    pub(super) fn push(&mut self, value: f64) {
+        let (sum, count) = self.pending;
+        self.pending = (sum + value, count + 1);
+        if self.pending.1 < 1 << self.doublings {
+            return;
+        }
+        self.values.push(self.pending.0 / f64::from(self.pending.1));
+        self.pending = (0.0, 0);
+        if self.values.len() >= 2 * BLOCKS_MAX {
+            self.values = self.values.chunks(2).map(|pair| pair.iter().sum::<f64>() / pair.len() as f64).collect();
+            self.doublings += 1;
+        }
+    }
+
+    /// What there is.
+    pub(super) fn values(&self) -> &[f64] {
+        &self.values
+    }
 }
 
 /// The one in the middle, of two their mean; `None`: there are none.
@@ -146,6 +172,15 @@ mod tests {
         assert!(interval(&[1.0; BLOCKS_MIN]).is_some());
         assert_eq!(joined(&vec![1.0; 86_400]).len(), 994);
         assert!(interval(&noisy(5_000, 2.0, 1.0, 3)).unwrap().is_told());
+    }
+
+    #[test]
+    fn a_series_stays_bounded_and_keeps_its_mean() {
+        let mut series = Series::default();
+        (0..100_000).for_each(|n| series.push(f64::from(n % 10)));
+        assert!(series.values().len() < 2 * BLOCKS_MAX, "{}", series.values().len());
+        let mean = series.values().iter().sum::<f64>() / series.values().len() as f64;
+        assert!((mean - 4.5).abs() < 0.05, "{mean}");
     }
 
     #[test]

@@ -16,7 +16,7 @@ pub(super) struct Listening {
     /// `127.0.0.1:PORT`.
     pub(super) address: String,
     /// Its home: a second aimux of the same config would find the first.
-    home: tempfile::TempDir,
+    _home: tempfile::TempDir,
 }
 
 impl Drop for Listening {
@@ -65,7 +65,7 @@ impl Listening {
             let _ = BufReader::new(stdout).read_line(&mut line);
         }
         let address = line.trim().strip_prefix(READY).unwrap_or_default().to_owned();
-        let listening = Self { child, address, home };
+        let listening = Self { child, address, _home: home };
         if listening.address.is_empty() {
             return Err(Error::new(Code::CannotBind, "a process of the bench did not start").hint("`aimux serve --demo` says more"));
         }
@@ -75,11 +75,6 @@ impl Listening {
     /// Its process.
     pub(super) fn pid(&self) -> u32 {
         self.child.id()
-    }
-
-    /// Where it keeps its files.
-    pub(super) fn home(&self) -> &Path {
-        self.home.path()
     }
 }
 

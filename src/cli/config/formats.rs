@@ -131,7 +131,7 @@ fn case(out: &mut String, file: &Validation, found: &FindingLine) {
 }
 
 /// A text in XML 1.0, which has no place for most control characters, escaped or not.
-fn xml(text: &str) -> String {
+pub(crate) fn xml(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         match c {

@@ -14,6 +14,7 @@ mod sarif;
 mod show;
 mod validate;
 
+pub(crate) use self::formats::xml;
 use std::path::PathBuf;
 use std::process::ExitCode;
 

@@ -134,7 +134,7 @@ pub(super) enum Reasoning {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(super) enum Speech {
+pub(crate) enum Speech {
     /// Anthropic Messages
     Anthropic,
     /// OpenAI Chat Completions
@@ -142,7 +142,7 @@ pub(super) enum Speech {
 }
 
 impl Speech {
-    pub(super) fn dialect(self) -> Dialect {
+    pub(crate) fn dialect(self) -> Dialect {
         match self {
             Self::Anthropic => Dialect::AnthropicMessages,
             Self::OpenaiChat => Dialect::OpenAiChat,
@@ -151,7 +151,7 @@ impl Speech {
 }
 
 /// Dollars as millionths of one.
-pub(super) fn dollars(text: &str) -> Result<u64, &'static str> {
+pub(crate) fn dollars(text: &str) -> Result<u64, &'static str> {
     let number: f64 = text.trim_start_matches('$').parse().map_err(|_| "expected dollars, 0.05 say")?;
     if !(0.0..=1e9).contains(&number) {
         return Err("expected dollars, 0.05 say");

@@ -32,7 +32,7 @@ mod way;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-pub(crate) use self::args::RouteArgs;
+pub(crate) use self::args::{RouteArgs, Speech, dollars};
 pub(crate) use self::chat::{ChatArgs, run as chat};
 use self::continued::Before;
 use self::prompt::Prompt;
@@ -40,6 +40,7 @@ use self::report::Report;
 use self::signals::Signals;
 use self::sink::{Held, Sink};
 use self::tell::Tell;
+pub(crate) use self::tell::who_answers;
 use self::template::Template;
 use self::tools::Toolbox;
 use self::way::{Planned, Way};

@@ -6,9 +6,10 @@ use serde::Serialize;
 
 use super::tell::{Failed, Told, who_answers};
 use super::tools::{JsonStep, Step};
-use super::way::{SERVER, TOKEN, Way};
+use super::way::Way;
 use crate::chat::response::ResponseBlock;
 use crate::chat::{ChatResponse, FailureKind, Loss, StopReason, Usage};
+use crate::cli::known::{SERVER, TOKEN};
 use crate::cli::{CliError, output, visible};
 use crate::error::{Code, Error};
 use crate::history;

@@ -161,7 +161,7 @@ impl Watcher for Tell {
 }
 
 /// The target that a server says has answered.
-pub(super) fn who_answers(headers: &HeaderMap) -> Option<String> {
+pub(crate) fn who_answers(headers: &HeaderMap) -> Option<String> {
     let text = |name: &str| headers.get(name)?.to_str().ok();
     Some(format!("{}/{}", text("x-aimux-provider")?, text("x-aimux-model")?))
 }

@@ -15,17 +15,16 @@ use super::args::RouteArgs;
 use crate::audit::Log;
 use crate::chat::request::{BlockKind, Role, Turn};
 use crate::chat::{ChatRequest, Usage};
-use crate::cli::known::{self, KnownServer};
+use crate::cli::known::{self, FULL_CHAT, FULL_MESSAGES, KnownServer, SERVER};
 use crate::cli::{CliError, console, output, serve};
 use crate::config::{self, Environment, Limits, Options};
-use crate::dialect::{Dialect, Quirks, Upstream, names::fresh_id, quirks::Structured};
+use crate::dialect::{Dialect, Upstream, names::fresh_id};
 use crate::error::{Code, Error};
 use crate::history;
 use crate::ledger;
-use crate::provider::{Auth, Check};
-use crate::route::table::{Endpoint, Provider, Retry};
+use crate::route::table::{Provider, Retry};
 use crate::route::trial::{Asked, Cost, Trial, usd};
-use crate::route::{Decision, Facts, Health, Key, Plan, Table, decide};
+use crate::route::{Decision, Facts, Health, Plan, Table, decide};
 use crate::secret::Secret;
 use crate::server::{control, memory};
 use crate::upstream::blocking::{Call, Driver, Exchange, Post, Watcher, to_server};
@@ -77,11 +76,6 @@ pub(super) struct Planned {
     headers: HeaderMap,
 }
 
-/// A running aimux takes all that its dialect can say.
-const FULL_MESSAGES: Quirks =
-    Quirks { structured: Structured::Native, full_anthropic: true, mid_conversation_system: true, ..Quirks::ANTHROPIC };
-const FULL_CHAT: Quirks = Quirks { top_k: true, ..Quirks::CHAT };
-
 impl Way {
     /// The way that the arguments and the running server leave.
     pub(super) fn find(args: &RouteArgs, path: Option<PathBuf>, environment: &Environment) -> Result<Self, CliError> {
@@ -114,13 +108,8 @@ impl Way {
 
     fn served(server: KnownServer) -> Result<Self, Error> {
         let url = server.base_url()?;
-        let provider = |dialect: Dialect, base_url: String, quirks: Quirks| {
-            let endpoint = Endpoint { dialect, base_url, auth: Auth::Bearer, quirks, check: Check::usual(dialect) };
-            let keys = vec![Key { name: TOKEN.to_owned(), secret: server.token.clone(), token: None }];
-            Arc::new(Provider { keys, ..Provider::new(SERVER, vec![endpoint]) })
-        };
-        let messages = provider(Dialect::AnthropicMessages, url.clone(), FULL_MESSAGES);
-        let chat = provider(Dialect::OpenAiChat, format!("{url}/v1"), FULL_CHAT);
+        let provider = |dialect| known::as_provider(&url, server.token.clone(), dialect);
+        let (messages, chat) = (provider(Dialect::AnthropicMessages), provider(Dialect::OpenAiChat));
         // How long its targets are waited for is the server's to say.
         let patience = server.table.retry.deadline.as_secs();
         let limits = Limits { first_byte_s: patience, first_byte_whole_s: patience, first_content_s: patience, ..server.limits };
@@ -340,10 +329,6 @@ impl Way {
         provider.known(model).price.micro_usd(usage)
     }
 }
-
-/// The name of the running server among providers, and that of its key.
-pub(super) const SERVER: &str = "aimux";
-pub(super) const TOKEN: &str = "client token";
 
 /// The request as a client would say it, in the dialect that loses least of it, or in one.
 fn written(request: &ChatRequest<'_>, only: Option<Dialect>) -> Result<(Dialect, Bytes), Error> {
