@@ -46,6 +46,30 @@ impl Fault {
     }
 }
 
+/// How a file is, by a quick look through all of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Health {
+    /// Nobody wrote one yet.
+    Absent,
+    /// Every page is as SQLite left it.
+    Sound,
+    /// It cannot be looked at now, or by this version; why.
+    Closed(String),
+    /// It is no database, or no longer one; why.
+    Damaged(String),
+}
+
+/// Looks through a file that was opened, or tells why it was not. Blocks for as long as reading the file takes.
+pub(crate) fn health(opened: Result<Connection, Fault>) -> Health {
+    let looked = opened.and_then(|connection| Ok(connection.query_row("PRAGMA quick_check(1)", [], |row| row.get::<_, String>(0))?));
+    match looked {
+        Ok(word) if word == "ok" => Health::Sound,
+        Ok(reason) | Err(Fault::Damaged(reason)) => Health::Damaged(reason),
+        Err(Fault::Failed(reason)) => Health::Closed(reason),
+        Err(Fault::Absent) => Health::Absent,
+    }
+}
+
 impl From<rusqlite::Error> for Fault {
     fn from(error: rusqlite::Error) -> Self {
         match error.sqlite_error_code() {

@@ -20,6 +20,16 @@ pub(crate) fn parse(text: &str) -> Option<u64> {
     (rfc3339(seconds) == text).then_some(seconds)
 }
 
+/// Seconds since 1970 of HTTP's usual date, `Sun, 06 Nov 1994 08:49:37 GMT` (RFC 9110, 5.6.7); `None` for anything else.
+pub(crate) fn parse_http(text: &str) -> Option<u64> {
+    const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+    let (_, rest) = text.split_once(", ")?;
+    let mut parts = rest.strip_suffix(" GMT")?.split(' ');
+    let (day, month, year, time) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
+    let month = MONTHS.iter().position(|name| *name == month)? + 1;
+    if parts.next().is_some() { None } else { parse(&format!("{year}-{month:02}-{day}T{time}Z")) }
+}
+
 // Howard Hinnant's algorithm: years that begin in March, so that the leap day comes last; eras of 400 years.
 fn civil(days: u64) -> (u64, u64, u64) {
     let shifted = days + 719_468;
@@ -58,6 +68,14 @@ mod tests {
         for (seconds, text) in known {
             assert_eq!(rfc3339(seconds), text);
             assert_eq!(parse(text), Some(seconds));
+        }
+    }
+
+    #[test]
+    fn the_date_of_an_http_header_is_read() {
+        assert_eq!(parse_http("Sun, 06 Nov 1994 08:49:37 GMT"), Some(784_111_777));
+        for text in ["", "Sunday, 06-Nov-94 08:49:37 GMT", "Sun, 06 Nov 1994 08:49:37 CET", "Sun, 31 Feb 2026 00:00:00 GMT"] {
+            assert_eq!(parse_http(text), None, "{text}");
         }
     }
 

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, OpenOptions};
 use std::io::Write;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, ExitStatus};
@@ -18,6 +18,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::CliError;
 use super::known::KnownServer;
+use super::program::in_path;
 use crate::config::Environment;
 use crate::dialect::Dialect;
 use crate::error::{Code, Error};
@@ -60,12 +61,12 @@ pub(crate) fn program(environment: &Environment) -> Result<PathBuf, Error> {
 
 /// Where a client is installed; else an error with this hint.
 pub(super) fn find(environment: &Environment, name: &str, hint: &'static str) -> Result<PathBuf, Error> {
-    let folders = environment.get("PATH").map(std::env::split_paths).into_iter().flatten();
-    let is_program = |path: &PathBuf| path.metadata().is_ok_and(|about| about.is_file() && about.mode() & 0o111 != 0);
-    folders
-        .map(|folder| folder.join(name))
-        .find(is_program)
-        .ok_or_else(|| Error::new(Code::ClientMissing, format!("there is no program `{name}` in PATH")).hint(hint))
+    in_path(name, environment).ok_or_else(|| Error::new(Code::ClientMissing, format!("there is no program `{name}` in PATH")).hint(hint))
+}
+
+/// Whether a variable sends Claude Code to another place than `ANTHROPIC_BASE_URL`.
+pub(crate) fn sends_elsewhere(name: &str) -> bool {
+    ELSEWHERE.contains(&name) || (name.starts_with("CLAUDE_CODE_USE_") && !OWN_AFFAIRS.contains(&name))
 }
 
 /// Runs it to its end.
@@ -78,8 +79,7 @@ pub(crate) fn run(program: &Path, server: &KnownServer, args: Vec<OsString>, env
     let mut command = Command::new(program);
     command.arg("--settings").arg(&file.path).args(args);
     command.env("ANTHROPIC_BASE_URL", &base_url).env("ANTHROPIC_AUTH_TOKEN", server.token.expose());
-    let is_elsewhere = |name: &str| ELSEWHERE.contains(&name) || (name.starts_with("CLAUDE_CODE_USE_") && !OWN_AFFAIRS.contains(&name));
-    for (name, _) in environment.iter().filter(|(name, _)| is_elsewhere(name)) {
+    for (name, _) in environment.iter().filter(|(name, _)| sends_elsewhere(name)) {
         command.env_remove(name);
     }
     finish(command)

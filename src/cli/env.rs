@@ -61,7 +61,7 @@ pub(crate) fn shell_lines(shell: Shell, base_url: &str, token: &Secret) -> Strin
 }
 
 /// The value as one word of a POSIX shell.
-fn posix_quoted(value: &str) -> String {
+pub(crate) fn posix_quoted(value: &str) -> String {
     let is_plain = !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_./:@%+=,".contains(&byte));
     if is_plain { value.to_owned() } else { format!("'{}'", value.replace('\'', "'\\''")) }
 }

@@ -118,21 +118,22 @@ pub(crate) fn find(path: Option<PathBuf>, environment: &Environment) -> Result<K
     Ok(KnownServer { status: control::status(&socket), token, table, limits, ledger, history, socket, listen: server.listen })
 }
 
+/// The base URL by which clients of this machine reach a listening address; `None`: its port is not chosen yet.
+pub(crate) fn url(mut address: SocketAddr) -> Option<String> {
+    match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => address.set_ip(Ipv4Addr::LOCALHOST.into()),
+        IpAddr::V6(ip) if ip.is_unspecified() => address.set_ip(Ipv6Addr::LOCALHOST.into()),
+        _ => {}
+    }
+    (address.port() != 0).then(|| format!("http://{address}"))
+}
+
 impl KnownServer {
     /// Its base URL, without a slash at the end; the one that it would have where it does not run.
     pub(crate) fn base_url(&self) -> Result<String, Error> {
-        let mut address = self.status.as_ref().map_or(self.listen, |status| status.address);
-        if address.port() == 0 {
-            return Err(
-                Error::new(Code::Usage, "no server runs, and its port is chosen when it starts").hint("start it with `aimux serve`")
-            );
-        }
-        match address.ip() {
-            IpAddr::V4(ip) if ip.is_unspecified() => address.set_ip(Ipv4Addr::LOCALHOST.into()),
-            IpAddr::V6(ip) if ip.is_unspecified() => address.set_ip(Ipv6Addr::LOCALHOST.into()),
-            _ => {}
-        }
-        Ok(format!("http://{address}"))
+        url(self.status.as_ref().map_or(self.listen, |status| status.address)).ok_or_else(|| {
+            Error::new(Code::Usage, "no server runs, and its port is chosen when it starts").hint("start it with `aimux serve`")
+        })
     }
 
     /// The same, running: started if need be, by one of those who want it at a time.

@@ -7,6 +7,7 @@ mod claude;
 mod clients;
 mod config;
 mod console;
+mod doctor;
 mod dumps;
 mod env;
 mod fresh;
@@ -19,6 +20,8 @@ mod logs;
 mod markdown;
 mod models;
 mod output;
+mod program;
+mod progress;
 mod restart;
 mod route;
 mod run;
@@ -85,6 +88,8 @@ enum Command {
     Statusline,
     /// Have the service manager start the server when it is needed
     Service(service::ServiceArgs),
+    /// Find what is not as it should be, and say what mends it
+    Doctor(doctor::DoctorArgs),
     /// Print the environment that makes clients of this shell use aimux
     Env(env::EnvArgs),
     /// Write completions or man pages
@@ -126,6 +131,7 @@ pub fn main() -> ExitCode {
         Command::Switch(args) => switch::run(args, cli.config, &environment),
         Command::Statusline => statusline::run(cli.config, &environment),
         Command::Service(args) => service::run(&args, cli.config, &environment),
+        Command::Doctor(args) => doctor::run(&args, cli.config, &environment),
         Command::Stop => status::stop(cli.config, &environment),
         Command::Generate(args) => generate::run(&args),
     };

@@ -22,7 +22,7 @@ pub use reader::{Conversation, Filter, Hit, MARKS};
 pub use record::{Attachment, Ending, Exchange};
 pub use take::Taken;
 
-use crate::database::Fault;
+use crate::database::{Fault, Health, health as health_of};
 use crate::error::{Code, Error};
 
 /// `history:` of the config.
@@ -38,6 +38,11 @@ pub struct Settings {
     pub keep_mb: u32,
     /// Whether attachments are kept with their content, not only by name, type, size and hash.
     pub attachments: bool,
+}
+
+/// How the file is, by a quick look through all of it.
+pub(crate) fn health(path: &std::path::Path) -> Health {
+    health_of(schema::open_to_read(path))
 }
 
 impl Settings {

@@ -7,6 +7,7 @@
 //! It lacks prompts, answers and keys: of a key it holds the name. Start with [`Entry`], then `schema.rs`.
 
 mod entry;
+mod errors;
 mod keys;
 mod moment;
 mod schema;
@@ -22,9 +23,12 @@ use std::sync::mpsc::{self, SyncSender, TrySendError};
 use std::time::Duration;
 
 pub use entry::{Attempt, CacheBreak, Cancelled, Earlier, Ending, Entry, Hedged, kept};
+pub use errors::{RecentError, recent_errors};
 pub use keys::{KeyError, KeyRecord, key_records};
 pub use moment::moment;
 pub use usage::{By, CacheBreaks, Report, Row, SessionSum, Span, Unpriced, session, today, usage};
+
+use crate::database::{Health, health as health_of};
 
 /// Entries that wait to be written. With a database that cannot be written, so many are kept for when it can.
 const QUEUE_MAX: usize = 8192;
@@ -71,6 +75,11 @@ enum Message {
     Entry(Box<Entry>),
     /// Write what is there; then say whether it is written. The ledger goes on.
     Flush(SyncSender<bool>),
+}
+
+/// How the file is, by a quick look through all of it.
+pub(crate) fn health(path: &Path) -> Health {
+    health_of(schema::open_to_read(path))
 }
 
 impl Settings {

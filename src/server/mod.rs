@@ -15,7 +15,7 @@ mod metrics;
 mod models;
 pub mod notify;
 mod overlong;
-mod port_owner;
+pub(crate) mod port_owner;
 pub mod redirect;
 pub mod reload;
 mod reply;

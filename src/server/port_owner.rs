@@ -5,9 +5,11 @@ use std::fs;
 
 /// A process that listens.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct PortOwner {
-    pid: u32,
-    name: String,
+pub(crate) struct PortOwner {
+    /// Its process.
+    pub(crate) pid: u32,
+    /// What it calls itself.
+    pub(crate) name: String,
 }
 
 impl fmt::Display for PortOwner {
@@ -17,7 +19,7 @@ impl fmt::Display for PortOwner {
 }
 
 /// The process that listens on `port`, when the system lets us see it.
-pub(super) fn of(port: u16) -> Option<PortOwner> {
+pub(crate) fn of(port: u16) -> Option<PortOwner> {
     let inodes: Vec<String> = ["/proc/net/tcp", "/proc/net/tcp6"]
         .into_iter()
         .filter_map(|table| fs::read_to_string(table).ok())

@@ -146,7 +146,7 @@ fn agent(roots: RootCerts) -> Agent {
     config.new_agent()
 }
 
-fn address(endpoint: &Endpoint, query: &str) -> Result<Uri, String> {
+pub(super) fn address(endpoint: &Endpoint, query: &str) -> Result<Uri, String> {
     let base = &endpoint.base_url;
     let mut url = match endpoint.check {
         Check::Below(path) => format!("{base}{path}"),

@@ -9,6 +9,7 @@ mod bench;
 mod config;
 mod config_files;
 mod config_show;
+mod doctor;
 mod env;
 mod generate;
 mod install;

@@ -43,6 +43,7 @@ const COMMANDS: &[(&str, How)] = &[
     ("aimux switch zai/glm-5.1", How::Not("no session has asked anything here; tests/gateway/handover.rs has one")),
     ("aimux service install --dry-run", How::Not("the home's config has no fixed port; tests/cli/service.rs runs it")),
     ("aimux bench --demo", How::Says("added by aimux, ms")),
+    ("aimux doctor", How::Not("it asks the providers themselves; tests/cli/doctor.rs has one of its own")),
     ("aimux bench --self", How::Not("it takes minutes; tests/cli/bench.rs runs it with few requests")),
     ("aimux config init --yes", How::Says("wrote ")),
     (

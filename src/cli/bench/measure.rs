@@ -10,12 +10,12 @@ use super::exchange::exchange;
 use super::histogram::Histogram;
 use super::load::{closed, open};
 use super::paired::{Series, median};
-use super::progress::Progress;
 use super::sample::Sample;
 use super::scenario::Scenario;
 use super::stop::Stop;
 use super::subject::{Side, Subject};
 use crate::chat::Usage;
+use crate::cli::progress::Progress;
 use crate::upstream::client::Client;
 
 /// How long a block of the open loop takes, about, in seconds: long enough to have requests in it, short enough to have many.

@@ -217,12 +217,43 @@ struct Shown {
     pid: Option<u32>,
 }
 
+/// What is installed, and what the manager says of it.
+pub(crate) struct State {
+    /// The units that are there.
+    pub(crate) units: Vec<PathBuf>,
+    /// Whether all are.
+    pub(crate) is_installed: bool,
+    /// Whether the manager listens.
+    pub(crate) is_listening: bool,
+}
+
+impl State {
+    /// The program that systemd would start, if it is not there.
+    pub(crate) fn missing_program(&self) -> Option<PathBuf> {
+        let texts = self.units.iter().filter_map(|unit| std::fs::read_to_string(unit).ok());
+        texts.filter_map(|text| units::program_of(&text)).find(|program| !program.is_file())
+    }
+}
+
+/// The user's own units on this machine.
+///
+/// # Errors
+/// When they are there, and their manager is not.
+pub(crate) fn own_state(environment: &Environment) -> Result<State, Error> {
+    state(place(false, None), environment)
+}
+
+fn state(place: Place, environment: &Environment) -> Result<State, Error> {
+    let paths = place.paths(environment);
+    let units: Vec<PathBuf> = paths.iter().filter(|path| path.is_file()).cloned().collect();
+    let is_installed = units.len() == paths.len();
+    let is_listening = is_installed && plan::call(&place.is_active(), true)?.success();
+    Ok(State { units, is_installed, is_listening })
+}
+
 fn status(args: &StatusArgs, path: Option<PathBuf>, environment: &Environment) -> Result<ExitCode, CliError> {
-    let place = place(args.system, args.manager);
-    let units: Vec<PathBuf> = place.paths(environment).into_iter().filter(|path| path.is_file()).collect();
     let server = control::status(&known::socket(path, environment));
-    let installed = units.len() == place.paths(environment).len();
-    let listening = installed && plan::call(&place.is_active(), true)?.success();
+    let State { units, is_installed: installed, is_listening: listening } = state(place(args.system, args.manager), environment)?;
     let shown = Shown { installed, listening, running: server.is_some(), units, pid: server.as_ref().map(|server| server.pid) };
     if args.json {
         output::print(&output::json(&shown)?);

@@ -169,6 +169,19 @@ pub(super) fn plist(facts: &Facts) -> String {
 /// launchd's name of the job.
 pub(super) const LABEL: &str = "aimux";
 
+/// The program that the text of a service starts; `None`: the text is none of ours.
+pub(super) fn program_of(service: &str) -> Option<PathBuf> {
+    let mut characters = service.lines().find_map(|line| line.strip_prefix("ExecStart=\""))?.chars();
+    let mut path = String::new();
+    loop {
+        match characters.next()? {
+            '"' => return Some(PathBuf::from(path)),
+            '\\' | '%' => path.push(characters.next()?),
+            character => path.push(character),
+        }
+    }
+}
+
 /// A word of a unit that `%` and white space mean nothing in.
 fn quoted(word: &str) -> String {
     let mut text = String::from("\"");

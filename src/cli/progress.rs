@@ -1,4 +1,4 @@
-//! A line that moves on standard error while a bench runs: what is measured, how far it is, since when. On a terminal only.
+//! A line that moves on standard error while something is measured or asked: what, how far it is, since when. On a terminal only.
 
 use std::time::Duration;
 
@@ -7,13 +7,13 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use crate::cli::{output, visible};
 
 /// The line; gone when dropped.
-pub(super) struct Progress {
+pub(crate) struct Progress {
     bar: Option<ProgressBar>,
 }
 
 impl Progress {
     /// A line, where standard error is a terminal.
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         if !output::error_is_terminal() {
             return Self { bar: None };
         }
@@ -30,15 +30,15 @@ impl Progress {
         }
     }
 
-    /// Says what is measured.
-    pub(super) fn say(&self, what: &str) {
+    /// Says what is done.
+    pub(crate) fn say(&self, what: &str) {
         if let Some(bar) = &self.bar {
             bar.set_message(visible::line(what).into_owned());
         }
     }
 
     /// Says how far it is: `done` of `all` of something.
-    pub(super) fn at(&self, done: u64, all: u64) {
+    pub(crate) fn at(&self, done: u64, all: u64) {
         if let Some(bar) = &self.bar {
             if bar.length() != Some(all) {
                 bar.set_length(all);
