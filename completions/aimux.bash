@@ -25,6 +25,9 @@ _aimux() {
             aimux,config)
                 cmd="aimux__subcmd__config"
                 ;;
+            aimux,doctor)
+                cmd="aimux__subcmd__doctor"
+                ;;
             aimux,env)
                 cmd="aimux__subcmd__env"
                 ;;
@@ -209,7 +212,7 @@ _aimux() {
 
     case "${cmd}" in
         aimux)
-            opts="-h -V --config --help --version serve run route bench chat keys config status logs models usage stop restart switch statusline service env generate"
+            opts="-h -V --config --help --version serve run route bench chat keys config status logs models usage stop restart switch statusline service doctor env generate"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -678,6 +681,28 @@ _aimux() {
                     return 0
                     ;;
                 --explain)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        aimux__subcmd__doctor)
+            opts="-h --offline --fix --yes --json --bundle --config --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --bundle)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -43,6 +43,7 @@ complete -c aimux -n "__fish_aimux_needs_command" -f -a "restart" -d 'Put a new 
 complete -c aimux -n "__fish_aimux_needs_command" -f -a "switch" -d 'Have a running session answered by another model'
 complete -c aimux -n "__fish_aimux_needs_command" -f -a "statusline" -d 'Print Claude Code\'s status line, from the JSON that it gives'
 complete -c aimux -n "__fish_aimux_needs_command" -f -a "service" -d 'Have the service manager start the server when it is needed'
+complete -c aimux -n "__fish_aimux_needs_command" -f -a "doctor" -d 'Find what is not as it should be, and say what mends it'
 complete -c aimux -n "__fish_aimux_needs_command" -f -a "env" -d 'Print the environment that makes clients of this shell use aimux'
 complete -c aimux -n "__fish_aimux_needs_command" -f -a "generate" -d 'Write completions or man pages'
 complete -c aimux -n "__fish_aimux_using_subcommand serve" -l listen -d 'The address to listen on, instead of the config\'s, such as 127.0.0.1:8080; IPv6 in brackets; port 0 takes a free one' -r
@@ -444,6 +445,13 @@ complete -c aimux -n "__fish_aimux_using_subcommand service; and __fish_seen_sub
 complete -c aimux -n "__fish_aimux_using_subcommand service; and __fish_seen_subcommand_from logs" -l system -d 'The machine\'s service manager instead of the user\'s own'
 complete -c aimux -n "__fish_aimux_using_subcommand service; and __fish_seen_subcommand_from logs" -s f -l follow -d 'Go on as lines come'
 complete -c aimux -n "__fish_aimux_using_subcommand service; and __fish_seen_subcommand_from logs" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c aimux -n "__fish_aimux_using_subcommand doctor" -l bundle -d 'Also write a report without secrets, for whoever helps, into this new file' -r -F
+complete -c aimux -n "__fish_aimux_using_subcommand doctor" -l config -d 'The config file [env: AIMUX_CONFIG] [default: config.yaml in aimux\'s config folder]' -r -F
+complete -c aimux -n "__fish_aimux_using_subcommand doctor" -l offline -d 'Ask no provider'
+complete -c aimux -n "__fish_aimux_using_subcommand doctor" -l fix -d 'Mend what loses nothing: rights of files, missing folders, what a dead server left; asks before each'
+complete -c aimux -n "__fish_aimux_using_subcommand doctor" -l yes -d 'With --fix: do not ask'
+complete -c aimux -n "__fish_aimux_using_subcommand doctor" -l json -d 'Print JSON'
+complete -c aimux -n "__fish_aimux_using_subcommand doctor" -s h -l help -d 'Print help'
 complete -c aimux -n "__fish_aimux_using_subcommand env" -l shell -d 'The shell whose syntax is printed' -r -f -a "bash\t'bash, and any POSIX shell'
 zsh\t'zsh'
 fish\t'fish'

@@ -91,6 +91,7 @@ fn nothing_outside_tests_panics_on_purpose() {
 
 /// The files of the asynchronous floors that may wait in the kernel, and why.
 const BLOCKING: &[(&str, &str)] = &[
+    ("upstream/reach.rs", "`aimux doctor` asks by it, without a runtime; the name is looked up in a thread of its own"),
     ("server/control.rs", "the command line's half, and what happens once before the server runs"),
     ("server/port_owner.rs", "only where the address cannot be bound"),
     ("server/token.rs", "read before the server runs"),

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use http::header::{AGE, DATE};
 use http::{Request, Uri};
 
+use super::headers::upward;
 use super::probe::{Agents, address, unreachable_because};
 use crate::date;
 use crate::route::table::Provider;
@@ -65,6 +66,7 @@ impl Reacher {
             return Reached::NoConnection(format!("{host} takes no connection: {error}"));
         }
         let mut request = Request::new(());
+        *request.headers_mut() = upward(None, provider, endpoint, None);
         *request.uri_mut() = uri.clone();
         let (asked, before) = (Instant::now(), now_s());
         match self.agents.of(&uri).run(request) {

@@ -69,7 +69,7 @@ fn running(status: &Status) -> Finding {
         return Finding::ok(Group::Server, "server", what);
     }
     let why = format!("this program is {VERSION}; what is started next takes its place");
-    Finding::warning(Group::Server, "server", what).why(why).mend("aimux stop")
+    Finding::warning(Group::Server, "server", what).why(why).mend(if status.hands_over { "aimux restart" } else { "aimux stop" })
 }
 
 /// What is behind a socket that does not answer; `None`: there is none.
@@ -89,7 +89,7 @@ fn leftovers(socket: &std::path::Path) -> Option<Finding> {
 /// Who has the port that the config names.
 fn port(listen: SocketAddr, status: Option<&Status>, is_listening: bool) -> Option<Finding> {
     match status {
-        Some(status) if listen.port() == 0 || status.address == listen || is_listening => return None,
+        Some(status) if listen.port() == 0 || status.address == listen || status.listen.is_some() || is_listening => return None,
         Some(status) => {
             let what = format!("the server listens on {}, the config says {listen}", status.address);
             let why = "a listening address is taken on at the next start";
