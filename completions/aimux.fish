@@ -108,6 +108,8 @@ complete -c aimux -n "__fish_aimux_using_subcommand route; and __fish_seen_subco
 complete -c aimux -n "__fish_aimux_using_subcommand route; and __fish_seen_subcommand_from import" -s h -l help -d 'Print help'
 complete -c aimux -n "__fish_aimux_using_subcommand route; and __fish_seen_subcommand_from import" -f -a "llm" -d 'Templates, aliases and logs of `llm`'
 complete -c aimux -n "__fish_aimux_using_subcommand bench" -l via -d 'Which ways are measured' -r -f -a "aimux\t'Through the config\'s server, which is started if none runs'
+direct\t'From here to the provider'
+both\t'Both in turn: what aimux adds is told from pairs'"
 complete -c aimux -n "__fish_aimux_using_subcommand bench" -s c -l concurrency -d 'Requests at a time: each waits for an answer before the next [default: 1]' -r
 complete -c aimux -n "__fish_aimux_using_subcommand bench" -s r -l rate -d 'Requests a second, whatever becomes of those before; times count from when one was due' -r
 complete -c aimux -n "__fish_aimux_using_subcommand bench" -l duration -d 'For how long: 30s, 5m, 2h, 1d' -r
@@ -115,9 +117,13 @@ complete -c aimux -n "__fish_aimux_using_subcommand bench" -s n -l requests -d '
 complete -c aimux -n "__fish_aimux_using_subcommand bench" -l timeout -d 'How long one request may take' -r
 complete -c aimux -n "__fish_aimux_using_subcommand bench" -l prompt-file -d 'The prompt, instead of the scenario\'s last; of a .jsonl one a line, as JSON strings, in turn' -r -F
 complete -c aimux -n "__fish_aimux_using_subcommand bench" -l stream -d 'Whether answers are streamed' -r -f -a "true\t''
+false\t''"
 complete -c aimux -n "__fish_aimux_using_subcommand bench" -l scenario -d 'What is asked' -r -f -a "chat\t'A short question'
+agent\t'A step of an agent: instructions, tools, a call with its result, and one more call wanted'
+long\t'A document of 100 KB, marked for the cache, and a question about it'"
 complete -c aimux -n "__fish_aimux_using_subcommand bench" -l max-tokens -d 'The most tokens of an answer' -r
 complete -c aimux -n "__fish_aimux_using_subcommand bench" -l client -d 'The dialect that is spoken to aimux' -r -f -a "anthropic\t'Anthropic Messages'
+openai-chat\t'OpenAI Chat Completions'"
 complete -c aimux -n "__fish_aimux_using_subcommand bench" -l max-cost -d 'Ask before more than this is spent, in dollars; without a terminal, refuse' -r
 complete -c aimux -n "__fish_aimux_using_subcommand bench" -l soak -d 'Work for so long and watch memory and descriptors of the aimux that is asked' -r
 complete -c aimux -n "__fish_aimux_using_subcommand bench" -l junit -d 'Write JUnit into a file' -r -F
