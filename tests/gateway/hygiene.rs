@@ -170,7 +170,10 @@ fn a_key_that_a_started_answer_repeats_is_taken_out_and_the_rest_is_the_same() {
             }
         };
         let upstream = Upstream::start(script);
-        let gateway = Gateway::start(&config(&[(speaks, &upstream)], "m: up0/up-model", "retry: { attempts_per_target: 1 }\nbreaker: off"));
+        let config = config(&[(speaks, &upstream)], "m: up0/up-model", "retry: { attempts_per_target: 1 }\nbreaker: off");
+        // A signature of Anthropic's own is in no envelope.
+        let preset = if speaks == Speaks::Anthropic { "up0: { preset: anthropic," } else { "up0: {" };
+        let gateway = Gateway::start(&config.replace("up0: {", preset));
         for path in ["/v1/messages", "/v1/chat/completions"] {
             for count in 0..4 {
                 let body = json!({ "model": "m", "max_tokens": 9, "stream": true, "messages": [{ "role": "user", "content": "hi" }] });
