@@ -6,7 +6,10 @@ use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use aimux::error::Code;
+use aimux::ledger::{Ending, Entry, Ledger, Settings};
 use serde_json::Value;
 
 use super::provider::Provider;
@@ -412,4 +415,73 @@ fn every_check_stands_in_the_page_on_troubleshooting() {
     for name in names {
         assert!(page.contains(&format!("`{name}`")), "{name} is not in docs/troubleshooting.md");
     }
+}
+
+#[test]
+fn what_failed_of_late_is_told_by_code_with_its_cause() {
+    let home = Home::new();
+    let path = home.path(".local/state/aimux/ledger.sqlite");
+    let ledger = Ledger::start(&Settings { enabled: true, path, keep_days: 30 }).unwrap();
+    let now_ms = u64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis()).unwrap();
+    for (age_h, code) in [(1, Some(Code::UpstreamAuth)), (2, Some(Code::UpstreamAuth)), (3, None), (48, Some(Code::UpstreamTls))] {
+        ledger.put(Box::new(Entry {
+            time_ms: now_ms - age_h * 3_600_000,
+            provider: "one".to_owned(),
+            model: "large".to_owned(),
+            code,
+            ending: Ending::Failed,
+            ..Entry::default()
+        }));
+    }
+    assert!(ledger.flush(Duration::from_secs(10)));
+    let told = home.offline();
+    assert_eq!(told.level("ledger", "is sound"), "ok");
+    let refused = told.finding("errors", "2 requests of the last day failed: the provider refused the key (AIMUX-E0507)");
+    assert!(refused["what"].as_str().unwrap().ends_with(", at one/large"), "{refused}");
+    assert!(refused["why"].as_str().unwrap().contains("does not accept the key"), "{refused}");
+    assert_eq!(told.level("errors", "1 request of the last day failed: broke off;"), "warning");
+    assert!(!told.0.to_string().contains("E0508"), "the day before yesterday is over");
+}
+
+#[test]
+fn units_that_start_a_program_which_is_gone_are_told() {
+    let home = Home::new();
+    home.program("systemctl", "exit 0");
+    let folder = home.path(".config/systemd/user");
+    fs::create_dir_all(&folder).unwrap();
+    fs::write(folder.join("aimux.socket"), "[Socket]\nListenStream=127.0.0.1:1\n").unwrap();
+    fs::write(folder.join("aimux.service"), "[Service]\nExecStart=\"/gone 100%%/aimux\" serve\n").unwrap();
+    let told = home.offline();
+    assert_eq!(told.mend("service", "/gone 100%/aimux, which is not there"), "aimux service install");
+    fs::remove_file(folder.join("aimux.socket")).unwrap();
+    assert_eq!(home.offline().mend("service", "some of the units are missing"), "aimux service install");
+}
+
+#[test]
+fn a_proxy_that_clients_would_ask_for_the_loopback_address_is_told() {
+    let home = Home::new();
+    let told = |pairs: &[(&str, &str)]| Told::of(&home.command(&["--offline", "--json"]).envs(pairs.iter().copied()).output().unwrap());
+    let proxied = told(&[("HTTP_PROXY", "http://proxy:1")]);
+    assert_eq!(proxied.mend("proxy", "NO_PROXY does not except"), "export NO_PROXY=127.0.0.1,localhost");
+    let excepted = told(&[("HTTP_PROXY", "http://proxy:1"), ("no_proxy", "example.com, localhost")]);
+    assert_eq!(excepted.0["counts"]["warnings"], 0, "{:#}", excepted.0);
+}
+
+#[test]
+fn nobody_is_asked_for_a_passphrase_where_there_is_no_terminal() {
+    let home = Home::new();
+    for file in ["identity.txt", "keys/one.age", "keys/.age-recipients"] {
+        fs::remove_file(home.path(".config/aimux").join(file)).unwrap();
+    }
+    let mut command = aimux(home.0.path());
+    command.args(["keys", "init", "--passphrase"]);
+    assert_exit(&feed(command, "correct horse battery\n"), 0);
+    let mut command = aimux(home.0.path());
+    command.args(["keys", "add", "one"]);
+    assert_exit(&feed(command, KEY), 0);
+    assert_eq!(home.offline().level("identity", "a passphrase protects the identity; the 1 key file"), "ok");
+    let provider = Provider::taking(KEY);
+    home.config(&format!("version: 1\nproviders: {{ one: {{ dialect: openai-chat, base_url: \"{}/v1\", key: one }} }}\n", provider.url));
+    let told = Told::of(&home.run(&["--json"]));
+    assert!(told.finding("key", "cannot be had")["what"].as_str().unwrap().contains("no terminal to ask on"));
 }
