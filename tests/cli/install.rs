@@ -108,6 +108,90 @@ fn a_dry_run_says_what_would_be_done_and_does_nothing() {
 }
 
 #[test]
+fn what_was_installed_is_taken_away_and_nothing_else() {
+    let home = tempfile::tempdir().unwrap();
+    let (program, prefix) = (program(), home.path().join("prefix"));
+    let from = ["--from", program.to_str().unwrap(), "--sha256", &sha256(&program), "--prefix", prefix.to_str().unwrap()];
+    let gone = ["--uninstall", "--prefix", prefix.to_str().unwrap()];
+    assert_exit(&install(home.path(), &gone), 0);
+    for others in [&[][..], &["bin/other", "share/man/man1/other.1"]] {
+        assert_exit(&install(home.path(), &from), 0);
+        for file in others {
+            std::fs::write(prefix.join(file), "x").unwrap();
+        }
+        let before = files(&prefix);
+        let said = stdout(&install(home.path(), &[&gone[..], &["--dry-run"]].concat()));
+        assert!(said.contains("would run: rm -f") && files(&prefix) == before, "{said}");
+        assert_exit(&install(home.path(), &gone), 0);
+        assert_eq!(files(&prefix), others);
+        assert_eq!(prefix.exists(), !others.is_empty(), "no empty folder is left");
+    }
+    assert_exit(&install(home.path(), &["--uninstall", "--from", "x"]), 64);
+}
+
+#[test]
+fn an_archive_is_installed_and_pages_are_left_out_by_choice() {
+    let home = tempfile::tempdir().unwrap();
+    let at = |name: &str| home.path().join(name);
+    std::fs::create_dir_all(at("aimux-1/man")).unwrap();
+    std::fs::copy(program(), at("aimux-1/aimux")).unwrap();
+    std::fs::write(at("aimux-1/man/aimux.1"), "its own page").unwrap();
+    std::fs::write(at("nothing"), "x").unwrap();
+    for (archive, content) in [("aimux-1.tar.gz", "aimux-1"), ("empty.tgz", "nothing")] {
+        let packed = Command::new("tar").args(["-czf", archive, content]).current_dir(home.path()).output().unwrap();
+        assert_exit(&packed, 0);
+        std::fs::write(at(&format!("{archive}.sha256")), sha256(&at(archive))).unwrap();
+    }
+    let installed = |prefix: &str, args: &[&str]| {
+        let prefix = at(prefix);
+        assert_exit(&install(home.path(), &[&["--from", "aimux-1.tar.gz", "--prefix", prefix.to_str().unwrap()], args].concat()), 0);
+        files(&prefix)
+    };
+    assert_eq!(installed("one", &[]), ["bin/aimux", "share/man/man1/aimux.1"]);
+    assert_eq!(std::fs::read_to_string(at("one/share/man/man1/aimux.1")).unwrap(), "its own page");
+    assert_eq!(installed("two", &["--no-man"]), ["bin/aimux"]);
+    let whole = ["--from", at("aimux-1/aimux").to_str().unwrap(), "--sha256", &sha256(&program()), "--no-completions"].map(str::to_owned);
+    let whole: Vec<&str> = whole.iter().map(String::as_str).collect();
+    assert_exit(&install(home.path(), &whole), 0);
+    assert!(files(&at(".local")).iter().all(|file| file == "bin/aimux" || file.starts_with("share/man/")));
+    let empty = install(home.path(), &["--from", "empty.tgz"]);
+    assert_exit(&empty, 65);
+    assert!(stderr(&empty).contains("there is no aimux in"), "{}", stderr(&empty));
+}
+
+/// A root with the system's programs and nothing else, in which nobody is more than a plain user: what is installed there is
+/// well but for the keys that are missing, and leaves nothing but what it recorded itself.
+#[test]
+fn in_an_empty_root_a_plain_user_installs_looks_and_uninstalls() {
+    let script = r#"
+        set -eu
+        /checkout/install.sh --from /program --sha256 "$SUM" --no-man
+        PATH=$HOME/.local/bin:$PATH
+        aimux doctor --offline || [ $? = 2 ] || exit 9
+        aimux route --demo hello
+        /checkout/install.sh --uninstall
+        [ ! -e "$HOME/.local/bin" ] && [ ! -e "$HOME/.local/share/bash-completion" ]
+    "#;
+    let program = program();
+    let mut inside = Command::new("bwrap");
+    inside.args(["--unshare-all", "--uid", "1000", "--gid", "1000", "--die-with-parent", "--clearenv", "--tmpfs", "/"]);
+    for system in ["/usr", "/bin", "/lib", "/lib64"] {
+        inside.args(["--ro-bind-try", system, system]);
+    }
+    inside.arg("--ro-bind").arg(&program).arg("/program").arg("--ro-bind").arg(root()).arg("/checkout");
+    inside.args(["--proc", "/proc", "--dev", "/dev", "--dir", "/home/user", "--dir", "/tmp", "--setenv", "HOME", "/home/user"]);
+    inside.args(["--setenv", "PATH", "/usr/bin:/bin", "--setenv", "SUM", &sha256(&program), "--chdir", "/home/user", "sh", "-c", script]);
+    let output = inside.output().unwrap();
+    assert!(output.status.success(), "{}{}", stdout(&output), stderr(&output));
+    let said = stdout(&output);
+    assert!(
+        said.contains("no provider's key at hand") && said.contains(" 0 warnings, 1 error\n") && said.contains("You said: hello"),
+        "{said}"
+    );
+    assert!(said.contains("aimux is gone from"), "{said}");
+}
+
+#[test]
 fn wrong_usage_of_the_installer_is_said() {
     let home = tempfile::tempdir().unwrap();
     for args in [&["--nonsense"][..], &["--prefix"], &["--prefix", "relative"], &["--sha256", "x"]] {
