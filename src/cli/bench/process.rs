@@ -129,10 +129,12 @@ pub(super) fn raise_open_files() {
     let _ = rustix::process::setrlimit(rustix::process::Resource::Nofile, raised);
 }
 
-#[cfg(all(test, target_os = "linux"))]
+#[cfg(test)]
 mod tests {
+    #[cfg(target_os = "linux")]
     use super::*;
 
+    #[cfg(target_os = "linux")]
     #[test]
     fn a_process_is_looked_at_and_one_that_is_gone_has_no_figures() {
         let own = std::process::id();
