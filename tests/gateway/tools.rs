@@ -332,12 +332,17 @@ fn whoever_sits_at_the_terminal_is_asked_and_may_say_no_yes_or_always() {
     let home = prepared(SERVER, &[(Speaks::Chat, &upstream)], "");
     let mut terminal = Terminal::start(&route(home.path(), &["hi", "--tool", "box"]), 100, &[]);
     terminal.until("the model calls box.echo");
-    terminal.until("run it? [y]es, [n]o");
+    // What is typed before a question stands there is no answer to it.
+    terminal.until_end("how all:");
     terminal.types("n\r");
     terminal.until("\"two\"");
+    terminal.until_end("how all:");
     terminal.types("what\r");
+    terminal.until("what\n");
+    terminal.until_end("how all:");
     terminal.types("y\r");
     terminal.until("\"three\"");
+    terminal.until_end("how all:");
     terminal.types("a\r");
     let (code, screen, bytes) = terminal.end();
     assert_eq!(code, Some(0), "{bytes}");

@@ -1,7 +1,7 @@
 //! How the command line finds and steers a running server: a Unix socket, named by the config's path, in a folder of the
 //! user's own. A port is never asked: another user may sit on it.
 //!
-//! Here is what the server does with it; [`place`] is where it lies, [`client`] is who asks. Start with [`Control`].
+//! Here is what the server does with it; `place` is where it lies, `client` is who asks. Start with [`Control`].
 
 mod client;
 mod place;

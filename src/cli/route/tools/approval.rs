@@ -59,8 +59,7 @@ impl<'a> Approval<'a> {
         }
         tell(&name, arguments, Shown::Some);
         loop {
-            output::error("run it? [y]es, [n]o, [a]lways from now on, [s]how all: ");
-            match answer(signals) {
+            match answer("run it? [y]es, [n]o, [a]lways from now on, [s]how all: ", signals) {
                 Answer::Interrupted => return Verdict::Interrupted,
                 Answer::Nobody => {
                     output::error("\n");
@@ -111,8 +110,8 @@ enum Answer {
     Interrupted,
 }
 
-/// A line from the terminal: standard input, or, where that is a pipe, the terminal of the process.
-fn answer(signals: &Signals) -> Answer {
+/// A line from the terminal, which is asked for: standard input, or, where that is a pipe, the terminal of the process.
+fn answer(question: &str, signals: &Signals) -> Answer {
     let input = std::io::stdin();
     let terminal: Box<dyn Read + Send> = if input.is_terminal() {
         // What was typed before the question is no answer to it.
@@ -123,6 +122,7 @@ fn answer(signals: &Signals) -> Answer {
         let _ = tcflush(terminal.as_fd(), QueueSelector::IFlush);
         Box::new(terminal)
     };
+    output::error(question);
     let (tell, told) = channel();
     let read = move || {
         let mut line = String::new();
