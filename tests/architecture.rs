@@ -92,7 +92,9 @@ fn nothing_outside_tests_panics_on_purpose() {
 /// The files of the asynchronous floors that may wait in the kernel, and why.
 const BLOCKING: &[(&str, &str)] = &[
     ("upstream/reach.rs", "`aimux doctor` asks by it, without a runtime; the name is looked up in a thread of its own"),
-    ("server/control.rs", "the command line's half, and what happens once before the server runs"),
+    ("server/control/client.rs", "the command line's half"),
+    ("server/control/place.rs", "the command line's half, and what happens once before the server runs"),
+    ("server/control/mod.rs", "what happens once before the server runs, and when it ends"),
     ("server/port_owner.rs", "only where the address cannot be bound"),
     ("server/token.rs", "read before the server runs"),
     ("server/redirect.rs", "a table of the kernel's, in the command that logs in; `serve` has no such address"),

@@ -179,8 +179,8 @@ fn in_an_empty_root_a_plain_user_installs_looks_and_uninstalls() {
         inside.args(["--ro-bind-try", system, system]);
     }
     inside.arg("--ro-bind").arg(&program).arg("/program").arg("--ro-bind").arg(root()).arg("/checkout");
-    inside.args(["--proc", "/proc", "--dev", "/dev", "--dir", "/home/user", "--dir", "/tmp", "--setenv", "HOME", "/home/user"]);
-    inside.args(["--setenv", "PATH", "/usr/bin:/bin", "--setenv", "SUM", &sha256(&program), "--chdir", "/home/user", "sh", "-c", script]);
+    inside.args(["--proc", "/proc", "--dev", "/dev", "--dir", "/home/me", "--dir", "/tmp", "--setenv", "HOME", "/home/me"]);
+    inside.args(["--setenv", "PATH", "/usr/bin:/bin", "--setenv", "SUM", &sha256(&program), "--chdir", "/home/me", "sh", "-c", script]);
     let output = inside.output().unwrap();
     assert!(output.status.success(), "{}{}", stdout(&output), stderr(&output));
     let said = stdout(&output);
