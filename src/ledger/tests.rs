@@ -455,6 +455,8 @@ fn what_each_attempt_took_is_told_of_whom_it_was_taken_by() {
     }
     let all = told(By::Session).groups.remove(0);
     assert_eq!((all.requests, all.input_tokens, all.cost_micro_usd, all.unpriced, all.estimated), (3, 17, 1172, 1, 2));
+    let failovers = session(&path, "").unwrap().unwrap().failovers;
+    assert_eq!(failovers, 1, "one that was late has not failed");
 }
 
 #[test]

@@ -197,12 +197,7 @@ pub struct Unpriced {
 /// # Errors
 /// When it cannot be read.
 pub fn usage(path: &Path, by: By, span: Span) -> Result<Option<Report>, Error> {
-    let connection = match schema::open_to_read(path) {
-        Ok(connection) => connection,
-        Err(Fault::Absent) => return Ok(None),
-        Err(fault) => return Err(schema::error(path, fault)),
-    };
-    read(&connection, by, span).map(Some).map_err(|fault| schema::error(path, fault))
+    schema::read(path, |connection| read(connection, by, span))
 }
 
 /// What one session came to.
@@ -229,17 +224,13 @@ pub struct SessionSum {
 /// # Errors
 /// When it cannot be read.
 pub fn session(path: &Path, session: &str) -> Result<Option<SessionSum>, Error> {
-    let connection = match schema::open_to_read(path) {
-        Ok(connection) => connection,
-        Err(Fault::Absent) => return Ok(None),
-        Err(fault) => return Err(schema::error(path, fault)),
-    };
-    sum(&connection, session).map_err(|fault| schema::error(path, fault))
+    Ok(schema::read(path, |connection| sum(connection, session))?.flatten())
 }
 
 fn sum(connection: &Connection, session: &str) -> Result<Option<SessionSum>, Fault> {
     let mut statement = connection.prepare(
-        "SELECT count(*), ifnull(sum(cost), 0), sum(cost IS NULL), sum(attempts > 1 AND ending != 'failed'),
+        "SELECT count(*), ifnull(sum(cost), 0), sum(cost IS NULL), sum(attempts > 1 AND ending != 'failed' AND EXISTS (
+                SELECT 1 FROM attempts WHERE attempts.request = requests.id AND number < requests.attempts AND attempts.ending IS NULL)),
             ifnull(sum(input), 0), ifnull(sum(cache_read), 0), ifnull(sum(cache_write), 0)
          FROM requests WHERE session = ?1",
     )?;
