@@ -17,6 +17,7 @@ pub mod keys;
 pub mod ledger;
 pub mod mcp;
 pub mod provider;
+mod random;
 pub mod route;
 pub mod secret;
 pub mod server;

@@ -19,6 +19,7 @@ use super::step::{Cut, Happened, Stay, Step, Verdict};
 use super::table::{Breaker, Continue, OnContext, Provider, Retry};
 use super::window::Reserved;
 use crate::chat::FailureKind;
+use crate::random::Random;
 
 /// The state of one request's attempts.
 #[derive(Debug)]
@@ -49,7 +50,7 @@ pub struct Attempts {
     pub continued: u32,
     /// Open breakers overlooked so far.
     pub(super) forced: u32,
-    pub(super) random: u64,
+    pub(super) random: Random,
 }
 
 /// A target and how it went so far.
@@ -122,7 +123,7 @@ impl Attempts {
             continues: plan.continues,
             continued: 0,
             forced: 0,
-            random: seed,
+            random: Random::new(seed),
         }
     }
 

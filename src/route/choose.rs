@@ -61,7 +61,7 @@ impl Attempts {
         let rest = self.shortest_rest(now, self.round, health, Lack::Rest);
         if let Some(rest) = rest.filter(|rest| self.may_wait(now, *rest)) {
             // A little later than the rest says, so that not all who wait for it come at once.
-            let wait = rest + Duration::from_millis(1 + self.jitter(25));
+            let wait = rest + Duration::from_millis(1 + self.random.up_to(25));
             self.waited += wait;
             return Step::Wait(wait);
         }
@@ -181,7 +181,7 @@ impl Attempts {
         let ready = ready.filter(|rest| *rest <= self.retry.wait_max)?;
         let pause = PAUSE_FIRST.saturating_mul(1 << self.round.min(8)).min(PAUSE_MAX);
         let half = u64::try_from(pause.as_millis() / 2).unwrap_or(0);
-        let pause = (Duration::from_millis(half + self.jitter(half))).max(ready);
+        let pause = (Duration::from_millis(half + self.random.up_to(half))).max(ready);
         if !self.fits_deadline(now, pause) {
             return None;
         }
@@ -221,15 +221,6 @@ impl Attempts {
 
     fn fits_deadline(&self, now: Instant, wait: Duration) -> bool {
         self.deadline.is_none_or(|deadline| now.checked_add(wait).is_some_and(|then| then < deadline))
-    }
-
-    /// A number from 0 to `most`, by splitmix64.
-    fn jitter(&mut self, most: u64) -> u64 {
-        self.random = self.random.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.random;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (z ^ (z >> 31)) % most.saturating_add(1)
     }
 }
 

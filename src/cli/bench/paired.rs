@@ -6,6 +6,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::random::Random;
+
 /// Draws of a bootstrap.
 const DRAWS: usize = 2000;
 /// Fewer blocks than this say nothing about how sure their median is.
@@ -52,9 +54,9 @@ fn drawn(series: &[&[f64]], figure: impl Fn(&[f64]) -> f64) -> Option<Interval> 
     let joined: Vec<Vec<f64>> = series.iter().map(|blocks| joined(blocks)).collect();
     let medians = |series: Vec<Vec<f64>>| series.into_iter().map(|mut blocks| median(&mut blocks).unwrap_or(0.0)).collect::<Vec<_>>();
     let estimate = figure(&medians(joined.clone()));
-    let mut random = Random(0x0A11_u64);
+    let mut random = Random::new(0x0A11);
     let mut draws: Vec<f64> = (0..DRAWS)
-        .map(|_| figure(&medians(joined.iter().map(|blocks| blocks.iter().map(|_| random.one_of(blocks)).collect()).collect())))
+        .map(|_| figure(&medians(joined.iter().map(|blocks| blocks.iter().map(|_| one_of(blocks, &mut random)).collect()).collect())))
         .collect();
     draws.sort_by(f64::total_cmp);
     let at = |rank: f64| draws.get((rank * DRAWS as f64) as usize).copied().unwrap_or(estimate);
@@ -114,22 +116,9 @@ pub(super) fn median(values: &mut [f64]) -> Option<f64> {
     Some((lower + upper) / 2.0)
 }
 
-/// SplitMix64 (Steele, Lea, Flood 2014): short, and good enough to draw with.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        mixed ^ (mixed >> 31)
-    }
-
-    fn one_of(&mut self, values: &[f64]) -> f64 {
-        let place = (u128::from(self.next()) * values.len() as u128) >> 64;
-        values.get(place as usize).copied().unwrap_or(0.0)
-    }
+fn one_of(values: &[f64], random: &mut Random) -> f64 {
+    let place = (u128::from(random.next()) * values.len() as u128) >> 64;
+    values.get(place as usize).copied().unwrap_or(0.0)
 }
 
 #[cfg(test)]
@@ -138,7 +127,7 @@ mod tests {
 
     /// `count` values around `middle`, spread by `spread` to either side.
     fn noisy(count: usize, middle: f64, spread: f64, seed: u64) -> Vec<f64> {
-        let mut random = Random(seed);
+        let mut random = Random::new(seed);
         (0..count).map(|_| middle + spread * ((random.next() >> 11) as f64 / (1_u64 << 52) as f64 - 1.0)).collect()
     }
 
