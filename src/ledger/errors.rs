@@ -25,11 +25,7 @@ pub struct RecentError {
 /// # Errors
 /// When it cannot be read.
 pub fn recent_errors(path: &Path, since_ms: u64) -> Result<Vec<RecentError>, Error> {
-    match schema::open_to_read(path).and_then(|connection| read(&connection, since_ms)) {
-        Ok(found) => Ok(found),
-        Err(Fault::Absent) => Ok(Vec::new()),
-        Err(fault) => Err(schema::error(path, fault)),
-    }
+    Ok(schema::read(path, |connection| read(connection, since_ms))?.unwrap_or_default())
 }
 
 fn read(connection: &rusqlite::Connection, since_ms: u64) -> Result<Vec<RecentError>, Fault> {

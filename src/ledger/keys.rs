@@ -34,12 +34,7 @@ pub struct KeyError {
 /// # Errors
 /// When it cannot be read.
 pub fn key_records(path: &Path) -> Result<HashMap<String, KeyRecord>, Error> {
-    let connection = match schema::open_to_read(path) {
-        Ok(connection) => connection,
-        Err(Fault::Absent) => return Ok(HashMap::new()),
-        Err(fault) => return Err(schema::error(path, fault)),
-    };
-    read(&connection).map_err(|fault| schema::error(path, fault))
+    Ok(schema::read(path, read)?.unwrap_or_default())
 }
 
 fn read(connection: &Connection) -> Result<HashMap<String, KeyRecord>, Fault> {

@@ -96,6 +96,15 @@ pub(super) fn open_to_read(path: &Path) -> Result<Connection, Fault> {
     LEDGER.open_to_read(path)
 }
 
+/// What `look` finds in the ledger; `None`: there is none yet.
+pub(super) fn read<T>(path: &Path, look: impl FnOnce(&Connection) -> Result<T, Fault>) -> Result<Option<T>, Error> {
+    match open_to_read(path).and_then(|connection| look(&connection)) {
+        Ok(found) => Ok(Some(found)),
+        Err(Fault::Absent) => Ok(None),
+        Err(fault) => Err(error(path, fault)),
+    }
+}
+
 /// The fault as an error of a command.
 pub(super) fn error(path: &Path, fault: Fault) -> Error {
     Error::new(Code::Ledger, format!("the ledger {} cannot be read: {}", path.display(), fault.reason(LEDGER.noun)))
