@@ -71,22 +71,9 @@ pub(crate) fn as_provider(url: &str, token: Secret, dialect: Dialect) -> Arc<Pro
         Dialect::AnthropicMessages => (url.to_owned(), FULL_MESSAGES),
         Dialect::OpenAiChat => (format!("{url}/v1"), FULL_CHAT),
     };
-    Arc::new(Provider {
-        name: SERVER.to_owned(),
-        endpoints: vec![Endpoint { dialect, base_url, auth: Auth::Bearer, quirks, check: Check::usual(dialect) }],
-        keys: vec![Key { name: TOKEN.to_owned(), secret: token, token: None }],
-        catalog: "",
-        models: Vec::new(),
-        region: String::new(),
-        data: Vec::new(),
-        facts: Vec::new(),
-        headers: Vec::new(),
-        query: String::new(),
-        limits: Default::default(),
-        key_limits: Default::default(),
-        http2: false,
-        oauth: None,
-    })
+    let endpoint = Endpoint { dialect, base_url, auth: Auth::Bearer, quirks, check: Check::usual(dialect) };
+    let keys = vec![Key { name: TOKEN.to_owned(), secret: token, token: None }];
+    Arc::new(Provider { keys, ..Provider::new(SERVER, vec![endpoint]) })
 }
 
 /// The store of keys that the environment names: its identity is `AIMUX_IDENTITY`, else the systemd credential

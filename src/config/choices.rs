@@ -106,17 +106,20 @@ impl Written {
             let help = format!("one each, in this order: {}", names.collect::<Vec<_>>().join(", "));
             reader.found_with(Diagnostic::new(Finding::Weights, *span, &path, message, "not one for each target").help(help));
         }
+        let by_cost = self.strategy.filter(|(strategy, _)| *strategy == Strategy::Cost);
+        if by_cost.is_none() && self.hedge.is_none() {
+            return;
+        }
         let unknown = targets.iter().filter(|target| targets.len() > 1 && !is_priced(target, providers));
         let names: Vec<String> = unknown.filter_map(|target| place(target, providers)).take(SHOWN_MAX).collect();
-        if let Some((Strategy::Cost, span)) = self.strategy
-            && !names.is_empty()
-        {
+        if names.is_empty() {
+            return;
+        }
+        if let Some((_, span)) = by_cost {
             let message = format!("{} chooses by cost, and no price is known of {}", self.path, names.join(", "));
             reader.found(Finding::CostBlind, span, &format!("{}.strategy", self.path), message, "they are tried last");
         }
-        if let Some((_, span)) = self.hedge
-            && !names.is_empty()
-        {
+        if let Some((_, span)) = self.hedge {
             let message = format!("{} asks a second target up to a cost, and no price is known of {}", self.path, names.join(", "));
             reader.found(Finding::CostBlind, span, &format!("{}.hedge", self.path), message, "they are never the second");
         }

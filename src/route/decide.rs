@@ -4,7 +4,7 @@
 //! explanation is the decision itself. Start with [`decide`].
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::ability::left_out;
 use super::cache::Served;
@@ -18,7 +18,7 @@ use super::policy::Denial;
 use super::record::{Chosen, Considered, Fate, Reason, Record, Refused, Tried};
 use super::sticky::{Id, Why};
 use super::strategy::{Candidate, Figure, Member, cost, order, rank};
-use super::table::{After, Choice, Continue, Hedge, Strategy, Table};
+use super::table::{Choice, Continue, Hedge, Strategy, Table};
 
 /// Where a request goes, and why.
 #[derive(Debug, Clone)]
@@ -94,17 +94,11 @@ pub fn decide(table: &Table, facts: Facts, health: &mut Health, now: Instant) ->
     };
     stick(table, &mut targets, &mut record, health, now);
     let hedge = choice.and_then(|choice| choice.hedge).filter(|_| targets.len() > 1);
-    record.hedge = hedge.zip(targets.first()).map(|(hedge, first)| (hedge, patience(hedge, first, &record.facts, health, now)));
+    let form = Form::of(record.facts.stream);
+    let patience = |hedge: Hedge, first: &Target| health.patience(hedge.after, [&first.provider.name, &first.model], form, now);
+    record.hedge = hedge.zip(targets.first()).map(|(hedge, first)| (hedge, patience(hedge, first)));
     let plan = Plan { targets, route: record.chosen.name(table).to_owned(), continues: record.continues, hedge };
     Ok(Decision { plan, record })
-}
-
-/// How long the first target is waited for before a second one is asked.
-fn patience(hedge: Hedge, first: &Target, facts: &Facts, health: &Health, now: Instant) -> Option<Duration> {
-    match hedge.after {
-        After::Time(time) => Some(time),
-        After::P95 => health.figures(&first.provider.name, &first.model)?.p95(Form::of(facts.stream), now),
-    }
 }
 
 /// The targets in the strategy's order; what it goes by is noted.

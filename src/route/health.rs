@@ -15,7 +15,7 @@ pub use super::standing::Why;
 use super::standing::{Admission, Guest, KeyHealth, KeyRest, Overlook, ProviderHealth};
 use super::sticky::{self, Answered, Before, Id, Sessions, Sticky, Taken};
 use super::strategy::Turns;
-use super::table::{Breaker, Provider};
+use super::table::{After, Breaker, Provider};
 use super::window::Reserved;
 use crate::wire::prefix::Prefix;
 
@@ -154,6 +154,14 @@ impl Health {
     /// What is measured of a target; `None`: nothing.
     pub(super) fn figures(&self, provider: &str, model: &str) -> Option<&Figures> {
         self.providers.get(provider)?.figures.get(model)
+    }
+
+    /// How long a target is waited for before a second one is asked; `None`: that is not known yet.
+    pub(super) fn patience(&self, after: After, [provider, model]: [&str; 2], form: Form, now: Instant) -> Option<Duration> {
+        match after {
+            After::Time(time) => Some(time),
+            After::P95 => self.figures(provider, model)?.p95(form, now),
+        }
     }
 
     /// The content of a request that was sent at `since` has begun.

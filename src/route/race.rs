@@ -13,7 +13,7 @@ use super::health::Health;
 use super::plan::Plan;
 use super::standing::{Admission, Overlook};
 use super::strategy::cost;
-use super::table::{After, Hedge};
+use super::table::Hedge;
 
 /// What a request knows that may ask a second target.
 #[derive(Debug)]
@@ -45,10 +45,7 @@ impl Attempts {
         let race = self.race.as_ref().filter(|race| !race.is_over)?;
         let live = self.live?;
         let slot = self.slots.get(live.slot)?;
-        let wait = match race.hedge.after {
-            After::Time(wait) => wait,
-            After::P95 => health.figures(&slot.provider.name, &slot.model)?.p95(self.form, live.since)?,
-        };
+        let wait = health.patience(race.hedge.after, [&slot.provider.name, &slot.model], self.form, live.since)?;
         (0..self.slots.len()).any(|index| self.may_race(race, index)).then_some(live.since + wait)
     }
 

@@ -27,32 +27,15 @@ const S: Duration = Duration::from_secs(1);
 /// A provider like the preset of that name, else like `openai`, with so many keys.
 pub(super) fn provider(name: &str, keys: usize) -> Provider {
     let preset = preset(name).or_else(|| preset("openai")).unwrap();
-    Provider {
-        name: name.to_owned(),
-        endpoints: preset
-            .endpoints
-            .iter()
-            .map(|e| Endpoint {
-                dialect: e.dialect,
-                base_url: e.base_url.to_owned(),
-                auth: e.auth,
-                quirks: e.quirks.clone(),
-                check: e.check,
-            })
-            .collect(),
-        keys: (0..keys).map(|n| Key { name: format!("{name}-{n}"), secret: Secret::new(format!("secret-{n}")), token: None }).collect(),
-        catalog: preset.catalog,
-        models: Vec::new(),
-        facts: Vec::new(),
-        region: String::new(),
-        data: Vec::new(),
-        headers: Vec::new(),
-        query: String::new(),
-        limits: Quota::default(),
-        key_limits: Quota::default(),
-        http2: false,
-        oauth: None,
-    }
+    let endpoint = |e: &crate::provider::Endpoint| Endpoint {
+        dialect: e.dialect,
+        base_url: e.base_url.to_owned(),
+        auth: e.auth,
+        quirks: e.quirks.clone(),
+        check: e.check,
+    };
+    let keys = (0..keys).map(|n| Key { name: format!("{name}-{n}"), secret: Secret::new(format!("secret-{n}")), token: None }).collect();
+    Provider { keys, catalog: preset.catalog, ..Provider::new(name, preset.endpoints.iter().map(endpoint).collect()) }
 }
 
 /// What a made-up upstream answers.

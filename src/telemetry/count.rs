@@ -290,11 +290,12 @@ impl Counts {
         self.names.load_full()
     }
 
-    /// Requests by how they ended.
+    /// Second targets by how they fared.
     pub(super) fn hedges(&self) -> [u64; HEDGES.len()] {
         self.hedges.each_ref().map(|count| count.load(Relaxed))
     }
 
+    /// Requests by how they ended.
     pub(super) fn endings(&self) -> [u64; ENDINGS.len()] {
         self.endings.each_ref().map(|count| count.load(Relaxed))
     }

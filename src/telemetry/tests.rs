@@ -222,3 +222,8 @@ fn the_system_tells_of_this_process() {
     assert!(sum != 1 && after.cpu_cs > before.cpu_cs, "{before:?} {after:?}");
     assert!(after.memory > 1 << 20 && after.threads >= 1 && after.fds_max.is_none_or(|max| max > after.fds), "{after:?}");
 }
+
+#[test]
+fn every_outcome_of_a_second_target_is_counted() {
+    assert_eq!(super::count::HEDGES, crate::ledger::Hedged::ALL.map(crate::ledger::Hedged::name));
+}

@@ -36,12 +36,9 @@ impl Written {
         let endpoint = target.endpoint();
         let encoded = (endpoint.dialect.codec().encode_request)(request, &target.upstream(client), &mut Vec::new());
         let (body, map) = encoded.map_err(|error| Error::new(Code::Unsupported, error.to_string()))?;
-        let uri = address(target).map_err(|refusal| Error::new(refusal.code, refusal.failure.message.clone()))?;
-        let mut request_out = Request::new(body);
-        *request_out.method_mut() = Method::POST;
-        *request_out.uri_mut() = uri;
+        let written = post(target, key, body);
+        let mut request_out = written.map_err(|refusal| Error::new(refusal.code, refusal.failure.message.clone()))?;
         *request_out.version_mut() = if target.provider.http2 { Version::HTTP_2 } else { Version::HTTP_11 };
-        *request_out.headers_mut() = headers::upward(None, &target.provider, endpoint, key);
         Ok(Self { request: request_out, dialect: endpoint.dialect, quirks: endpoint.quirks.clone(), map, is_stream: request.stream })
     }
 
@@ -84,8 +81,18 @@ impl Written {
     }
 }
 
+/// A request to a target as it stands, with the target's own headers.
+pub(super) fn post(target: &Target, key: Option<&Key>, body: Bytes) -> Result<Request<Bytes>, Box<Refusal>> {
+    let uri = address(target)?;
+    let mut request = Request::new(body);
+    *request.method_mut() = Method::POST;
+    *request.uri_mut() = uri;
+    *request.headers_mut() = headers::upward(None, &target.provider, target.endpoint(), key);
+    Ok(request)
+}
+
 /// Where a target is asked.
-pub(super) fn address(target: &Target) -> Result<Uri, Box<Refusal>> {
+fn address(target: &Target) -> Result<Uri, Box<Refusal>> {
     let endpoint = target.endpoint();
     let mut url = format!("{}{}", endpoint.base_url, endpoint.dialect.endpoint());
     if !target.provider.query.is_empty() {

@@ -100,36 +100,28 @@ mod tests {
         assert_eq!(most.load(Ordering::SeqCst), 4);
     }
 
+    /// A server that answers one after the other and sleeps once, at the third request.
+    fn dozing() -> impl Fn(usize, Instant) -> std::pin::Pin<Box<dyn Future<Output = Duration> + Send>> + Clone + Send + use<> {
+        let line = Arc::new(tokio::sync::Mutex::new(0));
+        move |_, due| {
+            let line = Arc::clone(&line);
+            Box::pin(async move {
+                let mut count = line.lock().await;
+                *count += 1;
+                if *count == 3 {
+                    tokio::time::sleep(Duration::from_millis(300)).await;
+                }
+                due.elapsed()
+            })
+        }
+    }
+
     #[test]
     fn a_stall_is_seen_by_all_that_were_due_in_the_open_loop_and_by_one_in_the_closed() {
-        // A server that answers one after the other and sleeps once, at the third request.
-        let line = Arc::new(tokio::sync::Mutex::new(0));
-        let answer = move |_: usize, due: Instant| {
-            let line = Arc::clone(&line);
-            async move {
-                let mut count = line.lock().await;
-                *count += 1;
-                if *count == 3 {
-                    tokio::time::sleep(Duration::from_millis(300)).await;
-                }
-                due.elapsed()
-            }
-        };
         let slow = |times: &[Duration]| times.iter().filter(|time| **time > Duration::from_millis(100)).count();
-        let opened = on_a_runtime(open(40, Duration::from_millis(10), &Stop::new(), answer));
+        let opened = on_a_runtime(open(40, Duration::from_millis(10), &Stop::new(), dozing()));
         assert!((15..=25).contains(&slow(&opened)), "{opened:?}");
-        let line = Arc::new(tokio::sync::Mutex::new(0));
-        let closed_ones = on_a_runtime(closed(40, 1, &Stop::new(), move |_, due: Instant| {
-            let line = Arc::clone(&line);
-            async move {
-                let mut count = line.lock().await;
-                *count += 1;
-                if *count == 3 {
-                    tokio::time::sleep(Duration::from_millis(300)).await;
-                }
-                due.elapsed()
-            }
-        }));
+        let closed_ones = on_a_runtime(closed(40, 1, &Stop::new(), dozing()));
         assert_eq!(slow(&closed_ones), 1);
     }
 }

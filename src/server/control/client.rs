@@ -42,10 +42,7 @@ pub fn switch(path: &Path, wish: &Switch) -> Result<Switch, Error> {
     if status == 200 {
         return serde_json::from_slice(&body).map_err(|error| other_version().caused_by(error));
     }
-    Err(match serde_json::from_slice::<Refused>(&body).map(LoadError::from) {
-        Ok(LoadError::Other(error)) => error,
-        _ => other_version(),
-    })
+    Err(said(&body).unwrap_or_else(other_version))
 }
 
 /// Takes over the sockets and the lock of the server behind a socket. Blocks for some seconds at most.
@@ -140,11 +137,10 @@ pub fn unlock(path: &Path, passphrase: &Secret) -> Result<bool, Error> {
     if status == 200 {
         return Ok(true);
     }
-    Err(match serde_json::from_slice::<Refused>(&body).map(LoadError::from) {
-        Ok(LoadError::Other(error)) => error,
-        _ => Error::new(Code::StateFolder, "the running server does not take a passphrase: it is another version, or the demo")
-            .hint("restart it: it asks for the passphrase"),
-    })
+    Err(said(&body).unwrap_or_else(|| {
+        Error::new(Code::StateFolder, "the running server does not take a passphrase: it is another version, or the demo")
+            .hint("restart it: it asks for the passphrase")
+    }))
 }
 
 /// Has the server behind a socket refresh the key of that name, if it is due. Gives whether one runs there that has the key.
@@ -161,9 +157,9 @@ pub fn refresh(path: &Path, name: &str) -> Result<bool, Error> {
     let Answer { status, body } = answer.map_err(|error| {
         Error::new(Code::StateFolder, format!("the running server cannot be asked to refresh the key: {error}")).caused_by(error)
     })?;
-    match (status, serde_json::from_slice::<Refused>(&body).map(LoadError::from)) {
+    match (status, said(&body)) {
         (200, _) => Ok(true),
-        (422, Ok(LoadError::Other(error))) => Err(error),
+        (422, Some(error)) => Err(error),
         // It has no such key, or is another version, which knows nothing of it.
         _ => Ok(false),
     }
@@ -186,10 +182,7 @@ pub fn explain(path: &Path, dialect: Dialect, headers: &HeaderMap, body: &[u8]) 
     if status == 200 {
         return serde_json::from_slice(&body).map_err(|error| other_version().caused_by(error));
     }
-    Err(match serde_json::from_slice::<Refused>(&body).map(LoadError::from) {
-        Ok(LoadError::Other(error)) => error,
-        _ => other_version(),
-    })
+    Err(said(&body).unwrap_or_else(other_version))
 }
 
 /// How long an explanation may take: it is a matter of milliseconds.
@@ -200,6 +193,14 @@ const ANSWER_MAX: u64 = 4 << 20;
 
 /// How long a reload may take, its drain apart: key commands, a lock on the audit log.
 const RELOAD_WAIT: Duration = Duration::from_secs(60);
+
+/// The error that an answer's body tells; `None`: it is another version's, or a config's diagnostics.
+fn said(body: &[u8]) -> Option<Error> {
+    match serde_json::from_slice::<Refused>(body).map(LoadError::from) {
+        Ok(LoadError::Other(error)) => Some(error),
+        _ => None,
+    }
+}
 
 /// What our own server answered.
 struct Answer {

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::response::Parts;
-use http::{HeaderMap, Method, Request, StatusCode, Uri};
+use http::{HeaderMap, Request, StatusCode, Uri};
 use ureq::Agent;
 use ureq::tls::RootCerts;
 
@@ -17,7 +17,7 @@ use crate::error::Code;
 use crate::route::room::Room;
 use crate::route::{Key, Target};
 use crate::upstream::attempt::{ERROR_BODY_MAX, ERROR_BODY_WAIT, is_stream, with_secret};
-use crate::upstream::direct::address;
+use crate::upstream::direct::post;
 use crate::upstream::echo::Echo;
 use crate::upstream::headers;
 use crate::upstream::probe::{roots, tls_settings, unreachable_because};
@@ -170,12 +170,7 @@ impl Attempt<'_> {
 
     /// The request, with the target's own headers; `headers` of the call go along where the target is an aimux.
     fn request(&self, target: &Target, key: Option<&Key>, body: Bytes) -> Result<Request<Bytes>, Box<Refusal>> {
-        let endpoint = target.endpoint();
-        let uri = address(target)?;
-        let mut request = Request::new(body);
-        *request.method_mut() = Method::POST;
-        *request.uri_mut() = uri;
-        *request.headers_mut() = headers::upward(None, &target.provider, endpoint, key);
+        let mut request = post(target, key, body)?;
         for (name, value) in self.call.headers.into_iter().flatten() {
             request.headers_mut().insert(name.clone(), value.clone());
         }

@@ -37,22 +37,8 @@ fn http(status: &str, headers: &str, body: &str) -> String {
 
 fn provider(dialect: Dialect, auth: Auth, base_url: String, check: Check) -> Provider {
     let quirks = if dialect == Dialect::OpenAiChat { Quirks::CHAT } else { Quirks::ANTHROPIC };
-    Provider {
-        name: "p".to_owned(),
-        endpoints: vec![Endpoint { dialect, base_url, auth, quirks, check }],
-        keys: Vec::new(),
-        catalog: "",
-        models: Vec::new(),
-        facts: Vec::new(),
-        region: String::new(),
-        data: Vec::new(),
-        headers: vec![("x-team".to_owned(), "blue".to_owned())],
-        query: String::new(),
-        limits: Default::default(),
-        key_limits: Default::default(),
-        http2: false,
-        oauth: None,
-    }
+    let headers = vec![("x-team".to_owned(), "blue".to_owned())];
+    Provider { headers, ..Provider::new("p", vec![Endpoint { dialect, base_url, auth, quirks, check }]) }
 }
 
 fn chat(base_url: String) -> Provider {
