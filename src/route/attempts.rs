@@ -29,7 +29,8 @@ pub struct Attempts {
     /// What the request takes of a provider's tokens per minute, by estimate.
     pub(super) tokens: u64,
     /// What is done where a target finds the prompt too long, and its tokens, estimated.
-    too_long: (OnContext, u64),
+    on_context: OnContext,
+    input: u64,
     pub(super) form: Form,
     pub(super) slots: Vec<Slot>,
     pub(super) retry: Retry,
@@ -106,7 +107,8 @@ impl Attempts {
         Self {
             made: 0,
             tokens: 0,
-            too_long: (OnContext::Refuse, 0),
+            on_context: plan.on_context,
+            input: 0,
             form: Form::default(),
             slots: slots.collect(),
             retry: retry.clone(),
@@ -145,10 +147,10 @@ impl Attempts {
         Self { form, ..self }
     }
 
-    /// The same for a prompt of which so many tokens are estimated: what is done where a target finds it too long.
+    /// The same for a prompt of which so many tokens are estimated.
     #[must_use]
-    pub fn on_context(self, on_context: OnContext, input: u64) -> Self {
-        Self { too_long: (on_context, input), ..self }
+    pub fn of_input(self, input: u64) -> Self {
+        Self { input, ..self }
     }
 
     /// The same with a key, by its name, that the first target is asked with if it can be.
@@ -249,7 +251,7 @@ impl Attempts {
 
     /// What a refusal means for this request.
     fn judgement(&self, status: u16, kind: FailureKind, tool_call_failed: bool) -> Judgement {
-        let is_too_long = kind == FailureKind::ContextLength && self.too_long.0 == OnContext::Larger;
+        let is_too_long = kind == FailureKind::ContextLength && self.on_context == OnContext::Larger;
         match (tool_call_failed, is_too_long) {
             (true, _) => Judgement::Unlucky,
             (_, true) => Judgement::TooLong,
@@ -355,7 +357,7 @@ impl Attempts {
             }
             Judgement::Elsewhere => slot.is_out = true,
             Judgement::TooLong => {
-                let least = slot.window.unwrap_or(self.too_long.1);
+                let least = slot.window.unwrap_or(self.input);
                 slot.is_out = true;
                 for other in self.slots.iter_mut().filter(|other| other.window.is_none_or(|window| window <= least)) {
                     other.is_out = true;

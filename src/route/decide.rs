@@ -94,10 +94,11 @@ pub fn decide(table: &Table, facts: Facts, health: &mut Health, now: Instant) ->
     };
     stick(table, &mut targets, &mut record, health, now);
     let hedge = choice.and_then(|choice| choice.hedge).filter(|_| targets.len() > 1);
+    let on_context = choice.map(|choice| choice.on_context).unwrap_or_default();
     let form = Form::of(record.facts.stream);
     let patience = |hedge: Hedge, first: &Target| health.patience(hedge.after, [&first.provider.name, &first.model], form, now);
     record.hedge = hedge.zip(targets.first()).map(|(hedge, first)| (hedge, patience(hedge, first)));
-    let plan = Plan { targets, route: record.chosen.name(table).to_owned(), continues: record.continues, hedge };
+    let plan = Plan { targets, route: record.chosen.name(table).to_owned(), continues: record.continues, on_context, hedge };
     Ok(Decision { plan, record })
 }
 

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use super::table::{Continue, Endpoint, Hedge, ModelEntry, Provider, Table, TargetRef};
+use super::table::{Continue, Endpoint, Hedge, ModelEntry, OnContext, Provider, Table, TargetRef};
 use crate::dialect::{Dialect, Upstream};
 use crate::error::{Code, Error};
 use crate::provider::models::{self, Known, model, models_of};
@@ -53,8 +53,18 @@ pub struct Plan {
     pub route: String,
     /// What is done where an answer breaks off.
     pub continues: Continue,
+    /// What is done where the input is too long for a target.
+    pub on_context: OnContext,
     /// When a second target is asked beside the first.
     pub hedge: Option<Hedge>,
+}
+
+impl Plan {
+    /// These targets in turn, with nothing that a route of the config may add.
+    #[must_use]
+    pub fn new(targets: Vec<Target>, route: impl Into<String>) -> Self {
+        Self { targets, route: route.into(), continues: Continue::Off, on_context: OnContext::Refuse, hedge: None }
+    }
 }
 
 /// The route of a plan that no entry of the config decided.
@@ -96,7 +106,7 @@ pub fn plan(table: &Table, model: &str, client: Dialect) -> Result<Plan, PlanErr
         Named::Entry(index) => table.models.get(index).map_or(DIRECT, |entry| entry.name.text()),
         Named::Direct => DIRECT,
     };
-    Ok(Plan { targets, route: route.to_owned(), continues: Continue::Off, hedge: None })
+    Ok(Plan::new(targets, route))
 }
 
 /// What a name was found by.

@@ -15,7 +15,7 @@ use super::plan::{Plan, Target};
 use super::quota::Quota;
 use super::room::Room;
 use super::step::{Happened, Step, Verdict};
-use super::table::{Breaker, Continue, Endpoint, Key, Provider, Retry};
+use super::table::{Breaker, Endpoint, Key, Provider, Retry};
 use crate::chat::FailureKind;
 use crate::provider::models::Known;
 use crate::provider::preset;
@@ -137,7 +137,7 @@ impl World {
 
 fn plan_of(providers: Vec<Provider>) -> Plan {
     let target = |provider: Provider| Target { provider: Arc::new(provider), endpoint: 0, model: "m".to_owned(), info: Known::NOTHING };
-    Plan { targets: providers.into_iter().map(target).collect(), route: "test".to_owned(), continues: Continue::Off, hedge: None }
+    Plan::new(providers.into_iter().map(target).collect(), "test")
 }
 
 fn plan(targets: usize, keys: usize) -> Plan {

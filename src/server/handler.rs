@@ -19,7 +19,6 @@ use crate::dialect::Dialect;
 use crate::dialect::names::fresh_id;
 use crate::error::{Code, Error};
 use crate::route::explain::Told;
-use crate::route::table::Continue;
 use crate::route::{Decision, Facts, Plan, Reason, decide};
 use crate::upstream::drive::drive;
 use crate::upstream::{Answer, Job, Preamble};
@@ -310,10 +309,9 @@ fn decided(shared: &Shared, current: &Snapshot, facts: Facts, purpose: Purpose, 
     let record = decided.as_ref().map_or_else(|refused| &refused.record, |decision| &decision.record);
     tracing::debug!(target: "aimux::route", %request_id, decision = %Told::of(record, &current.table).line(), "decided");
     match decided {
-        Err(refused) if purpose == Purpose::Count && !matches!(refused.reason, Reason::UnknownModel(_)) => Ok(Decision {
-            plan: Plan { targets: Vec::new(), route: String::new(), continues: Continue::Off, hedge: None },
-            record: refused.record,
-        }),
+        Err(refused) if purpose == Purpose::Count && !matches!(refused.reason, Reason::UnknownModel(_)) => {
+            Ok(Decision { plan: Plan::new(Vec::new(), ""), record: refused.record })
+        }
         decided => decided.map_err(|refused| refused.error(&current.table)),
     }
 }

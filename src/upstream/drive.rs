@@ -62,9 +62,11 @@ pub async fn drive(mut job: Job) -> Answer {
     let seed = RandomState::new().build_hasher().finish();
     let attempts = Attempts::new(&job.plan, &job.table.retry, job.table.breaker.as_ref(), job.received, seed);
     let attempts = attempts.preferring(job.record.stick.as_ref().map_or("", |stick| &stick.key));
-    let on_context = job.record.chosen.choice(&job.table).map(|choice| choice.on_context).unwrap_or_default();
-    let attempts = attempts.on_context(on_context, job.input_estimate);
-    let attempts = attempts.of_tokens(job.tokens()).in_form(Form::of(job.peek.stream)).hedging(&job.plan, &job.record.facts);
+    let attempts = attempts
+        .of_input(job.input_estimate)
+        .of_tokens(job.tokens())
+        .in_form(Form::of(job.peek.stream))
+        .hedging(&job.plan, &job.record.facts);
     let mut settlement = job.settlement(attempts);
     let mut happened = Happened::Begin;
     let mut last: Option<Refusal> = None;

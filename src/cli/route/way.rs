@@ -273,8 +273,6 @@ impl Way {
     /// Asks, and tells the watcher what comes.
     pub(super) fn ask(&self, request: &ChatRequest<'_>, planned: Planned, post: &Post, watcher: &mut dyn Watcher) -> Exchange {
         let Planned { dialect, facts, plan, decision, mut headers } = planned;
-        let choice = decision.as_ref().and_then(|decision| decision.record.chosen.choice(&self.table));
-        let on_context = choice.map(|choice| choice.on_context).unwrap_or_default();
         if let Some(decision) = decision {
             decision.taken(&self.table, &mut self.driver.health());
         }
@@ -286,7 +284,7 @@ impl Way {
         let once = Table { retry: Retry { attempts_per_target: 1, ..self.table.retry.clone() }, ..Table::default() };
         let (table, headers) = if self.is_served() { (&once, Some(&headers)) } else { (&self.table, None) };
         let limits = &self.limits;
-        self.driver.drive(&Call { table, limits, plan, on_context, facts, request, client: dialect, headers, request_id, post }, watcher)
+        self.driver.drive(&Call { table, limits, plan, facts, request, client: dialect, headers, request_id, post }, watcher)
     }
 
     /// Writes down what is to be remembered.

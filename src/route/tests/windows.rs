@@ -14,7 +14,8 @@ fn windows(windows: &[Option<u64>]) -> Plan {
 /// Which targets are asked, where those of `small` find the prompt too long, and how it ends.
 fn asked(plan: &Plan, on_context: OnContext, small: &[usize]) -> (Vec<usize>, Step) {
     let mut world = World::new();
-    let mut attempts = world.attempts(plan).on_context(on_context, 150);
+    let plan = &Plan { on_context, ..plan.clone() };
+    let mut attempts = world.attempts(plan).of_input(150);
     let (mut sent, mut happened) = (Vec::new(), Happened::Begin);
     loop {
         match attempts.next(world.now, &happened, &mut world.health) {

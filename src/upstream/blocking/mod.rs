@@ -31,8 +31,6 @@ use crate::error::Code;
 use crate::keys::Store;
 use crate::ledger::{self, Ending, Entry, Ledger};
 use crate::route::pace::Pace;
-use crate::route::table::Continue;
-use crate::route::table::OnContext;
 use crate::route::{Attempts, Facts, Form, Happened, Health, Plan, Step, Table, Target, Verdict};
 
 /// An upstream may send usage after the finish signal; for so long it is waited for.
@@ -59,8 +57,6 @@ pub struct Call<'a> {
     pub limits: &'a Limits,
     /// The targets.
     pub plan: Plan,
-    /// What is done where the input is too long for a target.
-    pub on_context: OnContext,
     /// What the request is.
     pub facts: Facts,
     /// The request, which is written anew for each target.
@@ -178,7 +174,7 @@ impl<'a> Trip<'a> {
         let seed = RandomState::new().build_hasher().finish();
         let table = call.table;
         let attempts = Attempts::new(&call.plan, &table.retry, table.breaker.as_ref(), received, seed)
-            .on_context(call.on_context, call.facts.input_tokens)
+            .of_input(call.facts.input_tokens)
             .of_tokens(call.tokens())
             .in_form(Form::of(call.request.stream));
         Self {
@@ -407,5 +403,5 @@ fn own(code: Code, kind: FailureKind, message: &str) -> Refusal {
 #[must_use]
 pub fn to_server(provider: Arc<crate::route::Provider>, model: &str) -> Plan {
     let target = Target { provider, endpoint: 0, model: model.to_owned(), info: crate::provider::models::Known::of("", &[], "") };
-    Plan { targets: vec![target], route: String::new(), continues: Continue::Off, hedge: None }
+    Plan::new(vec![target], "")
 }
