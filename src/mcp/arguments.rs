@@ -13,13 +13,26 @@ struct Exact {
     printed: Arc<str>,
 }
 
+/// What a model wrote, without the space around it; nothing stands for no arguments.
+pub(crate) fn text(arguments: &str) -> &str {
+    let trimmed = arguments.trim();
+    if trimmed.is_empty() { "{}" } else { trimmed }
+}
+
+/// What it wrote, read.
+///
+/// # Errors
+/// When it is no JSON object.
+pub(super) fn object(arguments: &str) -> Result<JsonObject, String> {
+    serde_json::from_str(text(arguments)).map_err(|error| format!("they are no JSON object: {error}"))
+}
+
 /// A call of a tool.
 ///
 /// # Errors
 /// When the arguments are no JSON object.
 pub(super) fn request(tool: &str, arguments: &str) -> Result<ClientRequest, String> {
-    let text = if arguments.trim().is_empty() { "{}" } else { arguments.trim() };
-    let object: JsonObject = serde_json::from_str(text).map_err(|error| format!("the arguments are no JSON object: {error}"))?;
+    let (text, object) = (text(arguments), object(arguments)?);
     let printed = serde_json::to_string(&object).map_err(|error| format!("the arguments cannot be written: {error}"))?;
     let mut request: CallToolRequest = Request::new(CallToolRequestParams::new(tool.to_owned()).with_arguments(object));
     request.extensions.insert(Exact { text: text.into(), printed: printed.into() });

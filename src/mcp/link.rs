@@ -9,7 +9,7 @@ use rmcp::model::{
     CallToolResult, ClientCapabilities, ClientConfig, ClientRequest, Implementation, PaginatedRequestParams, ServerResult,
     Tool as ServerTool,
 };
-use rmcp::service::{Peer, PeerRequestOptions, RoleClient, RunningService, ServiceError};
+use rmcp::service::{ClientInitializeError, Peer, PeerRequestOptions, RoleClient, RunningService, ServiceError};
 use serde_json::value::RawValue;
 
 use super::groups::Groups;
@@ -76,7 +76,7 @@ impl Link {
                     program::start(&self.server.name, wanted, self.server.key.as_ref(), around, groups, sandboxes, notes)?;
                 let (lines, why) = Lines::new(input, output);
                 (self.program, self.why) = (Some(program), Some(why));
-                Ok(Box::pin(async move { listed(client().serve(lines).await.map_err(|error| error.to_string())?).await }))
+                Ok(Box::pin(async move { listed(client().serve(lines).await.map_err(|error| refused(&error))?).await }))
             }
             McpReach::Url { url, headers } => {
                 let upstreams = Client::new(ClientSettings::default()).map_err(|error| error.message)?;
@@ -153,6 +153,14 @@ impl Link {
 /// What servers are told of aimux: it offers them nothing.
 fn client() -> ClientConfig {
     ClientConfig::new(ClientCapabilities::default(), Implementation::new("aimux", env!("CARGO_PKG_VERSION")))
+}
+
+/// Why a program was not spoken to: all that its pipes say is that it reads no more.
+fn refused(error: &ClientInitializeError) -> String {
+    match error {
+        ClientInitializeError::TransportError { .. } => "the server has ended".to_owned(),
+        error => error.to_string(),
+    }
 }
 
 async fn listed(service: Service) -> Result<Listed, String> {

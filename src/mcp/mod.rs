@@ -1,12 +1,13 @@
 //! Servers of tools (Model Context Protocol), as their client: started or reached, asked what they have, called, ended.
 //!
 //! The protocol is its own SDK's (`rmcp`); what is under it is ours: a program's lines (`lines.rs`), HTTP over the upstreams'
-//! connections (`http.rs`), processes and their end (`program.rs`), what holds them (`sandbox.rs`). A server is offered
+//! connections (`http.rs`), processes and their end (`program.rs`), what holds them (`sandbox.rs`), what fits them (`check.rs`). A server is offered
 //! nothing in return: no files, no model, no questions to the user. The runtime has a thread of its own; who calls waits.
 //!
 //! Start with [`Session::start`], then [`Session::call`].
 
 mod arguments;
+mod check;
 mod groups;
 mod http;
 mod lines;
@@ -24,6 +25,8 @@ use serde_json::value::RawValue;
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
+pub(crate) use self::arguments::text as arguments_text;
+pub use self::check::{Checks, Fit};
 pub use self::groups::Groups;
 use self::link::{Link, Listed};
 pub use self::shown::{Output, Part};

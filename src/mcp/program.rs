@@ -8,6 +8,7 @@ use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr, Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
@@ -28,6 +29,8 @@ const WORDS_MAX: usize = 2 << 10;
 /// How long a server may take to end once its input has, and again once it is asked to.
 const END_BY_ITSELF: Duration = Duration::from_millis(500);
 const END_ASKED: Duration = Duration::from_millis(500);
+/// How long what it said may take to be read, once it has ended; one that has not may be about to.
+const LAST_WORDS: Duration = Duration::from_millis(250);
 const LOOK_EVERY: Duration = Duration::from_millis(10);
 
 /// A running program.
@@ -36,6 +39,8 @@ pub(super) struct Program {
     group: Pid,
     groups: Groups,
     words: Arc<Mutex<Vec<u8>>>,
+    /// What reads these; over when nothing will be said any more.
+    listening: Option<JoinHandle<()>>,
     /// Its scratch folder, which goes with it.
     _scratch: TempDir,
 }
@@ -75,11 +80,9 @@ pub(super) fn start(
     groups.add(group);
     let words = Arc::<Mutex<Vec<u8>>>::default();
     let (input, output) = (child.stdin.take(), child.stdout.take());
-    if let Some(error) = child.stderr.take() {
-        listen(error, Arc::clone(&words));
-    }
+    let listening = child.stderr.take().and_then(|error| listen(error, Arc::clone(&words)));
     // From here on its end is the program's own.
-    let program = Program { child, group, groups: groups.clone(), words, _scratch: scratch };
+    let program = Program { child, group, groups: groups.clone(), words, listening, _scratch: scratch };
     let pipes = input.zip(output).map(|(input, output)| (ChildStdin::from_std(input), ChildStdout::from_std(output)));
     match pipes {
         Some((Ok(input), Ok(output))) => Ok((program, input, output)),
@@ -156,7 +159,7 @@ fn writable(wanted: &McpProgram, around: &Around, folder: &Path, scratch: &Path)
 }
 
 /// Keeps the end of what it says on standard error.
-fn listen(mut error: ChildStderr, words: Arc<Mutex<Vec<u8>>>) {
+fn listen(mut error: ChildStderr, words: Arc<Mutex<Vec<u8>>>) -> Option<JoinHandle<()>> {
     let work = move || {
         let mut piece = [0; 1024];
         while let Ok(length @ 1..) = error.read(&mut piece) {
@@ -167,12 +170,16 @@ fn listen(mut error: ChildStderr, words: Arc<Mutex<Vec<u8>>>) {
         }
     };
     // Without the thread its words are lost, and a server that says much may stop: the call's own limit ends that.
-    let _ = std::thread::Builder::new().name("mcp-stderr".to_owned()).stack_size(128 * 1024).spawn(work);
+    std::thread::Builder::new().name("mcp-stderr".to_owned()).stack_size(128 * 1024).spawn(work).ok()
 }
 
 impl Program {
-    /// The end of what it said, in one line.
+    /// The end of what it said, in one line. One that is just ending is heard to its end.
     pub(super) fn last_words(&self) -> String {
+        let (begin, is_heard) = (Instant::now(), || self.listening.as_ref().is_none_or(JoinHandle::is_finished));
+        while !is_heard() && begin.elapsed() < if self.has_ended() { LAST_WORDS } else { LAST_WORDS / 5 } {
+            std::thread::sleep(LOOK_EVERY);
+        }
         let words = self.words.lock().unwrap_or_else(PoisonError::into_inner);
         let text = String::from_utf8_lossy(&words).into_owned();
         let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();

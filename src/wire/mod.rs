@@ -10,6 +10,7 @@ pub(crate) mod percent;
 pub mod prefix;
 pub(crate) mod read;
 pub(crate) mod scan;
+pub(crate) mod schema;
 pub mod splice;
 pub mod sse;
 pub mod text;

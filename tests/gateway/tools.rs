@@ -168,6 +168,66 @@ fn a_call_that_nobody_approves_is_not_made_and_the_model_is_told() {
 }
 
 #[test]
+fn a_call_whose_arguments_do_not_fit_the_tool_is_not_made_and_the_model_may_mend_it() {
+    for speaks in BOTH {
+        let upstream = calling(speaks, &[("echo", r#"{"text":["\u001b[2J"]}"#), ("echo", r#"{"text":"mended"}"#)]);
+        let home = prepared(SERVER, &[(speaks, &upstream)], "");
+        let output = run(home.path(), &["hi", "--json", "--tool", "box", "--yes", "box"]);
+        assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+        let err = stderr(&output);
+        assert!(err.contains("step 1: box.echo {\"text\":[\"\\u001b[2J\"]}: not made, the arguments do not fit: /text: "), "{err}");
+        assert!(err.contains("step 2: box.echo {\"text\":\"mended\"}: 7 B") && !err.contains('\u{1b}'), "{err}");
+        let seen = upstream.seen();
+        let told = seen[1].json()["messages"].to_string();
+        assert!(told.contains("do not fit the tool's input schema. /text: ") && told.contains("is not of type"), "{told}");
+        let json: Value = serde_json::from_slice(&output.stdout).unwrap();
+        let calls: Vec<&Value> = json["steps"].as_array().unwrap().iter().map(|step| &step["calls"][0]).collect();
+        assert_eq!([&calls[0]["outcome"], &calls[0]["approved"], &calls[0]["tool"]], ["misfit", "", "echo"], "{json}");
+        assert_eq!((&calls[0]["is_error"], &calls[0]["bytes"], &calls[1]["outcome"]), (&json!(true), &json!(0), &json!("answered")));
+        let got = std::fs::read_to_string(home.path().join("work/got")).unwrap();
+        assert_eq!(got.matches("tools/call").count(), 1, "{got}");
+    }
+}
+
+#[test]
+fn nobody_is_asked_about_a_call_that_does_not_fit_and_steps_bound_how_often_it_comes() {
+    for bad in ["[1]", "\"text\"", r#"{"text":null}"#] {
+        let upstream = Upstream::start(move |seen, _| {
+            let call = tool(&format!("call_{}", results(seen)), "echo", serde_json::from_str(bad).unwrap());
+            Speaks::Chat.answer(seen, &[call])
+        });
+        let home = prepared(SERVER, &[(Speaks::Chat, &upstream)], "");
+        let output = run(home.path(), &["hi", "--tool", "box", "--steps", "2"]);
+        let err = stderr(&output);
+        assert!(output.status.code() == Some(75) && err.contains("still calls tools after 2 steps"), "{err}");
+        assert!(err.matches(": not made, the arguments do not fit: ").count() == 2 && !err.contains("refused"), "{err}");
+        assert_eq!(upstream.seen().len(), 3);
+        let got = std::fs::read_to_string(home.path().join("work/got")).unwrap();
+        assert!(!got.contains("tools/call"), "{got}");
+    }
+}
+
+#[test]
+fn a_schema_of_no_use_is_said_once_and_fetched_from_nowhere() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.set_nonblocking(true).unwrap();
+    let address = listener.local_addr().unwrap();
+    for schema in
+        [r#""type":"nothing""#.to_owned(), format!(r#""$ref":"http://{address}/s.json""#), r#""$ref":"file:///etc/passwd""#.to_owned()]
+    {
+        let upstream = calling(Speaks::Chat, &[("echo", r#"{"text":1}"#), ("echo", r#"{"text":2}"#), ("echo", "[2]")]);
+        let script = SERVER.replace(r#"{"type":"object","properties":{"text":{"type":"string"}}}"#, &format!("{{{schema}}}"));
+        let home = prepared(&script, &[(Speaks::Chat, &upstream)], "");
+        let output = run(home.path(), &["hi", "--tool", "box.echo", "--yes", "box"]);
+        let err = stderr(&output);
+        assert_eq!(output.status.code(), Some(0), "{err}");
+        assert_eq!(err.matches("box.echo: its arguments are not checked").count(), 1, "{err}");
+        assert!(err.contains("step 2: box.echo {\"text\":2}: 7 B") && err.contains("step 3: box.echo [2]: not made"), "{err}");
+    }
+    assert!(listener.accept().is_err(), "somebody came for the schema");
+}
+
+#[test]
 fn whatever_a_server_does_the_model_is_told_and_the_command_goes_on() {
     for (calls, fields, told_of, shown) in [
         (&[("die", "{}"), ("echo", "{}")][..], "", "the server has ended; it said: out of", "failed in"),

@@ -6,11 +6,10 @@ use serde_json::{Map, Value, json};
 
 use crate::config::near::nearest;
 use crate::error::{Code, Error};
+use crate::wire;
 
 /// The longest schema, in bytes.
 const LENGTH_MAX: u64 = 1 << 20;
-/// The most faults that a model is told of.
-const FAULTS_MAX: usize = 8;
 
 /// The types of the short form.
 const TYPES: [(&str, &str); 8] = [
@@ -31,7 +30,7 @@ pub(super) struct Schema {
     pub(super) raw: Box<RawValue>,
     /// It is ours, and fit to be enforced to the letter.
     pub(super) is_strict: bool,
-    validator: jsonschema::Validator,
+    fits: wire::schema::Schema,
 }
 
 impl Schema {
@@ -55,9 +54,9 @@ impl Schema {
         if !value.is_object() {
             return Err(wrong("a schema is a JSON object".to_owned()));
         }
-        let validator = jsonschema::validator_for(&value).map_err(|error| wrong(format!("it is no JSON Schema: {error}")))?;
+        let fits = wire::schema::Schema::of(&value).map_err(|reason| wrong(format!("it is no JSON Schema: {reason}")))?;
         let raw = serde_json::value::to_raw_value(&value).map_err(|error| wrong(error.to_string()))?;
-        Ok(Self { raw, is_strict, validator })
+        Ok(Self { raw, is_strict, fits })
     }
 
     /// The JSON of an answer, without the fence that some models put around it.
@@ -67,16 +66,10 @@ impl Schema {
     pub(super) fn check(&self, answer: &str) -> Result<String, String> {
         let text = bare(answer);
         let value: Value = serde_json::from_str(text).map_err(|error| format!("it is no JSON: {error}"))?;
-        let faults: Vec<String> = self
-            .validator
-            .iter_errors(&value)
-            .take(FAULTS_MAX)
-            .map(|fault| {
-                let at = fault.instance_path().to_string();
-                if at.is_empty() { fault.to_string() } else { format!("{at}: {fault}") }
-            })
-            .collect();
-        if faults.is_empty() { Ok(text.to_owned()) } else { Err(faults.join("; ")) }
+        match self.fits.faults(&value) {
+            None => Ok(text.to_owned()),
+            Some(faults) => Err(faults),
+        }
     }
 }
 

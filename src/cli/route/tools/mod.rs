@@ -1,5 +1,5 @@
-//! `--tool`: the model calls tools of the config's servers. What is called is shown, approved, done, and told to the model,
-//! which goes on, as often as `--steps` says.
+//! `--tool`: the model calls tools of the config's servers. What is called is checked, shown, approved, done, and told to the
+//! model, which goes on, as often as `--steps` says.
 //!
 //! `pattern` (which tools), `approval` (who says yes), `step` (what was said and done), `trace` (what is shown of it). The
 //! servers themselves are [`crate::mcp`]'s. Start with [`Toolbox::open`], then [`chain`].
@@ -31,7 +31,7 @@ use crate::cli::{CliError, console, known, visible};
 use crate::config::near::nearest;
 use crate::config::{self, Environment, McpServer, Options};
 use crate::error::{Code, Error};
-use crate::mcp::{Around, Called, Groups, Session};
+use crate::mcp::{Around, Called, Checks, Fit, Groups, Session};
 
 /// The tools of this command.
 pub(super) struct Toolbox {
@@ -98,40 +98,53 @@ impl Toolbox {
     }
 
     /// Does what the model calls for, in its order; `None`: interrupted.
-    fn made(&self, number: usize, blocks: &[ResponseBlock], approval: &mut Approval<'_>, signals: &Signals) -> Option<Vec<Made>> {
+    fn made(&self, number: usize, blocks: &[ResponseBlock], judge: &mut Judge<'_>, signals: &Signals) -> Option<Vec<Made>> {
         let mut all = Vec::new();
         for block in blocks {
             let ResponseBlock::ToolCall { id, name, arguments } = block else { continue };
             let began = Instant::now();
             let mut made = Made::new(id, name, arguments);
-            match self.session.tools().iter().find(|tool| tool.offered == *name).cloned() {
-                None => {
-                    let names: Vec<&str> = self.session.tools().iter().map(|tool| tool.offered.as_str()).collect();
-                    made.end(Outcome::Failed(format!("there is no tool \"{name}\"; there are {}", names.join(", "))));
-                }
-                Some(tool) => {
-                    (made.server, made.tool) = (tool.server.clone(), tool.name.clone());
-                    match approval.asked(&tool, arguments, signals) {
-                        Verdict::Interrupted => return None,
-                        Verdict::No(reason) => made.end(Outcome::Refused(reason)),
-                        Verdict::Yes(by) => {
-                            made.approved = by;
-                            let called = Instant::now();
-                            match self.called(&tool, arguments, signals) {
-                                Called::Interrupted => return None,
-                                Called::Answered(output) => made.end(Outcome::Answered(output)),
-                                Called::Failed(reason) => made.end(Outcome::Failed(reason)),
-                            }
-                            made.took = called.elapsed();
-                        }
-                    }
-                }
-            }
+            let tool = self.session.tools().iter().find(|tool| tool.offered == *name);
+            let outcome = match tool {
+                None => Outcome::Failed(self.no_such(name)),
+                Some(tool) => self.one(tool, &mut made, judge, signals)?,
+            };
+            made.end(outcome);
             trace::made(number, &made);
             made.waited = began.elapsed();
             all.push(made);
         }
         Some(all)
+    }
+
+    /// Checks a call, has it approved and makes it; `None`: interrupted.
+    fn one(&self, tool: &crate::mcp::Tool, made: &mut Made, judge: &mut Judge<'_>, signals: &Signals) -> Option<Outcome> {
+        (made.server, made.tool) = (tool.server.clone(), tool.name.clone());
+        match judge.checks.fit(tool, &made.arguments) {
+            Fit::Misfit(faults) => return Some(Outcome::Misfit(faults)),
+            Fit::Unchecked(reason) => {
+                trace::say(&format!("{}: its arguments are not checked, its schema cannot be used: {reason}", tool.full_name()));
+            }
+            Fit::Fits => {}
+        }
+        made.approved = match judge.approval.asked(tool, &made.arguments, signals) {
+            Verdict::Interrupted => return None,
+            Verdict::No(reason) => return Some(Outcome::Refused(reason)),
+            Verdict::Yes(by) => by,
+        };
+        let called = Instant::now();
+        let outcome = match self.called(tool, &made.arguments, signals) {
+            Called::Interrupted => return None,
+            Called::Answered(output) => Outcome::Answered(output),
+            Called::Failed(reason) => Outcome::Failed(reason),
+        };
+        made.took = called.elapsed();
+        Some(outcome)
+    }
+
+    fn no_such(&self, name: &str) -> String {
+        let names: Vec<&str> = self.session.tools().iter().map(|tool| tool.offered.as_str()).collect();
+        format!("there is no tool \"{name}\"; there are {}", names.join(", "))
     }
 
     fn called(&self, tool: &crate::mcp::Tool, arguments: &str, signals: &Signals) -> Called {
@@ -141,6 +154,12 @@ impl Toolbox {
         }
         self.session.call(tool, arguments, &|| signals.last().is_some())
     }
+}
+
+/// What stands before a call.
+struct Judge<'a> {
+    checks: Checks,
+    approval: Approval<'a>,
 }
 
 /// Asks, does what the answer calls for and asks again, until an answer calls for nothing.
@@ -153,7 +172,7 @@ pub(super) fn chain(
     new_sink: &mut dyn FnMut() -> Box<dyn Sink>,
 ) -> Report {
     let mut steps: Vec<Step> = Vec::new();
-    let mut approval = Approval::new(&tools.yes);
+    let mut judge = Judge { checks: Checks::default(), approval: Approval::new(&tools.yes) };
     let mut report = {
         let mut request = prompt.request();
         tools.offer(&mut request);
@@ -165,7 +184,7 @@ pub(super) fn chain(
             report.fail(Error::new(Code::ToolSteps, message));
             break;
         }
-        let Some(made) = tools.made(steps.len() + 1, &blocks, &mut approval, asking.signals) else {
+        let Some(made) = tools.made(steps.len() + 1, &blocks, &mut judge, asking.signals) else {
             report.interrupted();
             break;
         };

@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 
 use crate::chat::request::{Arguments, Block, BlockKind, Media, Role, Source, Thinking, ToolCall, ToolResult, Turn};
 use crate::chat::response::ResponseBlock;
-use crate::mcp::{Output, Part};
+use crate::mcp::{Output, Part, arguments_text};
 
 /// A step.
 #[derive(Debug)]
@@ -41,6 +41,8 @@ pub(super) enum Outcome {
     Failed(String),
     /// Why it was not made.
     Refused(&'static str),
+    /// What of the arguments does not fit the tool: it was not made.
+    Misfit(String),
 }
 
 /// A step as `--json` and `aimux logs` have it. Members are added, never renamed or left out.
@@ -58,7 +60,7 @@ struct JsonCall<'a> {
     /// JSON text, as the model wrote it.
     arguments: &'a str,
     approved: &'a str,
-    /// `answered`, `failed` or `refused`.
+    /// `answered`, `failed`, `refused` or `misfit`.
     outcome: &'static str,
     is_error: bool,
     result: String,
@@ -95,6 +97,7 @@ impl Made {
         match &self.outcome {
             Outcome::Failed(reason) => reason.clone(),
             Outcome::Refused(reason) => (*reason).to_owned(),
+            Outcome::Misfit(faults) => misfit(faults),
             Outcome::Answered(output) => output.parts.iter().map(part_text).collect::<Vec<_>>().join("\n"),
         }
     }
@@ -105,6 +108,7 @@ impl Made {
             Outcome::Answered(output) => output.parts.iter().map(part_block).collect(),
             Outcome::Failed(reason) => vec![text(reason)],
             Outcome::Refused(reason) => vec![text(reason)],
+            Outcome::Misfit(faults) => vec![text(&misfit(faults))],
         };
         BlockKind::ToolResult(ToolResult { call_id: self.id.as_str().into(), content, is_error: self.is_error() }).into()
     }
@@ -114,6 +118,7 @@ impl Made {
             Outcome::Answered(output) => ("answered", output.bytes, output.is_cut),
             Outcome::Failed(reason) => ("failed", reason.len(), false),
             Outcome::Refused(_) => ("refused", 0, false),
+            Outcome::Misfit(_) => ("misfit", 0, false),
         };
         JsonCall {
             server: &self.server,
@@ -135,7 +140,7 @@ impl Step {
         // A call whose arguments are no object goes back as it came.
         let object = |block: &ResponseBlock| match block {
             ResponseBlock::ToolCall { arguments, .. } => {
-                let text = if arguments.trim().is_empty() { "{}" } else { arguments.trim() };
+                let text = arguments_text(arguments);
                 text.starts_with('{').then(|| RawValue::from_string(text.to_owned()).ok()).flatten()
             }
             _ => None,
@@ -177,6 +182,11 @@ impl Step {
             self.said.iter().filter_map(|(block, _)| if let ResponseBlock::Text { text, .. } = block { Some(text.as_str()) } else { None });
         JsonStep { text: texts.collect(), request_id: &self.request_id, calls: self.made.iter().map(Made::json).collect() }
     }
+}
+
+/// What a model is told that has to call otherwise.
+fn misfit(faults: &str) -> String {
+    format!("The call was not made: its arguments do not fit the tool's input schema. {faults}")
 }
 
 fn said_block<'a>(block: &'a ResponseBlock, object: Option<&'a RawValue>) -> Option<Block<'a>> {

@@ -22,6 +22,7 @@ fn line(step: usize, made: &Made) -> String {
     let ms = millis(made.took);
     match &made.outcome {
         Outcome::Refused(_) => format!("{head}: refused"),
+        Outcome::Misfit(faults) => format!("{head}: not made, the arguments do not fit: {}", cut(faults, REASON_MAX)),
         Outcome::Failed(reason) => format!("{head}: failed in {ms} ms: {}", cut(reason, REASON_MAX)),
         Outcome::Answered(output) => {
             let whole = size(output.bytes);
