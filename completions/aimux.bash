@@ -1392,7 +1392,7 @@ _aimux() {
             return 0
             ;;
         aimux__subcmd__logs__subcmd__search)
-            opts="-m -n -h --since --until --model --min-cost --count --json --config --help"
+            opts="-m -n -h --since --until --model --min-cost --in --count --json --config --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1416,6 +1416,10 @@ _aimux() {
                     ;;
                 --min-cost)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --in)
+                    COMPREPLY=($(compgen -W "conversations requests" -- "${cur}"))
                     return 0
                     ;;
                 --count)

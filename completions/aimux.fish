@@ -318,7 +318,7 @@ complete -c aimux -n "__fish_aimux_using_subcommand status" -s h -l help -d 'Pri
 complete -c aimux -n "__fish_aimux_using_subcommand logs; and not __fish_seen_subcommand_from list show search export delete" -l since -d 'From when on: `24h`, `7d`, `today`, `2026-01-31`, `2026-01-31T12:00`' -r
 complete -c aimux -n "__fish_aimux_using_subcommand logs; and not __fish_seen_subcommand_from list show search export delete" -l until -d 'Up to when, itself not included' -r
 complete -c aimux -n "__fish_aimux_using_subcommand logs; and not __fish_seen_subcommand_from list show search export delete" -s m -l model -d 'A part of the model asked for, or of the one that answered' -r
-complete -c aimux -n "__fish_aimux_using_subcommand logs; and not __fish_seen_subcommand_from list show search export delete" -l min-cost -d 'What the conversation cost at least, in dollars' -r
+complete -c aimux -n "__fish_aimux_using_subcommand logs; and not __fish_seen_subcommand_from list show search export delete" -l min-cost -d 'What the conversation, or the request, cost at least, in dollars' -r
 complete -c aimux -n "__fish_aimux_using_subcommand logs; and not __fish_seen_subcommand_from list show search export delete" -s q -l query -d 'What was said in it' -r
 complete -c aimux -n "__fish_aimux_using_subcommand logs; and not __fish_seen_subcommand_from list show search export delete" -s n -l count -d 'The most conversations that are listed' -r
 complete -c aimux -n "__fish_aimux_using_subcommand logs; and not __fish_seen_subcommand_from list show search export delete" -l config -d 'The config file [env: AIMUX_CONFIG] [default: config.yaml in aimux\'s config folder]' -r -F
@@ -326,13 +326,13 @@ complete -c aimux -n "__fish_aimux_using_subcommand logs; and not __fish_seen_su
 complete -c aimux -n "__fish_aimux_using_subcommand logs; and not __fish_seen_subcommand_from list show search export delete" -s h -l help -d 'Print help'
 complete -c aimux -n "__fish_aimux_using_subcommand logs; and not __fish_seen_subcommand_from list show search export delete" -f -a "list" -d 'List conversations, the latest first'
 complete -c aimux -n "__fish_aimux_using_subcommand logs; and not __fish_seen_subcommand_from list show search export delete" -f -a "show" -d 'Show a conversation whole'
-complete -c aimux -n "__fish_aimux_using_subcommand logs; and not __fish_seen_subcommand_from list show search export delete" -f -a "search" -d 'Find what was said'
+complete -c aimux -n "__fish_aimux_using_subcommand logs; and not __fish_seen_subcommand_from list show search export delete" -f -a "search" -d 'Find what was said, and requests by session, project, model, error code, …'
 complete -c aimux -n "__fish_aimux_using_subcommand logs; and not __fish_seen_subcommand_from list show search export delete" -f -a "export" -d 'Write conversations out, as JSON lines or Markdown'
 complete -c aimux -n "__fish_aimux_using_subcommand logs; and not __fish_seen_subcommand_from list show search export delete" -f -a "delete" -d 'Delete conversations; what is deleted is overwritten'
 complete -c aimux -n "__fish_aimux_using_subcommand logs; and __fish_seen_subcommand_from list" -l since -d 'From when on: `24h`, `7d`, `today`, `2026-01-31`, `2026-01-31T12:00`' -r
 complete -c aimux -n "__fish_aimux_using_subcommand logs; and __fish_seen_subcommand_from list" -l until -d 'Up to when, itself not included' -r
 complete -c aimux -n "__fish_aimux_using_subcommand logs; and __fish_seen_subcommand_from list" -s m -l model -d 'A part of the model asked for, or of the one that answered' -r
-complete -c aimux -n "__fish_aimux_using_subcommand logs; and __fish_seen_subcommand_from list" -l min-cost -d 'What the conversation cost at least, in dollars' -r
+complete -c aimux -n "__fish_aimux_using_subcommand logs; and __fish_seen_subcommand_from list" -l min-cost -d 'What the conversation, or the request, cost at least, in dollars' -r
 complete -c aimux -n "__fish_aimux_using_subcommand logs; and __fish_seen_subcommand_from list" -s q -l query -d 'What was said in it' -r
 complete -c aimux -n "__fish_aimux_using_subcommand logs; and __fish_seen_subcommand_from list" -s n -l count -d 'The most conversations that are listed' -r
 complete -c aimux -n "__fish_aimux_using_subcommand logs; and __fish_seen_subcommand_from list" -l config -d 'The config file [env: AIMUX_CONFIG] [default: config.yaml in aimux\'s config folder]' -r -F
@@ -346,15 +346,17 @@ complete -c aimux -n "__fish_aimux_using_subcommand logs; and __fish_seen_subcom
 complete -c aimux -n "__fish_aimux_using_subcommand logs; and __fish_seen_subcommand_from search" -l since -d 'From when on: `24h`, `7d`, `today`, `2026-01-31`, `2026-01-31T12:00`' -r
 complete -c aimux -n "__fish_aimux_using_subcommand logs; and __fish_seen_subcommand_from search" -l until -d 'Up to when, itself not included' -r
 complete -c aimux -n "__fish_aimux_using_subcommand logs; and __fish_seen_subcommand_from search" -s m -l model -d 'A part of the model asked for, or of the one that answered' -r
-complete -c aimux -n "__fish_aimux_using_subcommand logs; and __fish_seen_subcommand_from search" -l min-cost -d 'What the conversation cost at least, in dollars' -r
-complete -c aimux -n "__fish_aimux_using_subcommand logs; and __fish_seen_subcommand_from search" -s n -l count -d 'The most exchanges that are shown' -r
+complete -c aimux -n "__fish_aimux_using_subcommand logs; and __fish_seen_subcommand_from search" -l min-cost -d 'What the conversation, or the request, cost at least, in dollars' -r
+complete -c aimux -n "__fish_aimux_using_subcommand logs; and __fish_seen_subcommand_from search" -l in -d 'Where to look [default: in both]' -r -f -a "conversations\t'Prompts and answers of `aimux route` and `aimux chat`'
+requests\t'All requests, by what the ledger has of them: session, project, program, model, provider, key\'s name, id, error code, status'"
+complete -c aimux -n "__fish_aimux_using_subcommand logs; and __fish_seen_subcommand_from search" -s n -l count -d 'The most that is shown of each' -r
 complete -c aimux -n "__fish_aimux_using_subcommand logs; and __fish_seen_subcommand_from search" -l config -d 'The config file [env: AIMUX_CONFIG] [default: config.yaml in aimux\'s config folder]' -r -F
 complete -c aimux -n "__fish_aimux_using_subcommand logs; and __fish_seen_subcommand_from search" -l json -d 'Print JSON'
-complete -c aimux -n "__fish_aimux_using_subcommand logs; and __fish_seen_subcommand_from search" -s h -l help -d 'Print help'
+complete -c aimux -n "__fish_aimux_using_subcommand logs; and __fish_seen_subcommand_from search" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c aimux -n "__fish_aimux_using_subcommand logs; and __fish_seen_subcommand_from export" -l since -d 'From when on: `24h`, `7d`, `today`, `2026-01-31`, `2026-01-31T12:00`' -r
 complete -c aimux -n "__fish_aimux_using_subcommand logs; and __fish_seen_subcommand_from export" -l until -d 'Up to when, itself not included' -r
 complete -c aimux -n "__fish_aimux_using_subcommand logs; and __fish_seen_subcommand_from export" -s m -l model -d 'A part of the model asked for, or of the one that answered' -r
-complete -c aimux -n "__fish_aimux_using_subcommand logs; and __fish_seen_subcommand_from export" -l min-cost -d 'What the conversation cost at least, in dollars' -r
+complete -c aimux -n "__fish_aimux_using_subcommand logs; and __fish_seen_subcommand_from export" -l min-cost -d 'What the conversation, or the request, cost at least, in dollars' -r
 complete -c aimux -n "__fish_aimux_using_subcommand logs; and __fish_seen_subcommand_from export" -s q -l query -d 'What was said in it' -r
 complete -c aimux -n "__fish_aimux_using_subcommand logs; and __fish_seen_subcommand_from export" -l format -d 'The form' -r -f -a "jsonl\t'A line of JSON for each conversation'
 markdown\t'Markdown'"

@@ -21,6 +21,7 @@ use rusqlite::Connection;
 pub use reader::{Conversation, Filter, Hit, MARKS};
 pub use record::{Attachment, Ending, Exchange};
 pub use take::Taken;
+pub use words::terms;
 
 use crate::database::{Fault, Health, health as health_of};
 use crate::error::{Code, Error};

@@ -1,23 +1,27 @@
 //! What a person searches for, as the index reads it.
 
-/// Words that must all be there, `"a phrase"`, and `begin*`, in the syntax of FTS5; everything else is text, so that no query
-/// is wrong. Empty: there is nothing to search for.
-pub(super) fn query(text: &str) -> String {
-    let mut terms: Vec<String> = Vec::new();
+/// What a person searches for: words, `"a phrase"`, `begin*` (`true`), each a text without its marks.
+#[must_use]
+pub fn terms(text: &str) -> Vec<(String, bool)> {
+    let mut terms: Vec<(String, bool)> = Vec::new();
     // What stands between quotation marks is at the odd places; one that is never closed reaches to the end.
     for (place, part) in text.split('"').enumerate() {
         if place % 2 == 1 {
-            terms.extend(term(part, false));
+            terms.push((part.to_owned(), false));
         } else {
-            terms.extend(part.split_whitespace().filter_map(|word| term(word.trim_end_matches('*'), word.ends_with('*'))));
+            terms.extend(part.split_whitespace().map(|word| (word.trim_end_matches('*').to_owned(), word.ends_with('*'))));
         }
     }
-    terms.join(" ")
+    // Of a term without letters or digits the index knows nothing, and would find nothing by it.
+    terms.retain(|(text, _)| text.chars().any(char::is_alphanumeric));
+    terms
 }
 
-fn term(text: &str, is_begin: bool) -> Option<String> {
-    // Of a term without letters or digits the index knows nothing, and would find nothing by it.
-    text.chars().any(char::is_alphanumeric).then(|| format!("\"{}\"{}", text.replace('\0', " "), if is_begin { " *" } else { "" }))
+/// The same in the syntax of FTS5, in which all must be there; everything else is text, so that no query is wrong. Empty: there
+/// is nothing to search for.
+pub(super) fn query(text: &str) -> String {
+    let term = |(text, is_begin): (String, bool)| format!("\"{}\"{}", text.replace('\0', " "), if is_begin { " *" } else { "" });
+    terms(text).into_iter().map(term).collect::<Vec<_>>().join(" ")
 }
 
 #[cfg(test)]

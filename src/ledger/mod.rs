@@ -11,6 +11,7 @@ mod errors;
 mod keys;
 mod moment;
 mod schema;
+mod search;
 #[cfg(test)]
 mod tests;
 mod usage;
@@ -26,6 +27,7 @@ pub use entry::{Attempt, CacheBreak, Cancelled, Earlier, Ending, Entry, Hedged, 
 pub use errors::{RecentError, recent_errors};
 pub use keys::{KeyError, KeyRecord, key_records};
 pub use moment::moment;
+pub use search::{EarlierTarget, Request, Sought, has_term, search};
 pub use usage::{By, CacheBreaks, Report, Row, SessionSum, Span, Unpriced, session, today, usage};
 
 use crate::database::{Health, health as health_of};

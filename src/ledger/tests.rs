@@ -481,3 +481,77 @@ fn an_empty_file_is_a_ledger_that_nobody_wrote_yet() {
     flushed(&Ledger::start(&settings(&path)).unwrap());
     assert_eq!(count(&path), 0);
 }
+
+#[test]
+fn requests_are_found_by_words_the_latest_first() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("ledger.sqlite");
+    let ledger = Ledger::start(&settings(&path)).unwrap();
+    let now = now_ms();
+    let failed = Earlier {
+        provider: "zai".to_owned(),
+        model: "glm-5.1".to_owned(),
+        key: "spare".to_owned(),
+        went: Attempt { code: Some(Code::ALL[0]), ..Attempt::default() },
+        ..Earlier::default()
+    };
+    let of = |id: &str, days: u64, cost: Option<u64>| Entry {
+        time_ms: now - days * DAY_MS,
+        program: "claude-cli".to_owned(),
+        session: format!("11-{id}"),
+        project: "Größe".to_owned(),
+        asked: "claude-opus-4-8".to_owned(),
+        provider: "anthropic".to_owned(),
+        model: "opus".to_owned(),
+        cost,
+        ending: Ending::Complete,
+        last: Some(Attempt::default()),
+        ..*entry(id)
+    };
+    ledger.put(Box::new(of("req_a", 2, Some(10))));
+    ledger.put(Box::new(Entry { earlier: vec![failed], ..of("req_b", 1, Some(5_000)) }));
+    let refused =
+        Entry { status: 503, code: Some(Code::ToolSteps), ending: Ending::Failed, provider: String::new(), ..of("req_c", 0, None) };
+    ledger.put(Box::new(refused));
+    flushed(&ledger);
+    let found = |terms: &[(&str, bool)], sought: &Sought, limit: usize| -> Vec<String> {
+        let terms = terms.iter().map(|(text, is_begin)| ((*text).to_owned(), *is_begin)).collect();
+        let found = search(&path, &Sought { terms, ..sought.clone() }, limit).unwrap();
+        found.into_iter().map(|request| request.request_id).collect()
+    };
+    let all = Sought::default();
+    for (term, ids) in [
+        ("claude-opus-4-8", &["req_c", "req_b", "req_a"][..]),
+        ("Claude CLI", &["req_c", "req_b", "req_a"]),
+        ("grösse", &[]),
+        ("GRÖßE", &["req_c", "req_b", "req_a"]),
+        ("11-req_b", &["req_b"]),
+        ("503", &["req_c"]),
+        ("AIMUX-E0802", &["req_c"]),
+        ("e0802", &["req_c"]),
+        ("failed", &["req_c"]),
+        ("zai/glm-5.1", &["req_b"]),
+        ("spare", &["req_b"]),
+        (Code::ALL[0].row().id, &["req_b"]),
+        // A part of a word is none.
+        ("opu", &[]),
+        ("--", &[]),
+    ] {
+        assert_eq!(found(&[(term, false)], &all, 9), ids, "{term}");
+    }
+    assert_eq!(found(&[("opu", true)], &all, 2), ["req_c", "req_b"]);
+    assert_eq!(found(&[("opus", false), ("503", false)], &all, 9), ["req_c"]);
+    assert_eq!(found(&[], &all, 9), [""; 0]);
+    let span = Span { since_ms: Some(now - DAY_MS - 1), until_ms: Some(now) };
+    for (sought, ids) in [
+        (Sought { span, ..all.clone() }, &["req_b"][..]),
+        (Sought { model: Some("ANTHROPIC/op".to_owned()), ..all.clone() }, &["req_b", "req_a"]),
+        (Sought { cost_min: Some(11), ..all.clone() }, &["req_b"]),
+        (Sought { cost_min: Some(0), ..all.clone() }, &["req_c", "req_b", "req_a"]),
+    ] {
+        assert_eq!(found(&[("claude", false)], &sought, 9), ids, "{sought:?}");
+    }
+    let request = search(&path, &Sought { terms: vec![("spare".to_owned(), false)], ..all.clone() }, 9).unwrap().remove(0);
+    assert_eq!((request.target.as_str(), request.cost, request.earlier.len()), ("anthropic/opus", Some(5_000), 1));
+    assert_eq!(search(&folder.path().join("absent.sqlite"), &Sought { terms: vec![("a".to_owned(), false)], ..all }, 9).unwrap(), []);
+}

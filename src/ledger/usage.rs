@@ -332,7 +332,7 @@ fn read(connection: &Connection, by: By, span: Span) -> Result<Report, Fault> {
 }
 
 impl Span {
-    fn bounds(self) -> [i64; 2] {
+    pub(super) fn bounds(self) -> [i64; 2] {
         let bound = |ms: Option<u64>, other: i64| ms.map_or(other, |ms| i64::try_from(ms).unwrap_or(i64::MAX));
         [bound(self.since_ms, i64::MIN), bound(self.until_ms, i64::MAX)]
     }

@@ -7,6 +7,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use aimux::chat::Usage;
 use aimux::history::{Attachment, Ending, Exchange, History, Settings};
+use aimux::ledger::{Entry, Ledger};
 use serde_json::{Value, json};
 
 use super::{aimux, assert_exit, feed, stderr, stdout};
@@ -206,6 +207,94 @@ fn a_search_finds_pieces_of_what_was_said() {
     assert_eq!(logs(home.path(), &["search", "NEAR ( -"]), "nothing was found\n");
 }
 
+/// Two requests of a server's clients, in the ledger.
+fn fill_ledger(home: &Path) {
+    let path = home.join(".local/state/aimux/ledger.sqlite");
+    let ledger = Ledger::start(&aimux::ledger::Settings { path, ..aimux::ledger::Settings::usual(home) }).unwrap();
+    let entry = |hours: u64, id: &str, project: &str| Entry {
+        time_ms: now_ms() - hours * HOUR_MS,
+        request_id: id.to_owned(),
+        dialect: "anthropic",
+        program: format!("claude-cli{ESCAPE}"),
+        session: "5e55-10".to_owned(),
+        project: project.to_owned(),
+        asked: "claude-opus-4-8".to_owned(),
+        provider: "zai".to_owned(),
+        model: "glm-5.1".to_owned(),
+        status: 200,
+        cost: Some(20_000),
+        ..Entry::default()
+    };
+    ledger.put(Box::new(Entry { ending: aimux::ledger::Ending::Complete, ..entry(1, "req_one", "lifetime") }));
+    let code = aimux::error::Code::ALL.iter().copied().find(|code| code.row().id == "E0503");
+    let refused =
+        Entry { status: 503, code, ending: aimux::ledger::Ending::Failed, provider: String::new(), ..entry(30, "req_two", "cats") };
+    ledger.put(Box::new(refused));
+    assert!(ledger.flush(std::time::Duration::from_secs(20)));
+}
+
+#[test]
+fn a_search_finds_requests_of_the_ledger_beside_what_was_said() {
+    let (home, [_, second, _]) = home();
+    fill_ledger(home.path());
+    let said = format!(
+        "{second}  3 h  #1  anthropic/claude-opus-4-8\n  > explain lifetimes in Rust, at length, with examples and exercises\n    A **lifetime** is …\n"
+    );
+    let asked = "request  1 h  zai/glm-5.1 for claude-opus-4-8, $0.0200, 200\n    \
+        id req_one, session 5e55-10, project lifetime, client claude-cli\\u{1b}]0;owned\\u{7}\n";
+    let search = |args: &[&str]| logs(home.path(), &[&["search"], args].concat());
+    assert_eq!(search(&["lifetime"]), format!("{said}\n{asked}"));
+    assert_eq!(search(&["lifetime", "--in", "conversations"]), said);
+    assert_eq!(search(&["lifetime", "--in", "requests"]), asked);
+    let refused = search(&["AIMUX-E0503"]);
+    assert!(
+        refused.starts_with("request  30 h  claude-opus-4-8 (nobody was asked), $0.0200, 503 AIMUX-E0503\n") || refused.contains("1 d"),
+        "{refused}"
+    );
+    assert!(refused.contains("project cats") && refused.contains("ended failed"), "{refused}");
+    for (args, requests) in [
+        (&["session:", "5e55-10"][..], 0),
+        (&["5e55*"], 2),
+        (&["5e55-10", "--since", "12h"], 1),
+        (&["5e55-10", "--until", "12h"], 1),
+        (&["5e55-10", "--model", "zai"], 1),
+        (&["5e55-10", "--model", "absent"], 0),
+        (&["5e55-10", "--min-cost", "0.02"], 2),
+        (&["5e55-10", "--min-cost", "0.03"], 0),
+        (&["5e55-10", "-n", "1"], 1),
+        (&["5e55-10", "--in", "conversations"], 0),
+    ] {
+        let value: Value = serde_json::from_str(&search(&[args, &["--json"]].concat())).unwrap();
+        assert_eq!((value["requests"].as_array().unwrap().len(), &value["hits"]), (requests, &json!([])), "{args:?}: {value}");
+    }
+    let value: Value = serde_json::from_str(&search(&["lifetime", "--json"])).unwrap();
+    assert_eq!((&value["hits"][0]["kind"], &value["requests"][0]["kind"]), (&json!("exchange"), &json!("request")), "{value}");
+    assert_eq!(value["requests"][0]["program"], format!("claude-cli{ESCAPE}"));
+    let page = include_str!("../../docs/logs.md");
+    for member in [&value["hits"][0], &value["requests"][0]].into_iter().flat_map(|hit| hit.as_object().unwrap().keys()) {
+        assert!(page.contains(&format!("`{member}`")), "docs/logs.md does not say what {member} is");
+    }
+}
+
+#[test]
+fn a_file_that_cannot_be_searched_does_not_hide_the_other() {
+    let (with_said, _) = home();
+    let with_asked = tempfile::tempdir().unwrap();
+    fill_ledger(with_asked.path());
+    for (home, broken, there) in [(with_said, "ledger.sqlite", "explain lifetimes"), (with_asked, "history.sqlite", "req_one")] {
+        std::fs::write(home.path().join(".local/state/aimux").join(broken), "no database, but long enough for its header ".repeat(9))
+            .unwrap();
+        let output = run(home.path(), &["search", "lifetime"]);
+        assert_exit(&output, 74);
+        assert!(
+            stdout(&output).contains(there) && stderr(&output).contains("AIMUX-E060"),
+            "{broken}: {}{}",
+            stdout(&output),
+            stderr(&output)
+        );
+    }
+}
+
 #[test]
 fn an_export_is_lines_of_json_or_markdown() {
     let (home, [first, second, third]) = home();
@@ -313,5 +402,5 @@ fn every_command_of_the_page_runs() {
         assert_eq!(output.status.code(), Some(0), "{line}: {}", stderr(&output));
         count += 1;
     }
-    assert_eq!(count, 11);
+    assert_eq!(count, 12);
 }

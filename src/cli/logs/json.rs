@@ -71,7 +71,7 @@ struct Attached<'a> {
 }
 
 #[derive(Serialize)]
-struct Used {
+pub(super) struct Used {
     input_tokens: Option<u64>,
     cache_read_tokens: Option<u64>,
     cache_write_tokens: Option<u64>,
@@ -104,7 +104,6 @@ pub(super) fn whole<'a>(id: &'a str, exchanges: &'a [Exchange], with_contents: b
 }
 
 fn said(exchange: &Exchange, with_contents: bool) -> Said<'_> {
-    let Usage { input, cache_read, cache_write, cache_write_1h: _, output, reasoning } = exchange.usage;
     let attached = |attachment: &'_ Attachment| -> Option<String> {
         attachment.content.as_ref().filter(|_| with_contents).map(|content| base64::encode(content).to_string())
     };
@@ -134,16 +133,22 @@ fn said(exchange: &Exchange, with_contents: bool) -> Said<'_> {
         ending: exchange.ending.name(),
         code: exchange.code.as_deref(),
         attempts: exchange.attempts,
-        usage: Used {
-            input_tokens: input,
-            cache_read_tokens: cache_read,
-            cache_write_tokens: cache_write,
-            output_tokens: output,
-            reasoning_tokens: reasoning,
-            estimated: exchange.is_estimated,
-        },
+        usage: used(&exchange.usage, exchange.is_estimated),
         cost_micro_usd: exchange.cost,
         first_content_ms: exchange.content_ms,
         total_ms: exchange.total_ms,
+    }
+}
+
+/// What an exchange or a request took.
+pub(super) fn used(usage: &Usage, estimated: bool) -> Used {
+    let Usage { input, cache_read, cache_write, cache_write_1h: _, output, reasoning } = *usage;
+    Used {
+        input_tokens: input,
+        cache_read_tokens: cache_read,
+        cache_write_tokens: cache_write,
+        output_tokens: output,
+        reasoning_tokens: reasoning,
+        estimated,
     }
 }

@@ -1,11 +1,12 @@
 //! `aimux logs`: the conversations that `aimux route` kept: listed, shown, searched, exported, deleted.
 //!
-//! Start with [`run`]; `list`, `show`, `search`, `export` and `delete` are a file each, `json.rs` is what programs read.
+//! Start with [`run`]; `list`, `show`, `search` (with `requests.rs`), `export` and `delete` are a file each, `json.rs` is what programs read.
 
 mod delete;
 mod export;
 mod json;
 mod list;
+mod requests;
 mod search;
 mod show;
 
@@ -26,7 +27,8 @@ use crate::history::{Filter, History, Settings};
 #[command(
     args_conflicts_with_subcommands = true,
     after_help = "Without a word behind it, `aimux logs` lists. An id may be cut short where it is the only one that begins so. TEXT is words that must \
-    all be there, \"a phrase\", or `begin*`. Only prompts from the shell are kept, never those of a server's clients. The exit code is 74 when the \
+    all be there, \"a phrase\", or `begin*`. Only prompts from the shell are kept, never those of a server's clients; \
+    of their requests `search` finds what the ledger has. The exit code is 74 when the \
     file cannot be read."
 )]
 pub(crate) struct LogsArgs {
@@ -42,12 +44,19 @@ enum LogsCommand {
     List(list::ListArgs),
     /// Show a conversation whole
     Show(show::ShowArgs),
-    /// Find what was said
+    /// Find what was said, and requests by session, project, model, error code, …
     Search(search::SearchArgs),
     /// Write conversations out, as JSON lines or Markdown
     Export(export::ExportArgs),
     /// Delete conversations; what is deleted is overwritten
     Delete(delete::DeleteArgs),
+}
+
+/// The files that are looked at.
+struct Files {
+    history: Settings,
+    /// The ledger.
+    ledger: PathBuf,
 }
 
 /// Which conversations a command is about.
@@ -62,7 +71,7 @@ pub(super) struct FilterArgs {
     /// A part of the model asked for, or of the one that answered
     #[arg(short, long, value_name = "PART")]
     model: Option<String>,
-    /// What the conversation cost at least, in dollars
+    /// What the conversation, or the request, cost at least, in dollars
     #[arg(long, value_name = "USD", value_parser = micro_usd)]
     min_cost: Option<u64>,
 }
@@ -92,28 +101,30 @@ fn micro_usd(text: &str) -> Result<u64, &'static str> {
 
 /// Runs the command.
 pub(crate) fn run(args: &LogsArgs, path: Option<PathBuf>, environment: &Environment) -> Result<ExitCode, CliError> {
-    let settings = settings(path, environment);
+    let Files { history: settings, ledger } = files(path, environment);
     match &args.command {
         None => list::run(&args.list, &settings),
         Some(LogsCommand::List(list)) => list::run(list, &settings),
         Some(LogsCommand::Show(show)) => show::run(show, &settings),
-        Some(LogsCommand::Search(search)) => search::run(search, &settings),
+        Some(LogsCommand::Search(search)) => search::run(search, &settings, &ledger),
         Some(LogsCommand::Export(export)) => export::run(export, &settings),
         Some(LogsCommand::Delete(delete)) => delete::run(delete, &settings),
     }
     .map(|()| ExitCode::SUCCESS)
 }
 
-/// Where the conversations of a config are. What is wrong with a config does not hide them, unless it says where they are.
-fn settings(path: Option<PathBuf>, environment: &Environment) -> Settings {
+/// Where the conversations of a config are, and its ledger. What is wrong with a config does not hide them, unless it says where
+/// they are.
+fn files(path: Option<PathBuf>, environment: &Environment) -> Files {
     match config::outline(&Options { path, listen: None }, environment, &known::store(environment)) {
-        Ok(ready) => return ready.history,
+        Ok(ready) => return Files { history: ready.history, ledger: ready.ledger.path },
         Err(LoadError::Other(error)) if error.code == Code::ConfigMissing => {}
         Err(_) => {
             output::error("note: the config cannot be used; the usual place is looked at. `aimux config validate` says what is wrong\n");
         }
     }
-    Settings::usual(&environment.state_folder())
+    let folder = environment.state_folder();
+    Files { history: Settings::usual(&folder), ledger: crate::ledger::Settings::usual(&folder).path }
 }
 
 /// The file, to read from it.

@@ -1,16 +1,20 @@
-//! `aimux logs search`: pieces of what was said, the best first.
+//! `aimux logs search`: pieces of what was said, the best first; then requests of the ledger, the latest first.
 
-use clap::Args;
+use std::path::Path;
+
 use clap::builder::styling::{Effects, Style};
+use clap::{Args, ValueEnum};
 use serde::Serialize;
 
-use super::{FilterArgs, age};
+use super::{FilterArgs, age, requests};
 use crate::cli::{CliError, output, visible};
 use crate::date;
-use crate::history::{History, Hit, MARKS, Settings};
+use crate::error::Error;
+use crate::history::{self, History, Hit, MARKS, Settings};
+use crate::ledger::{self, Request, Sought, Span};
 
 /// What was found, on a terminal.
-const FOUND: Style = Style::new().effects(Effects::BOLD);
+pub(super) const FOUND: Style = Style::new().effects(Effects::BOLD);
 
 #[derive(Debug, Args)]
 pub(super) struct SearchArgs {
@@ -19,7 +23,10 @@ pub(super) struct SearchArgs {
     text: Vec<String>,
     #[command(flatten)]
     filter: FilterArgs,
-    /// The most exchanges that are shown
+    /// Where to look [default: in both]
+    #[arg(long = "in", value_enum, value_name = "WHERE")]
+    place: Option<Place>,
+    /// The most that is shown of each
     #[arg(short = 'n', long, value_name = "COUNT", default_value_t = 20)]
     count: usize,
     /// Print JSON
@@ -27,14 +34,25 @@ pub(super) struct SearchArgs {
     json: bool,
 }
 
+/// Where a search looks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Place {
+    /// Prompts and answers of `aimux route` and `aimux chat`
+    Conversations,
+    /// All requests, by what the ledger has of them: session, project, program, model, provider, key's name, id, error code, status
+    Requests,
+}
+
 #[derive(Serialize)]
 struct Found<'a> {
     query: &'a str,
     hits: Vec<Shown<'a>>,
+    requests: Vec<requests::Shown<'a>>,
 }
 
 #[derive(Serialize)]
 struct Shown<'a> {
+    kind: &'static str,
     conversation: &'a str,
     exchange: u64,
     time: String,
@@ -43,25 +61,45 @@ struct Shown<'a> {
     answer: String,
 }
 
-pub(super) fn run(args: &SearchArgs, settings: &Settings) -> Result<(), CliError> {
+pub(super) fn run(args: &SearchArgs, settings: &Settings, ledger: &Path) -> Result<(), CliError> {
     let text = args.text.join(" ");
-    let hits = match History::read(settings)? {
-        Some(history) => history.search(&text, &args.filter.filter(None), args.count)?,
-        None => Vec::new(),
-    };
+    let looks = |place| args.place.is_none_or(|only| only == place);
+    let said = if looks(Place::Conversations) { said(args, settings, &text) } else { Ok(Vec::new()) };
+    let asked = if looks(Place::Requests) { asked(args, ledger, &text) } else { Ok(Vec::new()) };
+    // A file that cannot be read does not hide what the other one has.
+    let (said, no_said) = said.map_or_else(|error| (Vec::new(), Some(error)), |said| (said, None));
+    let (asked, no_asked) = asked.map_or_else(|error| (Vec::new(), Some(error)), |asked| (asked, None));
     if args.json {
-        output::print(&output::json(&Found { query: &text, hits: hits.iter().map(shown).collect() })?);
-    } else if hits.is_empty() {
-        output::print("nothing was found\n");
+        let found = Found { query: &text, hits: said.iter().map(shown).collect(), requests: asked.iter().map(requests::shown).collect() };
+        output::print(&output::json(&found)?);
+    } else if said.is_empty() && asked.is_empty() {
+        output::print(if no_said.is_none() && no_asked.is_none() { "nothing was found\n" } else { "" });
     } else {
-        output::print(&hits.iter().map(block).collect::<Vec<_>>().join("\n"));
+        let terms = history::terms(&text);
+        let blocks: Vec<String> = said.iter().map(block).chain(asked.iter().map(|request| requests::block(request, &terms))).collect();
+        output::print(&blocks.join("\n"));
     }
-    Ok(())
+    no_said.or(no_asked).map_or(Ok(()), |error| Err(error.into()))
+}
+
+fn said(args: &SearchArgs, settings: &Settings, text: &str) -> Result<Vec<Hit>, Error> {
+    match History::read(settings)? {
+        Some(history) => history.search(text, &args.filter.filter(None), args.count),
+        None => Ok(Vec::new()),
+    }
+}
+
+fn asked(args: &SearchArgs, ledger: &Path, text: &str) -> Result<Vec<Request>, Error> {
+    let FilterArgs { since, until, model, min_cost } = &args.filter;
+    let span = Span { since_ms: *since, until_ms: *until };
+    let sought = Sought { terms: history::terms(text), span, model: model.clone(), cost_min: *min_cost };
+    ledger::search(ledger, &sought, args.count)
 }
 
 fn shown(hit: &Hit) -> Shown<'_> {
     let plain = |piece: &str| piece.replace(MARKS, "");
     Shown {
+        kind: "exchange",
         conversation: &hit.conversation,
         exchange: hit.number,
         time: date::rfc3339(hit.time_ms / 1000),
