@@ -34,6 +34,7 @@ mod switch;
 mod terminal;
 mod usage;
 mod visible;
+mod wrap;
 
 use std::path::PathBuf;
 use std::process::ExitCode;

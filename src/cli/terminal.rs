@@ -43,6 +43,11 @@ pub(crate) fn width(environment: &Environment) -> usize {
     told.or_else(|| environment.get("COLUMNS")?.parse().ok()).unwrap_or(WIDTH)
 }
 
+/// Columns that prose on standard output is wrapped at: those of the terminal, and none where there is no terminal.
+pub(crate) fn edge(environment: &Environment) -> usize {
+    if output::is_terminal() { width(environment) } else { usize::MAX }
+}
+
 /// Whether the terminal at standard output can go back to where it was in a row.
 pub(crate) fn is_able(environment: &Environment) -> bool {
     output::is_terminal() && environment.get("TERM").is_some_and(|term| term != "dumb")

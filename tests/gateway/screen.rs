@@ -58,6 +58,30 @@ fn what_is_emphasised_stands_out_on_the_screen() {
 }
 
 #[test]
+fn answers_that_are_compared_are_set_like_one_alone() {
+    let upstream = saying(Speaks::Chat, "# Found\n\nIt is **here**.");
+    let home = before(Speaks::Chat, &upstream);
+    let (screen, _) = shown(home.path(), &["hi", "--compare", "a,b"], 80, &[]);
+    let rows: Vec<String> = screen.rows(0, 80).map(|row| row.trim_end().to_owned()).collect();
+    assert_eq!(rows[..10], ["── a ──", "", "Found", "", "It is here.", "", "── b ──", "", "Found", ""], "{rows:#?}");
+    assert!(rows[12].starts_with("MODEL  ANSWERED BY   FIRST TOKEN"), "{rows:#?}");
+    let (row, column) = place(&screen, 80, "here");
+    assert!(screen.cell(row, column).unwrap().bold());
+}
+
+#[test]
+fn what_is_explained_is_wrapped_behind_its_labels() {
+    let upstream = saying(Speaks::Chat, "");
+    let home = before(Speaks::Chat, &upstream);
+    let (screen, _) = shown(home.path(), &["hi", "--explain"], 60, &[]);
+    let rows: Vec<String> = screen.rows(0, 60).map(|row| row.trim_end().to_owned()).collect();
+    assert!(
+        rows[0].starts_with("request  role main, ") && rows[1].starts_with("         ") && rows.iter().all(|row| row.len() < 60),
+        "{rows:#?}"
+    );
+}
+
+#[test]
 fn options_and_variables_say_how_it_looks() {
     let upstream = saying(Speaks::Chat, "# T\n\n**b** [a](http://u)\n");
     let home = before(Speaks::Chat, &upstream);

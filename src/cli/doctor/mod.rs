@@ -23,7 +23,7 @@ use clap::Args;
 use self::finding::{Finding, Level};
 use self::mend::Consent;
 use self::show::Marks;
-use super::{CliError, known, output};
+use super::{CliError, known, output, terminal};
 use crate::config::{self, Environment, Options, Ready};
 use crate::keys::Store;
 use crate::secret::Secret;
@@ -119,7 +119,11 @@ pub(crate) fn run(args: &DoctorArgs, path: Option<PathBuf>, environment: &Enviro
         bundle::write(file, &findings, &place, secrets)?;
         output::error(&format!("wrote {}\n", output::printable(&file.display().to_string())));
     }
-    output::print(&if args.json { show::json(&findings)? } else { show::text(&findings, Marks::of(environment)) });
+    output::print(&if args.json {
+        show::json(&findings)?
+    } else {
+        show::text(&findings, Marks::of(environment), terminal::edge(environment))
+    });
     Ok(ExitCode::from(match show::worst(&findings) {
         Level::Ok => 0,
         Level::Warning => 1,

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::finding::{Finding, Group, Level};
-use crate::cli::output;
+use crate::cli::{output, wrap};
 use crate::config::Environment;
 use crate::error::Error;
 
@@ -36,6 +36,9 @@ impl Marks {
     }
 }
 
+/// Columns before what is said of a finding.
+const INDENT: usize = 4;
+
 /// How many of each.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 struct Counts {
@@ -55,7 +58,10 @@ pub(super) fn worst(findings: &[Finding]) -> Level {
 }
 
 /// The report for people. Its colours are taken out where nobody wants them, by whoever writes it.
-pub(super) fn text(findings: &[Finding], marks: Marks) -> String {
+///
+/// Prose is wrapped at `width` columns; a command stays on its line, to be copied.
+pub(super) fn text(findings: &[Finding], marks: Marks, width: usize) -> String {
+    let wrapped = |text: &str| wrap::rows(&line(text, marks), width.saturating_sub(INDENT)).join(&format!("\n{:INDENT$}", ""));
     let mut out = String::new();
     for group in Group::ALL {
         let of_group: Vec<&Finding> = findings.iter().filter(|finding| finding.group == group).collect();
@@ -69,9 +75,9 @@ pub(super) fn text(findings: &[Finding], marks: Marks) -> String {
                 Level::Warning => 33,
                 Level::Error => 31,
             };
-            out += &format!("  \x1b[{colour}m{}\x1b[0m {}\n", marks.mark(finding.level), line(&finding.what, marks));
+            out += &format!("  \x1b[{colour}m{}\x1b[0m {}\n", marks.mark(finding.level), wrapped(&finding.what));
             for why in finding.why.iter().flat_map(|why| why.lines()) {
-                out += &format!("    {}\n", line(why, marks));
+                out += &format!("{:INDENT$}{}\n", "", wrapped(why));
             }
             if let Some(mend) = &finding.mend {
                 out += &format!("    mend: {}\n", line(mend, marks));
@@ -139,7 +145,7 @@ mod tests {
     #[test]
     fn a_finding_is_one_line_that_no_terminal_obeys() {
         let finding = Finding::error(Group::Keys, "key-file", "a\u{1b}[31m\nb").why("because").mend("rm x");
-        let text = text(&[finding], Marks::Ascii);
+        let text = text(&[finding], Marks::Ascii, usize::MAX);
         assert!(!text.contains("a\u{1b}["), "{text:?}");
         assert!(text.ends_with("    because\n    mend: rm x\n\n0 in order, 0 warnings, 1 error\n"), "{text:?}");
     }

@@ -44,6 +44,13 @@ use table::Table;
 
 pub(crate) use live::Live;
 pub(crate) use look::{Links, Look, Paint};
+pub(crate) use width::of as columns;
+
+/// A whole document, set.
+pub(crate) fn set(text: &str, look: Look) -> String {
+    let mut document = Markdown::new(look, Tone::Normal);
+    document.push(text) + &document.finish()
+}
 
 /// A line whose kind is not known after so many bytes is text.
 const LINE_MAX: usize = 8 * 1024;

@@ -6,7 +6,7 @@
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 /// Columns of `text`, which holds no control character.
-pub(super) fn of(text: &str) -> usize {
+pub(crate) fn of(text: &str) -> usize {
     if text.is_ascii() { text.len() } else { text.width() }
 }
 

@@ -10,8 +10,9 @@ use super::report::{Json, Report};
 use super::signals::Signals;
 use super::sink::Held;
 use super::way::Way;
-use super::{Asking, keep, planned};
+use super::{Asking, keep, planned, screen};
 use crate::chat::ChatRequest;
+use crate::cli::markdown::{self, Look};
 use crate::cli::{CliError, output, visible};
 use crate::config::Environment;
 use crate::error::{Code, Error};
@@ -65,23 +66,26 @@ pub(super) fn run(args: &RouteArgs, mut way: Way, prompt: &Prompt, environment: 
     if args.json {
         output::print(&output::json(&Compared { answers: reports.iter().map(Report::json).collect() })?);
     } else {
-        output::print(&text(&models, &reports));
+        answers(&models, &reports, screen::look(args, environment));
+        output::print(&table(&models, &reports));
     }
     let failed = reports.iter().find_map(Report::exit);
     Ok(failed.map_or(ExitCode::SUCCESS, ExitCode::from))
 }
 
-fn text(models: &[&str], reports: &[Report]) -> String {
-    let mut text = String::new();
+/// Prints what each has said, set as one answer would be.
+fn answers(models: &[&str], reports: &[Report], look: Option<Look>) {
     for (model, report) in models.iter().zip(reports) {
         let json = report.json();
-        text += &format!("── {} ──\n\n{}\n", visible::line(model), visible::prose(json.answer.replace("\r\n", "\n").trim_end()));
-        if let Some(error) = &json.error {
-            text += &format!("[{}: {}]\n", error.code, visible::line(&error.message));
+        output::print(&format!("\x1b[1m── {} ──\x1b[0m\n\n", visible::line(model)));
+        let answer = json.answer.replace("\r\n", "\n");
+        match look {
+            Some(look) => output::print_exact(&markdown::set(answer.trim_end(), look)),
+            None => output::print(&format!("{}\n", visible::prose(answer.trim_end()))),
         }
-        text.push('\n');
+        let error = json.error.as_ref().map(|error| format!("[{}: {}]\n", error.code, visible::line(&error.message)));
+        output::print(&format!("{}\n", error.unwrap_or_default()));
     }
-    text + &table(models, reports)
 }
 
 fn table(models: &[&str], reports: &[Report]) -> String {

@@ -19,7 +19,7 @@ use super::prompt::Prompt;
 use super::way::Way;
 use super::with_demo;
 use crate::cli::known::{self, KnownServer};
-use crate::cli::{CliError, output};
+use crate::cli::{CliError, output, terminal, wrap};
 use crate::config::Environment;
 use crate::dialect::Dialect;
 use crate::error::{Code, Error};
@@ -31,6 +31,9 @@ use crate::wire::peek::{PeekError, peek};
 
 /// The most bytes that are read of a request: what `limits.body_mb` is by default.
 const REQUEST_MAX: u64 = 32 << 20;
+
+/// Columns of what stands before each line.
+const LABEL: usize = 9;
 
 /// A request as it was captured.
 #[derive(Deserialize)]
@@ -71,7 +74,7 @@ pub(crate) fn run(args: &RouteArgs, path: Option<PathBuf>, environment: &Environ
         }
     };
     let foreign = request.foreign.map(|name| format!("{name} is not served yet: told is what the facts that can be read lead to"));
-    tell(args, trial, &[foreign, Some(note)])
+    tell(args, trial, &[foreign, Some(note)], environment)
 }
 
 /// The same for a prompt.
@@ -81,15 +84,16 @@ fn prompt(args: &RouteArgs, path: Option<PathBuf>, environment: &Environment) ->
     let mut headers = args.headers.clone();
     headers.extend(args.client.as_deref().map(agent).transpose()?);
     let (trial, note) = way.explain(&prompt.request(), &headers, args.dialect.map(Speech::dialect))?;
-    tell(args, trial, &[Some(note)])
+    tell(args, trial, &[Some(note)], environment)
 }
 
-fn tell(args: &RouteArgs, trial: Trial, notes: &[Option<String>]) -> Result<ExitCode, CliError> {
+fn tell(args: &RouteArgs, trial: Trial, notes: &[Option<String>], environment: &Environment) -> Result<ExitCode, CliError> {
     if args.json {
         output::print(&output::json(&trial)?);
     } else {
         let notes = notes.iter().flatten().map(|note| format!("note     {note}\n"));
-        output::print(&output::printable(&(trial.text(args.dry_run) + &notes.collect::<String>())));
+        let text = output::printable(&(trial.text(args.dry_run) + &notes.collect::<String>()));
+        output::print(&wrap::hanging(&text, LABEL, terminal::edge(environment)));
     }
     Ok(trial.refused.map_or(ExitCode::SUCCESS, |refused| ExitCode::from(refused.exit)))
 }

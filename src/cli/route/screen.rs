@@ -13,11 +13,9 @@ use crate::config::Environment;
 
 /// Where the answer of these arguments goes.
 pub(super) fn sink(args: &RouteArgs, environment: &Environment) -> Box<dyn Sink> {
-    let is_set = output::is_terminal() || args.color == Colour::Always;
-    if args.raw || !is_set {
+    let Some(look) = look(args, environment) else {
         return Box::new(if args.reasoning == Some(Reasoning::Show) { Raw::with_reasoning() } else { Raw::default() });
-    }
-    let look = terminal::look(args.color, environment);
+    };
     let has_reasoning = args.reasoning != Some(Reasoning::Hide);
     Box::new(Screen {
         look,
@@ -27,6 +25,12 @@ pub(super) fn sink(args: &RouteArgs, environment: &Environment) -> Box<dyn Sink>
         part: None,
         is_begun: false,
     })
+}
+
+/// How an answer looks to a person; `None`: it stays as the model sent it.
+pub(super) fn look(args: &RouteArgs, environment: &Environment) -> Option<Look> {
+    let is_set = output::is_terminal() || args.color == Colour::Always;
+    (is_set && !args.raw).then(|| terminal::look(args.color, environment))
 }
 
 /// An answer on a terminal.

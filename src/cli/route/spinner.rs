@@ -1,13 +1,17 @@
 //! A line that moves on standard error until the first token: who is asked, and since when. On a terminal only.
 
+use std::sync::LazyLock;
 use std::time::Duration;
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::cli::{output, visible};
 
 /// It appears after so long: a quick answer needs none.
 const AFTER: Duration = Duration::from_millis(100);
+
+/// All lines of the process, which has one terminal: models that are compared have a line each.
+static LINES: LazyLock<MultiProgress> = LazyLock::new(|| MultiProgress::with_draw_target(ProgressDrawTarget::stderr_with_hz(10)));
 
 /// The line; gone when dropped.
 pub(super) struct Spinner {
@@ -20,7 +24,7 @@ impl Spinner {
         if !output::error_is_terminal() {
             return None;
         }
-        let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(10));
+        let bar = LINES.add(ProgressBar::no_length());
         if let Ok(style) = ProgressStyle::with_template("{spinner} {msg} {elapsed}") {
             bar.set_style(style);
         }
@@ -33,14 +37,15 @@ impl Spinner {
         self.bar.set_message(visible::line(who).into_owned());
     }
 
-    /// Writes above it.
+    /// Writes above all of them.
     pub(super) fn above(&self, write: impl FnOnce()) {
-        self.bar.suspend(write);
+        LINES.suspend(write);
     }
 }
 
 impl Drop for Spinner {
     fn drop(&mut self) {
         self.bar.finish_and_clear();
+        LINES.remove(&self.bar);
     }
 }
