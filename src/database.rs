@@ -159,6 +159,38 @@ impl Format<'_> {
         }
         let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
         connection.busy_timeout(BUSY)?;
+        self.readable(connection)
+    }
+
+    /// The same for a glance that waits for nobody and makes no file: a reader would else leave SQLite's own ones beside it.
+    ///
+    /// # Errors
+    /// As for [`Format::open_to_read`], and when somebody has it locked.
+    pub(crate) fn glance(&self, path: &Path) -> Result<Connection, Fault> {
+        let beside = |end: &str| {
+            let mut name = path.as_os_str().to_owned();
+            name.push(end);
+            Path::new(&name).exists()
+        };
+        match (path.is_file(), beside("-wal"), beside("-shm")) {
+            (false, _, _) => Err(Fault::Absent),
+            // Nobody writes, and nothing stands elsewhere: the file alone is all.
+            (true, false, _) => {
+                let address = format!("file:{}?immutable=1", in_address(path));
+                let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_URI;
+                self.readable(Connection::open_with_flags(address, flags)?)
+            }
+            (true, true, true) => {
+                let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+                connection.busy_timeout(Duration::ZERO)?;
+                self.readable(connection)
+            }
+            (true, true, false) => Err(Fault::Failed("its writer was killed".to_owned())),
+        }
+    }
+
+    /// The connection, if its file is of this version.
+    fn readable(&self, connection: Connection) -> Result<Connection, Fault> {
         match self.version(&connection)? {
             // Somebody has just made the file.
             0 => Err(Fault::Absent),
@@ -168,4 +200,16 @@ impl Format<'_> {
             _ => Ok(connection),
         }
     }
+}
+
+/// A path as a part of SQLite's `file:` addresses.
+fn in_address(path: &Path) -> String {
+    let bytes = path.as_os_str().as_encoded_bytes();
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'/' | b'.' | b'-' | b'_' => text.push(char::from(*byte)),
+            byte => text.push_str(&format!("%{byte:02X}")),
+        }
+        text
+    })
 }

@@ -21,7 +21,7 @@ pub(crate) struct GenerateArgs {
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum What {
-    /// For bash, zsh and fish
+    /// For bash, zsh, fish, PowerShell and elvish
     Completions,
     /// One page a command
     Man,
@@ -44,8 +44,17 @@ fn command() -> clap::Command {
     Cli::command().disable_help_subcommand(true)
 }
 
+/// The scripts that ask `aimux complete`, as they are in the source; for the other shells what clap makes, which knows no names.
 fn completions(folder: &Path) -> std::io::Result<()> {
-    for shell in [Shell::Bash, Shell::Zsh, Shell::Fish] {
+    let scripts = [
+        ("aimux.bash", include_str!("../../completions/aimux.bash")),
+        ("_aimux", include_str!("../../completions/_aimux")),
+        ("aimux.fish", include_str!("../../completions/aimux.fish")),
+    ];
+    for (name, script) in scripts {
+        std::fs::write(folder.join(name), script)?;
+    }
+    for shell in [Shell::PowerShell, Shell::Elvish] {
         clap_complete::generate_to(shell, &mut command(), "aimux", folder)?;
     }
     Ok(())

@@ -5,6 +5,7 @@
 mod bench;
 mod claude;
 mod clients;
+mod complete;
 mod config;
 mod console;
 mod doctor;
@@ -19,6 +20,7 @@ mod log_file;
 mod logs;
 mod markdown;
 mod models;
+mod named;
 mod output;
 mod program;
 mod progress;
@@ -93,6 +95,9 @@ enum Command {
     Doctor(doctor::DoctorArgs),
     /// Print the environment that makes clients of this shell use aimux
     Env(env::EnvArgs),
+    /// Say what a shell is to offer for the word being typed
+    #[command(hide = true)]
+    Complete(complete::CompleteArgs),
     /// Write completions or man pages
     #[command(hide = true)]
     Generate(generate::GenerateArgs),
@@ -134,6 +139,7 @@ pub fn main() -> ExitCode {
         Command::Service(args) => service::run(&args, cli.config, &environment),
         Command::Doctor(args) => doctor::run(&args, cli.config, &environment),
         Command::Stop => status::stop(cli.config, &environment),
+        Command::Complete(args) => Ok(complete::run(&args, cli.config, &environment)),
         Command::Generate(args) => generate::run(&args),
     };
     outcome.unwrap_or_else(|failure| failure.report())

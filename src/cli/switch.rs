@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use clap::Args;
 
 use super::{CliError, known, output};
+use crate::cli::named::Named;
 use crate::config::Environment;
 use crate::error::{Code, Error};
 use crate::server::control::{self, Switch};
@@ -17,13 +18,13 @@ use crate::server::control::{self, Switch};
 )]
 pub(crate) struct SwitchArgs {
     /// The model: a name that a client may ask for, or that of a rule
-    #[arg(required_unless_present = "back")]
+    #[arg(required_unless_present = "back", add = Named::ModelsAndRules)]
     model: Option<String>,
     /// Undo it: what the client asks for answers again
     #[arg(long, conflicts_with = "model")]
     back: bool,
     /// The client's id of the session [default: the one that asked last]
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "ID", add = Named::Sessions)]
     session: Option<String>,
 }
 

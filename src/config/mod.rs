@@ -29,6 +29,7 @@ mod mcp;
 mod migrate;
 mod model_facts;
 mod models;
+mod names;
 pub(crate) mod near;
 mod oauth;
 mod overrides;
@@ -63,6 +64,7 @@ pub use key_uses::{KeyOpener, KeyUse, OpenedKey, Provided, key_uses, provided, p
 pub(crate) use load::FILE_MAX;
 pub use mcp::{McpProgram, McpReach, McpSandbox, McpSandboxKind, McpServer};
 pub use migrate::{VERSION, Version, version_of};
+pub use names::{Names, names};
 pub use pages::{Page, explain, pages};
 pub use place::{Placing, check_text, place_config, place_config_after, read_config, write_beside};
 pub use reference::reference;

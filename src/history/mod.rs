@@ -5,6 +5,7 @@
 //! search. Several processes may write at a time. What is deleted is overwritten. Start with [`History`], then `schema.rs`.
 
 mod id;
+mod last;
 mod reader;
 mod record;
 mod schema;
@@ -18,6 +19,7 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::Connection;
 
+pub use last::{Last, last};
 pub use reader::{Conversation, Filter, Hit, MARKS};
 pub use record::{Attachment, Ending, Exchange};
 pub use take::Taken;

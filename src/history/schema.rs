@@ -116,6 +116,11 @@ pub(super) fn open_to_read(path: &Path) -> Result<Connection, Fault> {
     FORMAT.open_to_read(path)
 }
 
+/// A file to glance at; see [`Format::glance`].
+pub(super) fn glance(path: &Path) -> Result<Connection, Fault> {
+    FORMAT.glance(path)
+}
+
 #[cfg(test)]
 pub(super) mod testing {
     use super::*;

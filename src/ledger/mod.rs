@@ -12,6 +12,7 @@ mod keys;
 mod moment;
 mod schema;
 mod search;
+mod sessions;
 #[cfg(test)]
 mod tests;
 mod usage;
@@ -28,6 +29,7 @@ pub use errors::{RecentError, recent_errors};
 pub use keys::{KeyError, KeyRecord, key_records};
 pub use moment::moment;
 pub use search::{EarlierTarget, Request, Sought, has_term, search};
+pub use sessions::{LastSession, last_sessions};
 pub use usage::{By, CacheBreaks, Report, Row, SessionSum, Span, Unpriced, session, today, usage};
 
 use crate::database::{Health, health as health_of};

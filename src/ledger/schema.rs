@@ -105,6 +105,11 @@ pub(super) fn read<T>(path: &Path, look: impl FnOnce(&Connection) -> Result<T, F
     }
 }
 
+/// A ledger to glance at; see [`Format::glance`].
+pub(super) fn glance(path: &Path) -> Result<Connection, Fault> {
+    LEDGER.glance(path)
+}
+
 /// The fault as an error of a command.
 pub(super) fn error(path: &Path, fault: Fault) -> Error {
     Error::new(Code::Ledger, format!("the ledger {} cannot be read: {}", path.display(), fault.reason(LEDGER.noun)))

@@ -6,6 +6,7 @@
 mod audit;
 mod authority;
 mod bench;
+mod completions;
 mod config;
 mod config_files;
 mod config_show;
@@ -31,6 +32,9 @@ mod real_clients;
 mod rotate;
 mod route;
 mod service;
+#[path = "../gateway/terminal.rs"]
+#[allow(dead_code, reason = "what the screen's tests need more stands there")]
+mod terminal;
 mod usage;
 mod validate;
 

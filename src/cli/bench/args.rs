@@ -9,6 +9,7 @@ use super::measure::Pace;
 use super::scenario::Kind;
 use super::subject::Via;
 use super::threshold::Threshold;
+use crate::cli::named::Named;
 use crate::cli::route::{Speech, dollars};
 
 /// The most requests on each way.
@@ -32,7 +33,7 @@ const DAYS_MAX: u64 = 30;
 )]
 pub(crate) struct BenchArgs {
     /// Models, as clients name them [default: the first provider's main one]; with --self, parts of it [default: all]
-    #[arg(value_name = "TARGET")]
+    #[arg(value_name = "TARGET", add = Named::Models)]
     pub(super) targets: Vec<String>,
     /// Which ways are measured
     #[arg(long, value_enum, default_value_t = Via::Both)]

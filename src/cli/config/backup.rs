@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::{CliError, output, store};
+use crate::cli::named::Named;
 use crate::config::{Backup, Environment, Options, Parts, Wanted, backup, backups, backups_folder, locate, restore};
 use crate::error::{Code, Error};
 
@@ -29,6 +30,7 @@ is replaced is backed up first. A running server goes on with what it has until 
 )]
 pub(super) struct RestoreArgs {
     /// The backup's name; else the last one
+    #[arg(add = Named::Backups)]
     name: Option<String>,
     /// Put the key files back too; those that differ are retired, further ones stay
     #[arg(long)]

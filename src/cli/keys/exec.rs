@@ -12,6 +12,7 @@ use std::sync::Arc;
 use crate::audit::{Action, Entry, Log};
 use crate::cli::console::ask_passphrase;
 use crate::cli::fresh::Fresh;
+use crate::cli::named::Named;
 use crate::cli::{CliError, output};
 use crate::config::{self, Environment, KeyUse, LoadError, Options};
 use crate::error::{Code, Error};
@@ -27,7 +28,7 @@ const NOT_RUNNABLE: u8 = 126;
 #[derive(Debug, clap::Args)]
 pub(super) struct ExecArgs {
     /// Keys, by the name of their file; `NAME=VARIABLE` chooses the variable
-    #[arg(required = true, value_name = "NAME")]
+    #[arg(required = true, value_name = "NAME", add = Named::Keys)]
     names: Vec<String>,
     /// The program and its arguments, after `--`
     #[arg(last = true, required = true, value_name = "CMD")]

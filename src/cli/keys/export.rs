@@ -9,6 +9,7 @@ use zeroize::Zeroizing;
 
 use crate::audit::{Action, Entry, Log};
 use crate::cli::console::{Console, Question, Terminal, Wanted, ask_passphrase};
+use crate::cli::named::Named;
 use crate::cli::output;
 use crate::error::{Code, Error};
 use crate::keys::Store;
@@ -16,6 +17,7 @@ use crate::keys::Store;
 #[derive(Debug, clap::Args)]
 pub(super) struct ExportArgs {
     /// The key's name
+    #[arg(add = Named::Keys)]
     name: String,
     /// A public key that may open the file; several may
     #[arg(long, value_name = "age1…")]

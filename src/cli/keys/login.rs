@@ -9,6 +9,7 @@ use super::browser::{LoginHow, log_in};
 use crate::audit::{Action, Entry};
 use crate::cli::CliError;
 use crate::cli::console::{Console, ask_passphrase};
+use crate::cli::named::Named;
 use crate::config::{self, KeyUse, LoadError, Options, Provided};
 use crate::date;
 use crate::error::{Code, Error};
@@ -18,9 +19,10 @@ use crate::keys::oauth::{Grant, OAuth};
 #[derive(Debug, clap::Args)]
 pub(super) struct LoginArgs {
     /// The provider: openrouter, or one whose `oauth` the config has
+    #[arg(add = Named::Logins)]
     provider: String,
     /// What the key is called [default: the provider's key in the config, else the provider's name]
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", add = Named::Keys)]
     key: Option<String>,
     /// Replace a key of that name; the former one is kept in keys/.retired
     #[arg(long)]

@@ -12,6 +12,7 @@ use self::list::Listing;
 use super::CliError;
 use crate::audit::{Action, Entry, Log};
 use crate::cli::console::{Console, Question, Terminal, Wanted, ask_passphrase};
+use crate::cli::named::Named;
 use crate::config::Environment;
 use crate::error::{Code, Error};
 use crate::keys::{Existing, Store, Unfinished};
@@ -52,6 +53,7 @@ enum Command {
     #[command(after_help = "Examples:\n  aimux keys add anthropic\n  pass show zai | aimux keys add zai")]
     Add {
         /// What the config calls the key; a provider's name needs no config
+        #[arg(add = Named::NewKeys)]
         name: String,
         /// Replace a key of that name; the former one is kept in keys/.retired
         #[arg(long)]
@@ -119,6 +121,7 @@ enum Command {
     /// Delete a key for good
     Remove {
         /// The key's name
+        #[arg(add = Named::Keys)]
         name: String,
     },
     /// Show the log of changes to keys and config, or check it

@@ -17,6 +17,7 @@ use super::login::{life, oauth_of};
 use super::recipients::shown_public;
 use crate::audit::{Action, Entry};
 use crate::cli::console::{Console, Question, Wanted, ask_passphrase, ask_passphrase_of};
+use crate::cli::named::Named;
 use crate::cli::{CliError, known, output};
 use crate::config::{self, KeyUse, LoadError, Options};
 use crate::date;
@@ -37,7 +38,7 @@ const KEEP_MAX_S: u64 = 3_660 * 86_400;
 #[derive(Debug, clap::Args)]
 pub(super) struct RotateArgs {
     /// The key's name
-    #[arg(required_unless_present = "identity")]
+    #[arg(required_unless_present = "identity", add = Named::Keys)]
     name: Option<String>,
     /// How long the former one is kept, encrypted: 30m, 24h, 7d, 0
     #[arg(long, value_name = "TIME", default_value = "24h", value_parser = keep)]

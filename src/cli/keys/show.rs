@@ -6,6 +6,7 @@ use super::life::Life;
 use super::{Context, exec};
 use crate::audit::{Action, Entry};
 use crate::cli::console::ask_passphrase;
+use crate::cli::named::Named;
 use crate::cli::{CliError, output};
 use crate::date;
 use crate::error::{Code, Error};
@@ -13,6 +14,7 @@ use crate::error::{Code, Error};
 #[derive(Debug, clap::Args)]
 pub(super) struct ShowArgs {
     /// The key's name
+    #[arg(add = Named::Keys)]
     name: String,
     /// Print the key itself; on a terminal only
     #[arg(long, conflicts_with = "json")]

@@ -14,6 +14,7 @@ use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use crate::audit::Log;
 use crate::cli::console::ask_passphrase;
 use crate::cli::fresh::Fresh;
+use crate::cli::named::Named;
 use crate::cli::{CliError, output};
 use crate::config::{self, Environment, KeyOpener, KeyUse, LoadError, Options};
 use crate::error::{Code, Error};
@@ -29,6 +30,7 @@ const REFUSED: u8 = 1;
 #[derive(Debug, clap::Args)]
 pub(super) struct TestArgs {
     /// Keys, by the name of their file or variable; without any: all
+    #[arg(add = Named::Keys)]
     names: Vec<String>,
     /// Print JSON
     #[arg(long)]

@@ -5,6 +5,7 @@ use std::io::{BufRead as _, IsTerminal as _};
 use clap::{ArgGroup, Args};
 
 use super::opened;
+use crate::cli::named::Named;
 use crate::cli::usage::counted;
 use crate::cli::{CliError, output, usage};
 use crate::error::{Code, Error};
@@ -14,6 +15,7 @@ use crate::history::{Filter, History, Settings};
 #[command(group(ArgGroup::new("which").required(true).args(["ids", "older_than", "all"])))]
 pub(super) struct DeleteArgs {
     /// Conversations
+    #[arg(add = Named::Conversations)]
     ids: Vec<String>,
     /// Those that did not go on since: `30d`, `2026-01-31`
     #[arg(long, value_name = "WHEN", value_parser = usage::moment)]

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 
 use super::{FilterArgs, json, opened, show};
+use crate::cli::named::Named;
 use crate::cli::{CliError, output, visible};
 use crate::error::{Code, Error};
 use crate::history::{Exchange, History, Settings};
@@ -14,6 +15,7 @@ use crate::history::{Exchange, History, Settings};
 #[derive(Debug, Args)]
 pub(super) struct ExportArgs {
     /// Conversations [default: all that the filters let pass, the oldest first]
+    #[arg(add = Named::Conversations)]
     ids: Vec<String>,
     #[command(flatten)]
     filter: FilterArgs,

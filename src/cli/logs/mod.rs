@@ -18,6 +18,7 @@ use clap::{Args, Subcommand};
 
 pub(super) use self::export::markdown;
 use super::{CliError, known, output, usage};
+use crate::cli::named::Named;
 use crate::config::{self, Environment, LoadError, Options};
 use crate::error::{Code, Error};
 use crate::history::{Filter, History, Settings};
@@ -69,7 +70,7 @@ pub(super) struct FilterArgs {
     #[arg(long, value_name = "WHEN", value_parser = usage::moment)]
     until: Option<u64>,
     /// A part of the model asked for, or of the one that answered
-    #[arg(short, long, value_name = "PART")]
+    #[arg(short, long, value_name = "PART", add = Named::Models)]
     model: Option<String>,
     /// What the conversation, or the request, cost at least, in dollars
     #[arg(long, value_name = "USD", value_parser = micro_usd)]

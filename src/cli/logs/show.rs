@@ -6,6 +6,7 @@ use clap::Args;
 use serde::Deserialize;
 
 use super::{cost, json, opened};
+use crate::cli::named::Named;
 use crate::cli::{CliError, output, visible};
 use crate::date;
 use crate::error::{Code, Error};
@@ -17,6 +18,7 @@ const RESULT_MAX: usize = 200;
 #[derive(Debug, Args)]
 pub(super) struct ShowArgs {
     /// The conversation [default: the latest with an answer]
+    #[arg(add = Named::Conversations)]
     id: Option<String>,
     /// Only the last answer; in a pipe, byte for byte
     #[arg(short = 'r', long, conflicts_with = "json")]

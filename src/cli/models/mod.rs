@@ -17,6 +17,7 @@ use serde::Serialize;
 
 use self::wanted::{Capability, Money, Tokens, Wanted};
 use super::{CliError, known, output};
+use crate::cli::named::Named;
 use crate::config::{self, Environment, LoadError, Options};
 use crate::date;
 use crate::dialect::Dialect;
@@ -37,6 +38,7 @@ const DAY_S: u64 = 86_400;
 )]
 pub(crate) struct ModelsArgs {
     /// A model, a name of the config, or a part of one
+    #[arg(add = Named::AllModels)]
     name: Option<String>,
     /// What it must be able to do, all of it
     #[arg(long, value_enum, value_delimiter = ',', value_name = "WHAT")]

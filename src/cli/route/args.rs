@@ -3,10 +3,11 @@
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use clap::{ArgGroup, Args, ValueEnum};
+use clap::{ArgGroup, Args, ValueEnum, ValueHint};
 use http::header::{HeaderName, HeaderValue};
 
 use super::import::RouteCommand;
+use crate::cli::named::Named;
 use crate::cli::terminal::Colour;
 use crate::dialect::Dialect;
 
@@ -28,31 +29,31 @@ pub(crate) struct RouteArgs {
     /// The prompt; one that is just the name of a command stands behind `--`
     pub(super) prompt: Option<String>,
     /// The model asked for [default: the config's `default`, else the first provider's main model; a request's own]
-    #[arg(short, long)]
+    #[arg(short, long, add = Named::Models)]
     pub(super) model: Option<String>,
     /// What the model is told before the prompt
     #[arg(short, long, value_name = "TEXT", conflicts_with = "request")]
     pub(super) system: Option<String>,
     /// An image, a PDF or sound beside the prompt: a file, an address, or `-` for standard input; may be repeated
-    #[arg(short, long = "attachment", value_name = "FILE", conflicts_with = "request")]
+    #[arg(short, long = "attachment", value_name = "FILE", value_hint = ValueHint::FilePath, conflicts_with = "request")]
     pub(super) attachments: Vec<String>,
     /// A text beside the prompt, with its name: a file, all files of a folder, or a pattern such as `src/**/*.rs`; may be repeated
-    #[arg(short, long = "fragment", value_name = "PATH", conflicts_with = "request")]
+    #[arg(short, long = "fragment", value_name = "PATH", value_hint = ValueHint::AnyPath, conflicts_with = "request")]
     pub(super) fragments: Vec<String>,
     /// How the answer is made: temperature, max_tokens, top_p, top_k, seed, stop, thinking, presence_penalty, frequency_penalty
     #[arg(short, long = "option", value_name = "KEY=VALUE", conflicts_with = "request")]
     pub(super) options: Vec<String>,
     /// The form of the answer: JSON Schema, a file of it, or `name, age int, bio: one sentence`; what comes is checked
-    #[arg(long, value_name = "SCHEMA", conflicts_with_all = ["request", "extract", "extract_last"])]
+    #[arg(long, value_name = "SCHEMA", value_hint = ValueHint::FilePath, conflicts_with_all = ["request", "extract", "extract_last"])]
     pub(super) schema: Option<String>,
     /// A prompt that was kept with --save, or the path of one
-    #[arg(short, long, value_name = "NAME", conflicts_with = "request")]
+    #[arg(short, long, value_name = "NAME", conflicts_with = "request", add = Named::Templates)]
     pub(super) template: Option<String>,
     /// A variable of the template; may be repeated
     #[arg(short, long = "param", value_name = "NAME=VALUE")]
     pub(super) parameters: Vec<String>,
     /// Keep prompt, -s, -m, -o, --schema, -x and -p under a name, for -t; nobody is asked
-    #[arg(long, value_name = "NAME", conflicts_with_all = ["asking", "request", "template", "attachments", "fragments", "compare"])]
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["asking", "request", "template", "attachments", "fragments", "compare"], add = Named::Templates)]
     pub(super) save: Option<String>,
     /// Print the first block of code of the answer alone
     #[arg(short = 'x', long)]
@@ -61,22 +62,22 @@ pub(crate) struct RouteArgs {
     #[arg(long = "extract-last", visible_alias = "xl", conflicts_with = "extract")]
     pub(super) extract_last: bool,
     /// Ask several models at once, and compare: `a,b[,c]`
-    #[arg(long, value_name = "MODELS", value_delimiter = ',', conflicts_with_all = ["asking", "model", "schema", "extract", "extract_last"])]
+    #[arg(long, value_name = "MODELS", value_delimiter = ',', conflicts_with_all = ["asking", "model", "schema", "extract", "extract_last"], add = Named::Models)]
     pub(super) compare: Vec<String>,
     /// Go on with the latest conversation
     #[arg(short = 'c', long = "continue", conflicts_with_all = ["asking", "request", "compare", "save", "demo", "cid"])]
     pub(super) continued: bool,
     /// Go on with this conversation, an id of `aimux logs`
-    #[arg(long, value_name = "ID", conflicts_with_all = ["asking", "request", "compare", "save", "demo"])]
+    #[arg(long, value_name = "ID", conflicts_with_all = ["asking", "request", "compare", "save", "demo"], add = Named::Conversations)]
     pub(super) cid: Option<String>,
     /// Do not ask if it may cost more than this, in dollars
     #[arg(long, value_name = "USD", value_parser = dollars, conflicts_with = "asking")]
     pub(super) max_cost: Option<u64>,
     /// Let the model call the tools of a server under `mcp`, or one: SERVER, SERVER.TOOL, with `*`; each call is shown and asked about
-    #[arg(long = "tool", value_name = "NAME", conflicts_with_all = ["asking", "compare", "schema", "save"])]
+    #[arg(long = "tool", value_name = "NAME", conflicts_with_all = ["asking", "compare", "schema", "save"], add = Named::Tools)]
     pub(super) tools: Vec<String>,
     /// Do not ask about calls of these tools: SERVER or SERVER.TOOL, with `*`; may be repeated
-    #[arg(long, value_name = "NAME", requires = "tools")]
+    #[arg(long, value_name = "NAME", requires = "tools", add = Named::Tools)]
     pub(super) yes: Vec<String>,
     /// How often the model may call tools before it has to have answered
     #[arg(long, value_name = "NUMBER", default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=100))]

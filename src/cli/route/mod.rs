@@ -42,6 +42,7 @@ use self::sink::{Held, Sink};
 use self::tell::Tell;
 pub(crate) use self::tell::who_answers;
 use self::template::Template;
+pub(crate) use self::template::saved as templates;
 use self::tools::Toolbox;
 use self::way::{Planned, Way};
 use super::{CliError, output, visible};

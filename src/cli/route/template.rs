@@ -181,7 +181,8 @@ fn which_of(word: &str) -> Option<Which> {
 }
 
 /// The names of the templates that are kept.
-fn saved(environment: &Environment) -> Vec<String> {
+/// The names of the templates, sorted.
+pub(crate) fn saved(environment: &Environment) -> Vec<String> {
     let Ok(entries) = std::fs::read_dir(folder(environment)) else { return Vec::new() };
     let mut names: Vec<String> =
         entries.flatten().filter_map(|entry| Some(entry.file_name().to_str()?.strip_suffix(".yaml")?.to_owned())).collect();

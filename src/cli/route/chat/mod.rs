@@ -10,7 +10,7 @@ mod input;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::Args;
+use clap::{Args, ValueHint};
 use http::header::{HeaderName, HeaderValue};
 
 use self::act::Spent;
@@ -26,6 +26,7 @@ use super::signals::Signals;
 use super::template::Template;
 use super::way::Way;
 use super::{Asking, first, keep, screen, with_demo};
+use crate::cli::named::Named;
 use crate::cli::terminal::{self, Colour};
 use crate::cli::{CliError, output, visible};
 use crate::config::Environment;
@@ -42,22 +43,22 @@ use crate::upstream::blocking::Post;
 )]
 pub(crate) struct ChatArgs {
     /// The model asked for [default: the config's `default`, else the first provider's main model]
-    #[arg(short, long)]
+    #[arg(short, long, add = Named::Models)]
     model: Option<String>,
     /// What the model is told before the prompts
     #[arg(short, long, value_name = "TEXT")]
     system: Option<String>,
     /// An image, a PDF or sound beside the first prompt: a file or an address; may be repeated
-    #[arg(short, long = "attachment", value_name = "FILE")]
+    #[arg(short, long = "attachment", value_name = "FILE", value_hint = ValueHint::FilePath)]
     attachments: Vec<String>,
     /// A text beside the first prompt: a file, all files of a folder, or a pattern; may be repeated
-    #[arg(short, long = "fragment", value_name = "PATH")]
+    #[arg(short, long = "fragment", value_name = "PATH", value_hint = ValueHint::AnyPath)]
     fragments: Vec<String>,
     /// How answers are made, as of `aimux route`
     #[arg(short, long = "option", value_name = "KEY=VALUE")]
     options: Vec<String>,
     /// A prompt that was kept with `aimux route --save`: each prompt is its `$input`
-    #[arg(short, long, value_name = "NAME")]
+    #[arg(short, long, value_name = "NAME", add = Named::Templates)]
     template: Option<String>,
     /// A variable of the template; may be repeated
     #[arg(short, long = "param", value_name = "NAME=VALUE")]
@@ -66,7 +67,7 @@ pub(crate) struct ChatArgs {
     #[arg(short = 'c', long = "continue", conflicts_with_all = ["demo", "cid"])]
     continued: bool,
     /// Go on with this conversation, an id of `aimux logs`
-    #[arg(long, value_name = "ID", conflicts_with = "demo")]
+    #[arg(long, value_name = "ID", conflicts_with = "demo", add = Named::Conversations)]
     cid: Option<String>,
     /// Do not ask if a prompt may cost more than this, in dollars
     #[arg(long, value_name = "USD", value_parser = dollars)]
