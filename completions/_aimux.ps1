@@ -70,6 +70,7 @@ Register-ArgumentCompleter -Native -CommandName 'aimux' -ScriptBlock {
         }
         'aimux;run' {
             [CompletionResult]::new('--config', '--config', [CompletionResultType]::ParameterName, 'The config file [env: AIMUX_CONFIG] [default: config.yaml in aimux''s config folder]')
+            [CompletionResult]::new('--demo', '--demo', [CompletionResultType]::ParameterName, 'Have the built-in demo model answer: needs no config, account or key, and ends with the client')
             [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
             [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
             break

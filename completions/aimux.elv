@@ -65,6 +65,7 @@ set edit:completion:arg-completer[aimux] = {|@words|
         }
         &'aimux;run'= {
             cand --config 'The config file [env: AIMUX_CONFIG] [default: config.yaml in aimux''s config folder]'
+            cand --demo 'Have the built-in demo model answer: needs no config, account or key, and ends with the client'
             cand -h 'Print help (see more with ''--help'')'
             cand --help 'Print help (see more with ''--help'')'
         }

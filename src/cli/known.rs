@@ -52,7 +52,8 @@ pub(crate) struct KnownServer {
     pub(crate) socket: PathBuf,
     /// What it says of itself; `None`: it does not run.
     pub(crate) status: Option<Status>,
-    listen: SocketAddr,
+    /// Where its config has it listen.
+    pub(crate) listen: SocketAddr,
 }
 
 /// The name of a running server among providers, and that of its key.

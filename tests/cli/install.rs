@@ -159,19 +159,9 @@ fn an_archive_is_installed_and_pages_are_left_out_by_choice() {
     assert!(stderr(&empty).contains("there is no aimux in"), "{}", stderr(&empty));
 }
 
-/// A root with the system's programs and nothing else, in which nobody is more than a plain user: what is installed there is
-/// well but for the keys that are missing, and leaves nothing but what it recorded itself.
-#[test]
-fn in_an_empty_root_a_plain_user_installs_looks_and_uninstalls() {
-    let script = r#"
-        set -eu
-        /checkout/install.sh --from /program --sha256 "$SUM" --no-man
-        PATH=$HOME/.local/bin:$PATH
-        aimux doctor --offline || [ $? = 2 ] || exit 9
-        aimux route --demo hello
-        /checkout/install.sh --uninstall
-        [ ! -e "$HOME/.local/bin" ] && [ ! -e "$HOME/.local/share/bash-completion" ]
-    "#;
+/// A root with the system's programs and nothing else, in which nobody is more than a plain user, to run a script in as `/home/me`.
+/// The checkout is `/checkout`, the program `/program` with its checksum in `SUM`; `more` are further arguments of `bwrap`.
+pub(super) fn in_an_empty_root(script: &str, more: &[&str]) -> Output {
     let program = program();
     let mut inside = Command::new("bwrap");
     inside.args(["--unshare-all", "--uid", "1000", "--gid", "1000", "--die-with-parent", "--clearenv", "--tmpfs", "/"]);
@@ -180,15 +170,47 @@ fn in_an_empty_root_a_plain_user_installs_looks_and_uninstalls() {
     }
     inside.arg("--ro-bind").arg(&program).arg("/program").arg("--ro-bind").arg(root()).arg("/checkout");
     inside.args(["--proc", "/proc", "--dev", "/dev", "--dir", "/home/me", "--dir", "/tmp", "--setenv", "HOME", "/home/me"]);
-    inside.args(["--setenv", "PATH", "/usr/bin:/bin", "--setenv", "SUM", &sha256(&program), "--chdir", "/home/me", "sh", "-c", script]);
-    let output = inside.output().unwrap();
+    inside.args(["--setenv", "PATH", "/usr/bin:/bin", "--setenv", "SUM", &sha256(&program), "--chdir", "/home/me"]).args(more);
+    inside.args(["sh", "-c", &format!("set -eu\n{script}")]).stdin(std::process::Stdio::null()).output().unwrap()
+}
+
+/// What is installed there is well but for the keys that are missing, and leaves nothing but what it recorded itself.
+#[test]
+fn in_an_empty_root_a_plain_user_installs_looks_and_uninstalls() {
+    let script = r#"
+        /checkout/install.sh --from /program --sha256 "$SUM"
+        PATH=$HOME/.local/bin:$PATH
+        aimux doctor --offline || [ $? = 2 ] || exit 9
+        aimux route --demo hello
+        mkdir /tmp/bin
+        cat >/tmp/bin/claude <<'END'
+#!/bin/sh
+curl -s "$ANTHROPIC_BASE_URL/v1/messages" -H "authorization: Bearer $ANTHROPIC_AUTH_TOKEN" -H 'content-type: application/json' \
+    -d '{"model":"claude-demo","max_tokens":100,"messages":[{"role":"user","content":"from a client"}]}'
+exit 7
+END
+        chmod +x /tmp/bin/claude
+        PATH=/tmp/bin:$PATH aimux run --demo claude || [ $? = 7 ] || exit 8
+        /checkout/install.sh --uninstall
+        find "$HOME"
+    "#;
+    let output = in_an_empty_root(script, &[]);
     assert!(output.status.success(), "{}{}", stdout(&output), stderr(&output));
     let said = stdout(&output);
     assert!(
-        said.contains("no provider's key at hand") && said.contains(" 0 warnings, 1 error\n") && said.contains("You said: hello"),
+        said.contains("no provider's key at hand")
+            && said.contains(" 0 warnings, 1 error\n")
+            && said.contains("You said: hello")
+            && said.contains("You said: from a client"),
         "{said}"
     );
-    assert!(said.contains("aimux is gone from"), "{said}");
+    let (_, left) = said.split_once("aimux is gone from").unwrap_or_else(|| panic!("{said}"));
+    let left: Vec<&str> = left.lines().skip(1).collect();
+    let records = ["/home/me", "/home/me/.config", "/home/me/.local", "/home/me/.local/state"];
+    let is_record = |path: &&str| {
+        records.contains(path) || path.starts_with("/home/me/.local/state/aimux") || path.starts_with("/home/me/.config/aimux")
+    };
+    assert!(left.iter().all(is_record), "{left:?}");
 }
 
 #[test]

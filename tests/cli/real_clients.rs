@@ -109,3 +109,36 @@ fn a_scans_sarif_is_what_its_schema_asks_for() {
     assert_exit(&check(&sarif), 1);
     std::fs::remove_file(sarif).unwrap();
 }
+
+/// What a stranger does first, from beginning to end: installs, looks what is missing, lets the unmodified Claude Code ask the built-in
+/// model, and takes it all away again.
+#[test]
+fn in_an_empty_root_claude_code_asks_the_demo_of_an_installed_aimux() {
+    let claude = std::env::var("AIMUX_TEST_CLAUDE").expect("AIMUX_TEST_CLAUDE, which tests/run sets");
+    let claude = std::fs::canonicalize(claude).unwrap();
+    let script = r#"
+        /checkout/install.sh --from /program --sha256 "$SUM"
+        PATH=$HOME/.local/bin:/claude:$PATH
+        aimux doctor --json || [ $? = 2 ] || exit 9
+        echo "== claude"
+        aimux run --demo claude -- -p 'Good morning, who are you?' --output-format json
+        echo "== left"
+        ps -A -o comm= 2>/dev/null | grep -x aimux || echo "no aimux runs"
+        /checkout/install.sh --uninstall
+        find "$HOME/.local" "$HOME/.config" | grep -v /state/
+    "#;
+    let more = ["--ro-bind", claude.to_str().unwrap(), "/claude/claude", "--setenv", "DISABLE_AUTOUPDATER", "1"];
+    let output =
+        super::install::in_an_empty_root(script, &[&more[..], &["--setenv", "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC", "1"]].concat());
+    let (said, complained) = (stdout(&output), super::stderr(&output));
+    assert!(output.status.success(), "{said}{complained}");
+    let (doctor, rest) = said.split_once("== claude\n").unwrap();
+    let (asked, left) = rest.split_once("== left\n").unwrap();
+    let json: serde_json::Value = serde_json::from_str(&doctor[doctor.find('{').unwrap()..]).unwrap();
+    let red: Vec<&serde_json::Value> = json["findings"].as_array().unwrap().iter().filter(|finding| finding["level"] == "error").collect();
+    assert!(red.len() == 1 && red[0].to_string().contains("no provider's key at hand"), "{json:#}");
+    let answer: serde_json::Value = serde_json::from_str(asked.trim()).unwrap_or_else(|_| panic!("{asked}{complained}"));
+    assert!(answer["is_error"] == false && answer["result"].as_str().unwrap().contains("Good morning"), "{answer:#}");
+    assert!(left.contains("no aimux runs") && left.contains("aimux is gone from"), "{left}");
+    assert!(!left.contains("bin") && !left.contains("share"), "{left}");
+}
