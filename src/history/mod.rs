@@ -9,6 +9,7 @@ mod last;
 mod reader;
 mod record;
 mod schema;
+mod steps;
 mod take;
 #[cfg(test)]
 mod tests;
@@ -22,6 +23,7 @@ use rusqlite::Connection;
 pub use last::{Last, last};
 pub use reader::{Conversation, Filter, Hit, MARKS};
 pub use record::{Attachment, Ending, Exchange};
+pub use steps::{Call, Step};
 pub use take::Taken;
 pub use words::terms;
 

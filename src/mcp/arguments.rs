@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use rmcp::model::{CallToolRequest, CallToolRequestParams, ClientJsonRpcMessage, ClientRequest, JsonObject, Request};
+use serde_json::value::RawValue;
 
 /// The text, carried along with the request.
 #[derive(Debug, Clone)]
@@ -14,9 +15,15 @@ struct Exact {
 }
 
 /// What a model wrote, without the space around it; nothing stands for no arguments.
-pub(crate) fn text(arguments: &str) -> &str {
+fn text(arguments: &str) -> &str {
     let trimmed = arguments.trim();
     if trimmed.is_empty() { "{}" } else { trimmed }
+}
+
+/// What it wrote, to the letter; `None`: it is no JSON object.
+pub(crate) fn raw_object(arguments: &str) -> Option<Box<RawValue>> {
+    let text = text(arguments);
+    text.starts_with('{').then(|| RawValue::from_string(text.to_owned()).ok()).flatten()
 }
 
 /// What it wrote, read.

@@ -25,7 +25,7 @@ use serde_json::value::RawValue;
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
-pub(crate) use self::arguments::text as arguments_text;
+pub(crate) use self::arguments::raw_object;
 pub use self::check::{Checks, Fit};
 pub use self::groups::Groups;
 use self::link::{Link, Listed};

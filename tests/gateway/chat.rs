@@ -166,6 +166,11 @@ fn commands_change_what_is_asked_and_tell_what_there_is() {
         ("/cost\r", " of 100,000 tokens ("),
         ("/save there.md\r", "there.md is there already"),
         ("/save talk.md\r", "saved talk.md"),
+        ("once more\r", "answer 5"),
+        ("/save\r", "/save needs the name of a file"),
+        ("/save absent/talk.md\r", "absent/talk.md: "),
+        // Its own file is written anew, and no other.
+        ("/save talk.md\r", "saved talk.md"),
         ("/help\r", "/attach [FILE]"),
     ] {
         terminal.types(keys);
@@ -175,13 +180,14 @@ fn commands_change_what_is_asked_and_tell_what_there_is() {
     terminal.types("/exit\r");
     assert_eq!(terminal.end().0, Some(0));
     let seen = upstream.seen();
-    assert_eq!(seen.len(), 2);
+    assert_eq!(seen.len(), 3);
     let first = seen[0].json();
     let sent = first["messages"].to_string();
     assert!(first["model"] == "other" && sent.contains("be kind") && sent.contains("data:image/png;base64,") && sent.contains("a note"));
     assert!(turns(&seen[1]).iter().all(|(role, _)| role != "system"), "{:?}", turns(&seen[1]));
     let saved = std::fs::read_to_string(home.path().join("talk.md")).unwrap();
     assert!(saved.contains("## Prompt") && saved.contains("cat one.png") && saved.contains("answer *3*"), "{saved}");
+    assert_eq!((saved.matches("## Prompt").count(), saved.matches("answer *5*").count()), (3, 1), "{saved}");
     let mode = std::fs::metadata(home.path().join("talk.md")).unwrap().permissions().mode();
     assert_eq!((mode & 0o777, std::fs::read_to_string(home.path().join("there.md")).unwrap().as_str()), (0o600, "mine"));
 }

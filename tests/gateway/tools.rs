@@ -383,7 +383,7 @@ fn whoever_sits_at_the_terminal_is_asked_and_may_say_no_yes_or_always() {
     let upstream = calling(
         Speaks::Chat,
         &[
-            ("echo", r#"{"text":"a\u001b[31mb"}"#),
+            ("echo", "{\"text\":\"a\\u001b[31mb\u{9b}31m\u{202e}c\"}"),
             ("echo", r#"{"text":"two"}"#),
             ("echo", r#"{"text":"three"}"#),
             ("echo", r#"{"text":"four"}"#),
@@ -410,11 +410,157 @@ fn whoever_sits_at_the_terminal_is_asked_and_may_say_no_yes_or_always() {
     assert!(shown.contains("step 1: box.echo") && shown.contains("refused") && shown.contains("all done"), "{shown}");
     assert!(shown.contains("step 4: box.echo {\"text\":\"four\"}: 7 B"), "{shown}");
     assert_eq!(shown.matches("the model calls").count(), 3, "the fourth is not asked about: {shown}");
-    assert!(!bytes.contains("a\u{1b}[31mb"), "{bytes}");
+    assert!(!bytes.contains("a\u{1b}[31mb") && !bytes.contains(['\u{9b}', '\u{202e}']), "{bytes}");
+    assert!(bytes.matches("b\\u{9b}31m\\u{202e}c").count() > 1, "in the question and in the line: {bytes}");
     let told = told(&upstream);
     assert!(told.contains("The user refused this call"), "{told}");
     let got = std::fs::read_to_string(home.path().join("work/got")).unwrap();
     assert_eq!(got.matches("tools/call").count(), 3, "{got}");
+}
+
+/// A model that calls `echo` once where it has tools and no result yet, then says these, one after the other.
+fn once_calling(speaks: Speaks, answers: &'static [&'static str]) -> Upstream {
+    let said = std::sync::atomic::AtomicUsize::new(0);
+    Upstream::start(move |seen, _| {
+        if seen.has_tools() && results(seen) == 0 {
+            return speaks.answer(seen, &[text("let me see"), tool("call_0", "echo", json!({"text": "one"}))]);
+        }
+        let at = said.fetch_add(1, std::sync::atomic::Ordering::Relaxed).min(answers.len() - 1);
+        speaks.answer(seen, &[text(answers[at])])
+    })
+}
+
+/// Who speaks in a request, with a `c` for calls and an `r` for results; and the ids of these.
+fn shape(seen: &Seen) -> (String, Vec<String>) {
+    let (mut shape, mut ids) = (String::new(), Vec::new());
+    for turn in seen.json()["messages"].as_array().unwrap() {
+        let role = turn["role"].as_str().unwrap();
+        let blocks = turn["content"].as_array().cloned().unwrap_or_default();
+        let of = |kind: &str| blocks.iter().filter(|block| block["type"] == kind).cloned().collect::<Vec<Value>>();
+        let calls = [of("tool_use"), turn["tool_calls"].as_array().cloned().unwrap_or_default()].concat();
+        ids.extend(calls.iter().map(|call| call["id"].as_str().unwrap().to_owned()));
+        let results =
+            [of("tool_result"), if role == "tool" { vec![json!({"tool_use_id": turn["tool_call_id"]})] } else { vec![] }].concat();
+        ids.extend(results.iter().map(|result| result["tool_use_id"].as_str().unwrap().to_owned()));
+        shape += match (role, calls.len(), results.len()) {
+            ("assistant", 0, _) => "a",
+            ("assistant", ..) => "c",
+            (_, _, 0) => "u",
+            _ => "r",
+        };
+    }
+    (shape, ids)
+}
+
+#[test]
+fn a_conversation_goes_on_with_its_calls_as_calls_or_in_words() {
+    for speaks in BOTH {
+        let upstream = once_calling(speaks, &["all done"]);
+        let home = prepared(SERVER, &[(speaks, &upstream)], "");
+        let last = |args: &[&str]| {
+            let output = run(home.path(), args);
+            assert_eq!(output.status.code(), Some(0), "{args:?}: {}", stderr(&output));
+            upstream.seen().pop().unwrap()
+        };
+        last(&["first", "--tool", "box.echo", "--yes", "box"]);
+        // What it called before counts where it has other tools this time, too.
+        for tools in ["box", "box.fails"] {
+            let seen = last(&["-c", "-n", "second", "--tool", tools]);
+            assert_eq!(shape(&seen), ("ucrau".to_owned(), vec!["call_0_0_0".to_owned(), "call_0_0_0".to_owned()]), "{}", seen.text());
+            let sent = seen.json()["messages"].to_string();
+            assert!(sent.contains("an echo") && sent.contains("let me see") && sent.contains("second"), "{sent}");
+        }
+        let seen = last(&["-c", "third"]);
+        assert_eq!(shape(&seen), ("uau".to_owned(), vec![]), "{}", seen.text());
+        let sent = seen.json()["messages"].to_string();
+        assert!(!seen.has_tools() && sent.contains(r#"- box.echo {\"text\":\"one\"}: an echo"#), "{sent}");
+        // Another call in another exchange has another id; one without calls stands between them.
+        last(&["something else", "--tool", "box.echo", "--yes", "box"]);
+        let seen = last(&["-c", "fourth", "--tool", "box.echo"]);
+        assert_eq!(shape(&seen).0, "ucrau", "{}", seen.text());
+    }
+}
+
+#[test]
+fn calls_are_folded_with_their_exchange_by_our_count_and_by_the_providers() {
+    let upstream = calling(Speaks::Chat, &[("flood", "{}")]);
+    let home = prepared(SERVER, &[(Speaks::Chat, &upstream)], ", output_kb: 32");
+    assert_eq!(run(home.path(), &["first", "--tool", "box.flood", "--yes", "box"]).status.code(), Some(0));
+    let config = home.path().join(".config/aimux/config.yaml");
+    let wide = std::fs::read_to_string(&config).unwrap();
+    let small = "key: { env: UPSTREAM_KEY }, models: { up-model: { context: 6000 } } }";
+    std::fs::write(&config, wide.replace("key: { env: UPSTREAM_KEY } }", small)).unwrap();
+    let late = calling(Speaks::Chat, &[("echo", "{}")]);
+    let narrow = Upstream::start(move |seen, _| match seen.body.len() {
+        0..20_000 => Speaks::Chat.answer(seen, &[text("fine")]),
+        _ => Speaks::Chat.refusal(400, "prompt is too long: 9000 tokens > 8000 maximum"),
+    });
+    for (config_text, asked) in [
+        (wide.replace("key: { env: UPSTREAM_KEY } }", small).replace(&upstream.url(), &late.url()), &late),
+        (wide.replace(&upstream.url(), &narrow.url()), &narrow),
+    ] {
+        std::fs::write(&config, config_text).unwrap();
+        let output = run(home.path(), &["-c", "-n", "second", "--tool", "box.echo", "--yes", "box"]);
+        let err = stderr(&output);
+        assert!(output.status.code() == Some(0) && err.contains("the oldest exchange of 1 are folded"), "{err}");
+        let sent = told(asked);
+        assert!(!sent.contains("xxxx") && sent.contains("- asked: first"), "{sent}");
+    }
+}
+
+#[test]
+fn the_last_answer_after_calls_has_to_fit_a_schema() {
+    let wanted = json!({"name": "Ada"});
+    for speaks in BOTH {
+        for (answers, code, requests) in
+            [(&[r#"{"name":"Ada"}"#][..], 0, 2), (&["It is Ada.", r#"{"name":"Ada"}"#], 0, 3), (&["no", "no again"], 69, 3)]
+        {
+            let upstream = once_calling(speaks, answers);
+            let home = prepared(SERVER, &[(speaks, &upstream)], "");
+            let output = run(home.path(), &["who", "--schema", "name", "--tool", "box.echo", "--yes", "box"]);
+            let seen = upstream.seen();
+            assert_eq!((output.status.code(), seen.len()), (Some(code), requests), "{answers:?}: {}", stderr(&output));
+            assert!(stderr(&output).contains("step 1: box.echo"), "{}", stderr(&output));
+            assert!(seen.iter().all(|seen| seen.text().contains("does echo") && seen.text().contains("additionalProperties")));
+            if code == 0 {
+                assert_eq!(serde_json::from_slice::<Value>(&output.stdout).unwrap(), wanted);
+            }
+            if requests == 3 {
+                assert_eq!(shape(&seen[2]).0, "ucrau", "{}", seen[2].text());
+                let sent = seen[2].json();
+                assert!(
+                    sent["messages"].to_string().contains("does not fit the JSON Schema") && told(&upstream).contains("an echo"),
+                    "{sent}"
+                );
+                assert!(
+                    !matches!(sent["tool_choice"].as_str(), Some("auto" | "required")) && sent["tool_choice"]["type"] != "any",
+                    "{sent}"
+                );
+            }
+        }
+        let upstream = calling(speaks, &[("echo", "{}"), ("echo", "{}"), ("echo", "{}")]);
+        let home = prepared(SERVER, &[(speaks, &upstream)], "");
+        let output = run(home.path(), &["who", "--schema", "name", "--json", "--tool", "box.echo", "--yes", "box", "--steps", "1"]);
+        let json: Value = serde_json::from_slice(&output.stdout).unwrap();
+        let steps = json["steps"].as_array().unwrap().len();
+        assert_eq!(
+            (output.status.code(), upstream.seen().len(), steps),
+            (Some(75), 2, 1),
+            "what has not come to an end is not asked for again: {json}"
+        );
+    }
+}
+
+#[test]
+fn a_repair_keeps_what_tools_did_in_the_json_and_the_logs() {
+    let upstream = once_calling(Speaks::Anthropic, &["no", r#"{"name":"Ada"}"#]);
+    let home = prepared(SERVER, &[(Speaks::Anthropic, &upstream)], "");
+    let output = run(home.path(), &["who", "--schema", "name", "--json", "--tool", "box.echo", "--yes", "box"]);
+    let json: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((&json["attempts"], &json["steps"][0]["calls"][0]["result"]), (&json!(3), &json!("an echo")), "{json}");
+    let shown = crate::gateway::aimux(home.path()).args(["logs", "show", "--json"]).output().unwrap();
+    let shown: Value = serde_json::from_slice(&shown.stdout).unwrap();
+    assert_eq!(shown["exchanges"][0]["steps"], json["steps"], "{shown}");
 }
 
 #[test]

@@ -3,14 +3,13 @@
 use std::io::IsTerminal as _;
 
 use clap::Args;
-use serde::Deserialize;
 
 use super::{cost, json, opened};
 use crate::cli::named::Named;
 use crate::cli::{CliError, output, visible};
 use crate::date;
 use crate::error::{Code, Error};
-use crate::history::{Attachment, Ending, Exchange, History, Settings};
+use crate::history::{Attachment, Call, Ending, Exchange, History, Settings};
 
 /// What of a tool's result is shown, in characters.
 const RESULT_MAX: usize = 200;
@@ -112,33 +111,17 @@ pub(super) fn unfinished(exchange: &Exchange) -> Option<String> {
     }
 }
 
-/// What tools did before an answer, as it was kept.
-#[derive(Deserialize)]
-struct Step {
-    calls: Vec<Call>,
-}
-
-#[derive(Deserialize)]
-struct Call {
-    server: String,
-    tool: String,
-    arguments: String,
-    outcome: String,
-    result: String,
-}
-
 /// The calls of tools before an answer, each in a line.
 pub(super) fn called(exchange: &Exchange) -> Vec<String> {
-    // What another version kept otherwise is for `--json`.
-    let steps: Vec<Step> = serde_json::from_str(&exchange.steps).unwrap_or_default();
-    let line = |call: &Call| {
-        let Call { server, tool, arguments, outcome, result } = call;
+    let line = |call: Call| {
+        let name = call.full_name();
+        let Call { arguments, outcome, result, .. } = call;
         let joined = result.split_whitespace().collect::<Vec<_>>().join(" ");
         let cut: String = joined.chars().take(RESULT_MAX).collect();
         let more = if cut.len() < joined.len() { "…" } else { "" };
-        format!("[{server}.{tool} {}, {outcome}: {cut}{more}]", arguments.trim().replace('\n', " "))
+        format!("[{name} {}, {outcome}: {cut}{more}]", arguments.trim().replace('\n', " "))
     };
-    steps.iter().flat_map(|step| &step.calls).map(line).collect()
+    exchange.tool_steps().into_iter().flat_map(|step| step.calls).map(line).collect()
 }
 
 /// An attachment, in a line.

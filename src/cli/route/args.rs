@@ -74,7 +74,7 @@ pub(crate) struct RouteArgs {
     #[arg(long, value_name = "USD", value_parser = dollars, conflicts_with = "asking")]
     pub(super) max_cost: Option<u64>,
     /// Let the model call the tools of a server under `mcp`, or one: SERVER, SERVER.TOOL, with `*`; each call is shown and asked about
-    #[arg(long = "tool", value_name = "NAME", conflicts_with_all = ["asking", "compare", "schema", "save"], add = Named::Tools)]
+    #[arg(long = "tool", value_name = "NAME", conflicts_with_all = ["asking", "compare", "save"], add = Named::Tools)]
     pub(super) tools: Vec<String>,
     /// Do not ask about calls of these tools: SERVER or SERVER.TOOL, with `*`; may be repeated
     #[arg(long, value_name = "NAME", requires = "tools", add = Named::Tools)]

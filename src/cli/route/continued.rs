@@ -5,10 +5,11 @@
 
 use super::args::RouteArgs;
 use super::attach::Attachment;
+use super::past::PastCalls;
 use crate::chat::request::{Block, BlockKind, Role, Turn};
 use crate::cli::{output, visible};
 use crate::error::{Code, Error};
-use crate::history::{Exchange, History, Settings};
+use crate::history::{Call, Exchange, History, Settings};
 
 /// The most folded exchanges of which a line is left.
 const LINES_MAX: usize = 40;
@@ -20,10 +21,20 @@ const LINE_MAX: usize = 160;
 pub(super) struct Before {
     /// The conversation, where it is kept.
     pub(super) id: Option<String>,
-    /// The exchanges that have an answer, with what stood beside their prompts.
-    exchanges: Vec<(Exchange, Vec<Attachment>)>,
+    /// The exchanges that have an answer.
+    exchanges: Vec<Past>,
     /// So many of them, the oldest, are folded.
     folded: usize,
+    /// The model is offered tools: what it called before goes on as calls.
+    has_tools: bool,
+}
+
+/// An exchange, with what stood beside its prompt and what tools did before its answer.
+#[derive(Debug)]
+struct Past {
+    exchange: Exchange,
+    attachments: Vec<Attachment>,
+    calls: PastCalls,
 }
 
 impl Before {
@@ -46,16 +57,14 @@ impl Before {
         };
         let answered = history.exchanges(&id)?.into_iter().filter(|exchange| !exchange.answer.trim().is_empty());
         let exchanges = answered
-            .map(|exchange| {
-                let attached = attached(&exchange);
-                (exchange, attached)
-            })
+            .enumerate()
+            .map(|(at, exchange)| Past { attachments: attached(&exchange), calls: PastCalls::of(&exchange, at), exchange })
             .collect();
-        Ok(Some(Self { id: Some(id), exchanges, folded: 0 }))
+        Ok(Some(Self { id: Some(id), exchanges, folded: 0, has_tools: false }))
     }
 
     fn last(&self) -> Option<&Exchange> {
-        self.exchanges.last().map(|(exchange, _)| exchange)
+        self.exchanges.last().map(|past| &past.exchange)
     }
 
     /// The model that was asked for last.
@@ -68,14 +77,24 @@ impl Before {
         self.last().map(|last| last.system.as_str()).filter(|system| !system.trim().is_empty())
     }
 
+    /// The model is offered tools, each by the name that is told of it.
+    pub(super) fn offer(&mut self, offered: &dyn Fn(&Call) -> Option<String>) {
+        self.has_tools = true;
+        self.exchanges.iter_mut().for_each(|past| past.calls.rename(offered));
+    }
+
     /// What was said, as turns.
     pub(super) fn turns(&self) -> Vec<Turn<'_>> {
         let mut turns = Vec::new();
-        for (index, (exchange, attachments)) in self.exchanges.iter().enumerate().skip(self.folded) {
+        for (index, Past { exchange, attachments, calls }) in self.exchanges.iter().enumerate().skip(self.folded) {
             let digest = (index == self.folded).then(|| self.digest()).flatten();
             let prompt = (!exchange.prompt.trim().is_empty()).then(|| text(exchange.prompt.as_str()));
-            let blocks = digest.into_iter().chain(attachments.iter().map(Attachment::block)).chain(prompt).collect();
+            let told = if self.has_tools { None } else { calls.told() };
+            let blocks = digest.into_iter().chain(attachments.iter().map(Attachment::block)).chain(prompt).chain(told).collect();
             turns.push(Turn { role: Role::User, name: None, blocks });
+            if self.has_tools {
+                turns.extend(calls.turns());
+            }
             turns.push(Turn { role: Role::Assistant, name: None, blocks: vec![text(exchange.answer.as_str())] });
         }
         turns
@@ -91,7 +110,7 @@ impl Before {
             return None;
         }
         let mut lines = format!("[{} of this conversation, left out for want of room:", counted(self.folded));
-        for (exchange, _) in self.exchanges.iter().take(self.folded).skip(self.folded.saturating_sub(LINES_MAX)) {
+        for Past { exchange, .. } in self.exchanges.iter().take(self.folded).skip(self.folded.saturating_sub(LINES_MAX)) {
             lines += &format!("\n- asked: {}\n  answered: {}", cut(&exchange.prompt), cut(&exchange.answer));
         }
         lines.push(']');
@@ -101,13 +120,14 @@ impl Before {
     /// Takes in what was said now, if there was an answer.
     pub(super) fn push(&mut self, exchange: Exchange, attachments: &[Attachment]) {
         if !exchange.answer.trim().is_empty() {
-            self.exchanges.push((exchange, attachments.to_vec()));
+            let calls = PastCalls::of(&exchange, self.exchanges.len());
+            self.exchanges.push(Past { exchange, attachments: attachments.to_vec(), calls });
         }
     }
 
     /// The exchanges with an answer, those that are folded, too.
     pub(super) fn exchanges(&self) -> impl Iterator<Item = &Exchange> {
-        self.exchanges.iter().map(|(exchange, _)| exchange)
+        self.exchanges.iter().map(|past| &past.exchange)
     }
 
     /// How many exchanges are not folded.

@@ -1,7 +1,7 @@
 //! `aimux route`: a prompt from the shell, answered through the same routing, keys and failover as `serve`; or, with
 //! `--explain`, told where it would go.
 //!
-//! One file per concern: `args`, `prompt` (what is asked, with `attach`, `fragment`, `options`, `schema`, `template`, `continued`), `way` (through
+//! One file per concern: `args`, `prompt` (what is asked, with `attach`, `fragment`, `options`, `schema`, `template`, `continued` with `past`), `way` (through
 //! a running server, or from here), `tell` (what is shown meanwhile), `sink` and `screen` (where the answer goes, how it
 //! looks), `report` (what is said when it is over), `keep` (what is remembered of it), `compare`, `explain`; `chat` does the same
 //! again and again; `import` takes over what another program kept. Start with [`run`].
@@ -17,6 +17,7 @@ mod fragment;
 mod import;
 mod keep;
 mod options;
+mod past;
 mod prompt;
 mod report;
 mod schema;
@@ -47,6 +48,7 @@ use self::tools::Toolbox;
 use self::way::{Planned, Way};
 use super::{CliError, output, visible};
 use crate::chat::ChatRequest;
+use crate::chat::request::ToolChoice;
 use crate::config::Environment;
 use crate::error::{Code, Error};
 use crate::mcp::Groups;
@@ -83,6 +85,9 @@ pub(crate) fn run(args: &RouteArgs, path: Option<PathBuf>, environment: &Environ
             tools => tools,
         },
     };
+    if let (Some(tools), Some(before)) = (&tools, &mut prompt.before) {
+        before.offer(&|call| tools.offered(call));
+    }
     let offered = |request: &ChatRequest<'_>, is_enough: &dyn Fn(&ChatRequest<'_>) -> bool| {
         let mut request = request.clone();
         tools.iter().for_each(|tools| tools.offer(&mut request));
@@ -103,12 +108,12 @@ pub(crate) fn run(args: &RouteArgs, path: Option<PathBuf>, environment: &Environ
     let asking = Asking { args, environment, post: &post, signals: &signals };
     let mut report = match &tools {
         None => asking.answer(&mut way, &mut prompt, planned, &mut sink)?,
-        Some(tools) => tools::chain(&asking, &way, &prompt, tools, planned, &mut sink),
+        Some(tools) => tools::chain(&asking, &way, &mut prompt, tools, planned, &mut sink),
     };
-    drop(tools);
-    if prompt.schema.is_some() {
-        report = asking.fitting(&mut way, &prompt, report)?;
+    if prompt.schema.is_some() && report.exit().is_none() {
+        report = asking.fitting(&mut way, &prompt, tools.as_ref(), report)?;
     }
+    drop(tools);
     if !args.no_log {
         let conversation = prompt.before.as_ref().and_then(|before| before.id.as_deref());
         keep::keep(way.history(), conversation, &report.kept(prompt.kept()));
@@ -198,7 +203,7 @@ impl Asking<'_> {
     }
 
     /// The answer if it fits the schema, else the next one; a second that does not fit is an error.
-    fn fitting(&self, way: &mut Way, prompt: &Prompt, mut first: Report) -> Result<Report, CliError> {
+    fn fitting(&self, way: &mut Way, prompt: &Prompt, tools: Option<&Toolbox>, mut first: Report) -> Result<Report, CliError> {
         let (Some(schema), Some(answer)) = (&prompt.schema, first.whole()) else { return Ok(first) };
         let faults = match schema.check(answer) {
             Ok(json) => {
@@ -209,7 +214,14 @@ impl Asking<'_> {
         };
         let line = format!("the answer does not fit the schema ({faults}); it is asked for once more");
         output::error(&format!("aimux: {}\n", visible::line(&line)));
-        let request = prompt.repaired(answer, &faults);
+        let mut request = prompt.request();
+        if let Some(tools) = tools {
+            // What they did stands there; nothing more is to be called.
+            tools.offer(&mut request);
+            request.tool_choice = Some(ToolChoice::None);
+        }
+        request.turns.extend(first.turns_before());
+        request.turns.extend(Prompt::repair(answer, &faults));
         // It may go elsewhere than the first, being longer: to a provider whose key is not open yet.
         let planned = planned_one(self.args, way, self.environment, &request)?;
         let mut second = self.ask(way, &request, planned, Box::new(Held)).after(first);

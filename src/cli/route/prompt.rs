@@ -184,15 +184,12 @@ impl Prompt {
         ChatRequest { model: model.into(), ..self.request() }
     }
 
-    /// The same once more, with an answer that did not fit, and why.
-    pub(super) fn repaired(&self, answer: &str, faults: &str) -> ChatRequest<'_> {
+    /// What follows on an answer that did not fit: the answer, and why.
+    pub(super) fn repair<'a>(answer: &str, faults: &str) -> [Turn<'a>; 2] {
         let said = |role: Role, text: String| Turn { role, name: None, blocks: vec![BlockKind::Text(text.into()).into()] };
-        let mut request = self.request();
         let answer = if answer.trim().is_empty() { "(nothing)" } else { answer };
-        request.turns.push(said(Role::Assistant, answer.to_owned()));
         let wish = format!("That does not fit the JSON Schema: {faults}. Answer again, with the JSON alone.");
-        request.turns.push(said(Role::User, wish));
-        request
+        [said(Role::Assistant, answer.to_owned()), said(Role::User, wish)]
     }
 }
 

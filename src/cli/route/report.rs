@@ -7,6 +7,7 @@ use serde::Serialize;
 use super::tell::{Failed, Told, who_answers};
 use super::tools::{JsonStep, Step};
 use super::way::Way;
+use crate::chat::request::Turn;
 use crate::chat::response::ResponseBlock;
 use crate::chat::{ChatResponse, FailureKind, Loss, StopReason, Usage};
 use crate::cli::known::{SERVER, TOKEN};
@@ -172,6 +173,7 @@ impl Report {
         usage.reasoning = usage.reasoning.map(|tokens| tokens.saturating_add(former.reasoning.unwrap_or(0))).or(former.reasoning);
         self.cost = add(self.cost, first.cost);
         self.attempts += first.attempts;
+        self.steps.splice(0..0, first.steps);
         self.told.failed.splice(0..0, first.told.failed);
         self.exchange.entry.total_ms = self.exchange.entry.total_ms.saturating_add(first.exchange.entry.total_ms);
         self
@@ -184,6 +186,11 @@ impl Report {
         let blocks = ChatResponse::from_events(events).ok()?.blocks;
         let has_calls = blocks.iter().any(|block| matches!(block, ResponseBlock::ToolCall { .. }));
         (has_calls && self.told.stop != Some(StopReason::Refusal)).then_some(blocks)
+    }
+
+    /// What tools did before it, as a model is told.
+    pub(super) fn turns_before(&self) -> impl Iterator<Item = Turn<'_>> {
+        self.steps.iter().flat_map(Step::turns)
     }
 
     /// The id of the last request.

@@ -16,7 +16,6 @@ use self::approval::{Approval, Verdict};
 use self::pattern::Pattern;
 pub(super) use self::step::{JsonStep, Step};
 use self::step::{Made, Outcome};
-use super::Asking;
 use super::args::RouteArgs;
 use super::prompt::Prompt;
 use super::report::Report;
@@ -24,6 +23,7 @@ use super::signals::Signals;
 use super::sink::Sink;
 use super::spinner::Spinner;
 use super::way::{Planned, Way};
+use super::{Asking, FOLDS_MAX};
 use crate::chat::ChatRequest;
 use crate::chat::request::{Tool, ToolKind};
 use crate::chat::response::ResponseBlock;
@@ -31,6 +31,7 @@ use crate::cli::{CliError, console, known, visible};
 use crate::config::near::nearest;
 use crate::config::{self, Environment, McpServer, Options};
 use crate::error::{Code, Error};
+use crate::history::Call;
 use crate::mcp::{Around, Called, Checks, Fit, Groups, Session};
 
 /// The tools of this command.
@@ -95,6 +96,12 @@ impl Toolbox {
             cache: None,
         };
         request.tools.extend(self.session.tools().iter().map(each));
+    }
+
+    /// The name that a tool of former times is offered by, if it is.
+    pub(super) fn offered(&self, call: &Call) -> Option<String> {
+        let is_it = |tool: &&crate::mcp::Tool| tool.server == call.server && tool.name == call.tool;
+        self.session.tools().iter().find(is_it).map(|tool| tool.offered.clone())
     }
 
     /// Does what the model calls for, in its order; `None`: interrupted.
@@ -166,18 +173,14 @@ struct Judge<'a> {
 pub(super) fn chain(
     asking: &Asking<'_>,
     way: &Way,
-    prompt: &Prompt,
+    prompt: &mut Prompt,
     tools: &Toolbox,
     first: Planned,
     new_sink: &mut dyn FnMut() -> Box<dyn Sink>,
 ) -> Report {
     let mut steps: Vec<Step> = Vec::new();
     let mut judge = Judge { checks: Checks::default(), approval: Approval::new(&tools.yes) };
-    let mut report = {
-        let mut request = prompt.request();
-        tools.offer(&mut request);
-        asking.ask(way, &request, first, new_sink())
-    };
+    let mut report = asked(asking, way, prompt, tools, &mut steps, first, new_sink);
     while let Some(blocks) = report.calls() {
         if steps.len() >= tools.steps_max {
             let message = format!("the model still calls tools after {} steps", tools.steps_max);
@@ -194,13 +197,36 @@ pub(super) fn chain(
                 report.fail(error);
                 break;
             }
-            Ok(planned) => {
-                let request = request(prompt, tools, &steps);
-                report = asking.ask(way, &request, planned, new_sink()).going_on(report);
-            }
+            Ok(planned) => report = asked(asking, way, prompt, tools, &mut steps, planned, new_sink).going_on(report),
         }
     }
     report.made(steps);
+    report
+}
+
+/// Asks; where the provider finds it too long that was believed to fit, more of the conversation is folded, and it is asked again.
+fn asked(
+    asking: &Asking<'_>,
+    way: &Way,
+    prompt: &mut Prompt,
+    tools: &Toolbox,
+    steps: &mut [Step],
+    planned: Planned,
+    new_sink: &mut dyn FnMut() -> Box<dyn Sink>,
+) -> Report {
+    let mut report = asking.ask(way, &request(prompt, tools, steps), planned, new_sink());
+    for _ in 0..FOLDS_MAX {
+        if !report.is_too_long() || !prompt.fold_more() {
+            break;
+        }
+        match next(asking, way, prompt, tools, steps, &report) {
+            Ok(planned) => report = asking.ask(way, &request(prompt, tools, steps), planned, new_sink()).after(report),
+            Err(error) => {
+                report.fail(error);
+                break;
+            }
+        }
+    }
     report
 }
 

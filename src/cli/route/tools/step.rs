@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 
 use crate::chat::request::{Arguments, Block, BlockKind, Media, Role, Source, Thinking, ToolCall, ToolResult, Turn};
 use crate::chat::response::ResponseBlock;
-use crate::mcp::{Output, Part, arguments_text};
+use crate::mcp::{Output, Part, raw_object};
 
 /// A step.
 #[derive(Debug)]
@@ -139,10 +139,7 @@ impl Step {
     pub(super) fn new(said: Vec<ResponseBlock>, made: Vec<Made>, request_id: String) -> Self {
         // A call whose arguments are no object goes back as it came.
         let object = |block: &ResponseBlock| match block {
-            ResponseBlock::ToolCall { arguments, .. } => {
-                let text = arguments_text(arguments);
-                text.starts_with('{').then(|| RawValue::from_string(text.to_owned()).ok()).flatten()
-            }
+            ResponseBlock::ToolCall { arguments, .. } => raw_object(arguments),
             _ => None,
         };
         let said = said.into_iter().map(|block| (object(&block), block)).map(|(object, block)| (block, object)).collect();
@@ -150,7 +147,7 @@ impl Step {
     }
 
     /// What was said and done, as a model is told.
-    pub(super) fn turns(&self) -> [Turn<'_>; 2] {
+    pub(in crate::cli::route) fn turns(&self) -> [Turn<'_>; 2] {
         let said = self.said.iter().filter_map(|(block, object)| said_block(block, object.as_deref())).collect();
         let done = self.made.iter().map(Made::block).collect();
         [Turn { role: Role::Assistant, name: None, blocks: said }, Turn { role: Role::User, name: None, blocks: done }]
