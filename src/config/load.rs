@@ -14,6 +14,7 @@ use super::{LoadError, McpServer, Options, Ready, Server, allowances, made, mcp,
 use crate::error::{Code, Error};
 use crate::keys::Store;
 use crate::keys::oauth::Gives;
+use crate::provider::measured::{self, Measured};
 use crate::route::Table;
 use crate::route::table::{Key, Provider, Token};
 use crate::secret::Secret;
@@ -276,9 +277,17 @@ fn compiled(loaded: Loaded, environment: &Environment, mut opener: Opener<'_>) -
     let token = checked.server.token.as_deref().map(|name| client_token(name, environment)).transpose().map_err(LoadError::Other)?;
     let super::check::Server { listen, token: _, hosts, watch, idle_exit } = checked.server;
     let server = Server { listen, token, hosts, watch, idle_exit };
+    // What cannot be read is no reason to serve nobody: then it is as if nothing had been measured.
+    let measured = Measured::load(&environment.state_folder().join(measured::FILE)).unwrap_or_else(|error| {
+        notes.push(format!("{}: {}", error.message, error.advice()));
+        Measured::default()
+    });
     let mut providers = Vec::new();
     for provider in checked.providers {
-        providers.push(Arc::new(opener.open(provider).map_err(LoadError::Other)?));
+        let mut opened = opener.open(provider).map_err(LoadError::Other)?;
+        let base_urls: Vec<&str> = opened.endpoints.iter().map(|endpoint| endpoint.base_url.as_str()).collect();
+        opened.measured = measured.of(&opened.name, &base_urls).cloned().collect();
+        providers.push(Arc::new(opened));
     }
     Ok(Ready {
         path: loaded.path,

@@ -62,6 +62,7 @@ pub(crate) fn closed(provider: Provider) -> table::Provider {
         catalog: provider.catalog,
         models: provider.models,
         facts: provider.facts,
+        measured: Vec::new(),
         region: provider.region,
         data: provider.data,
         headers: provider.headers,

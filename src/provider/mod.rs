@@ -3,6 +3,7 @@
 //! An OpenAI-compatible provider is one row in [`table`]; a model's price or limit one row in [`models`].
 
 pub mod lists;
+pub mod measured;
 pub mod models;
 mod reference;
 pub mod table;

@@ -112,8 +112,13 @@ impl Known {
     /// What is known of a model, by a config's own words, else by the catalog.
     #[must_use]
     pub fn of(catalog: &str, own: &[(String, Self)], id: &str) -> Self {
-        let own = own.iter().find(|(model, _)| model == id).map_or(Self::NOTHING, |(_, known)| *known);
-        own.or(model(catalog, id).map_or(Self::NOTHING, Self::from))
+        Self::said(own, id).or(model(catalog, id).map_or(Self::NOTHING, Self::from))
+    }
+
+    /// What a config's own words say of a model.
+    #[must_use]
+    pub fn said(own: &[(String, Self)], id: &str) -> Self {
+        own.iter().find(|(model, _)| model == id).map_or(Self::NOTHING, |(_, known)| *known)
     }
 
     /// The same, with what is unknown taken from another.

@@ -8,6 +8,7 @@
 
 use super::facts::Facts;
 use super::plan::Target;
+use crate::provider::measured::MeasuredFinding;
 
 /// What a request needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -102,6 +103,8 @@ fn ability(need: Need, target: &Target, facts: &Facts) -> Ability {
         Need::Documents => listed(target.info.pdf),
         // Where the request is translated, a tool that is forced upon the model stands for the schema.
         Need::Structured if !is_same => Ability::Yes,
+        // What was measured is as sure as it can be.
+        Need::Structured if measured(need, target).is_some() => sure(target.info.structured),
         Need::Structured if quirks.full_anthropic => Ability::Yes,
         Need::Structured => listed(target.info.structured),
         Need::Context => match target.info.context {
@@ -111,6 +114,12 @@ fn ability(need: Need, target: &Target, facts: &Facts) -> Ability {
             Some(_) => Ability::No,
         },
     }
+}
+
+/// The measurement by which it is decided whether a target can do what is needed.
+#[must_use]
+pub fn measured(need: Need, target: &Target) -> Option<&MeasuredFinding> {
+    target.provider.decided_by(target.endpoint, &target.model, need.name())
 }
 
 /// For each target the need for which it is left out; `None`: it stays. Those that are not allowed are no help to anybody.

@@ -184,6 +184,7 @@ fn left(table: &Table, targets: Vec<Target>, record: &mut Record, health: &mut H
         };
         record.targets.push(Considered {
             provider: Arc::clone(&target.provider),
+            endpoint: target.endpoint,
             model: target.model.clone(),
             info: target.info,
             state: health.state(&target.provider, &target.model, now),

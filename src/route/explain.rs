@@ -320,7 +320,7 @@ fn told(name: &str, when: &[Condition], tried: Tried, facts: &Facts) -> RuleTold
 fn lack(need: Need, considered: &Considered, facts: &Facts) -> String {
     match (need, considered.info.context) {
         (Need::Context, Some(window)) => format!("its window of {window} tokens is too small for {}", facts.input_tokens),
-        _ => format!("it {}", need.lacking()),
+        _ => format!("it {}{}", need.lacking(), considered.since(need)),
     }
 }
 
@@ -333,7 +333,7 @@ fn denied(policy: usize, denial: Denial, table: &Table) -> String {
 }
 
 fn target(considered: &Considered, facts: &Facts, table: &Table) -> TargetTold {
-    let Considered { provider, model, info: _, state, figure, fate } = considered;
+    let Considered { provider, endpoint: _, model, info: _, state, figure, fate } = considered;
     let (place, why) = match fate {
         Fate::Place(place) => (Some(place + 1), String::new()),
         Fate::Lacks(need) => (None, lack(*need, considered, facts)),
@@ -342,10 +342,18 @@ fn target(considered: &Considered, facts: &Facts, table: &Table) -> TargetTold {
     TargetTold {
         target: format!("{}/{model}", provider.name),
         place,
-        state: self::state(*state, *figure),
+        state: self::state(*state, *figure) + &measured(considered, facts),
         figure: self::figure(*figure),
         why,
     }
+}
+
+/// Which of the request's needs it is measured to meet; empty: none.
+fn measured(considered: &Considered, facts: &Facts) -> String {
+    let wanted = Need::ALL.into_iter().filter(|need| need.is_wanted(facts));
+    let met = wanted.filter_map(|need| Some((need, considered.measured(need).filter(|finding| finding.supported)?)));
+    let told: Vec<String> = met.map(|(need, finding)| format!("{} measured {}", need.name(), finding.day())).collect();
+    if told.is_empty() { String::new() } else { format!("; {}", told.join(", ")) }
 }
 
 /// When a second target is asked beside the first.

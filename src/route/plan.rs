@@ -202,7 +202,16 @@ fn target(provider: &Arc<Provider>, id: &str, client: Dialect) -> Option<Target>
     let id = own_id(provider, id);
     let own = provider.endpoints.iter().position(|endpoint| endpoint.dialect == client);
     let endpoint = own.or_else(|| (!provider.endpoints.is_empty()).then_some(0))?;
-    Some(Target { provider: Arc::clone(provider), endpoint, model: id.to_owned(), info: provider.known(id) })
+    Some(Target { provider: Arc::clone(provider), endpoint, model: id.to_owned(), info: provider.known(endpoint, id) })
+}
+
+/// The targets of `provider/model`, one for each of the provider's dialects; none where there is no such provider, or it does not
+/// serve the model.
+#[must_use]
+pub fn each_dialect(table: &Table, name: &str) -> Vec<Target> {
+    let dialects =
+        Dialect::ALL.into_iter().filter_map(|dialect| direct(table, name, dialect).filter(|target| target.endpoint().dialect == dialect));
+    dialects.collect()
 }
 
 /// Up to three names that differ least, if they differ little.

@@ -14,6 +14,7 @@ use super::sticky::Stick;
 use super::strategy::{Figure, Of};
 use super::table::{Choice, Continue, Hedge, Provider, Strategy, Table};
 use crate::error::{Code, Error};
+use crate::provider::measured::MeasuredFinding;
 use crate::provider::models::Known;
 
 /// The most targets that a message names.
@@ -110,6 +111,8 @@ impl Chosen {
 pub struct Considered {
     /// Its provider.
     pub provider: Arc<Provider>,
+    /// Index into the provider's endpoints.
+    pub endpoint: usize,
     /// Its model.
     pub model: String,
     /// What is known of it.
@@ -120,6 +123,19 @@ pub struct Considered {
     pub figure: Figure,
     /// What became of it.
     pub fate: Fate,
+}
+
+impl Considered {
+    /// The measurement by which it is decided whether it can do what is needed.
+    #[must_use]
+    pub fn measured(&self, need: Need) -> Option<&MeasuredFinding> {
+        self.provider.decided_by(self.endpoint, &self.model, need.name())
+    }
+
+    /// ` (measured 2026-11-22)`; empty where it is known otherwise.
+    pub(super) fn since(&self, need: Need) -> String {
+        self.measured(need).map_or_else(String::new, |finding| format!(" (measured {})", finding.day()))
+    }
 }
 
 /// What became of a target.
@@ -182,7 +198,7 @@ impl Record {
             return Error::new(Code::PromptTooLong, format!("prompt is too long: {asked} tokens > {most} maximum"));
         }
         let lacks = self.targets.iter().filter_map(|target| match target.fate {
-            Fate::Lacks(need) => Some(format!("{}/{} {}", target.provider.name, target.model, need.lacking())),
+            Fate::Lacks(need) => Some(format!("{}/{} {}{}", target.provider.name, target.model, need.lacking(), target.since(need))),
             Fate::Denied(policy, denial) => Some(denied(target, policy, denial, table)),
             Fate::Place(_) => None,
         });

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::table::{Provider, Table, TargetRef};
 use crate::provider::lists::{List, Lists};
+use crate::provider::measured::MeasuredTarget;
 use crate::provider::models::{Known, model, models_of};
 use crate::provider::table::PRESETS;
 
@@ -22,6 +23,8 @@ pub struct Entry {
     pub known: Known,
     /// Who says so.
     pub sources: Sources,
+    /// What it was found to do, at each address where it was measured.
+    pub measured: Vec<MeasuredTarget>,
     /// Whether the provider's own list has it; `None`: it was not asked.
     pub listed: Option<bool>,
     /// The names under `models` that lead to it, in the config's order.
@@ -43,6 +46,8 @@ impl Entry {
 pub struct Sources {
     /// `providers.NAME.models` of the config.
     pub config: bool,
+    /// What was measured.
+    pub measured: bool,
     /// The built-in catalog.
     pub catalog: bool,
     /// The provider's own list: shown, but nothing is routed by it.
@@ -68,6 +73,7 @@ pub fn registry(table: &Table, lists: &Lists, with_rest: bool) -> Vec<Entry> {
                 is_configured: false,
                 known: Known::from(model),
                 sources: Sources { catalog: true, ..Sources::default() },
+                measured: Vec::new(),
                 listed: None,
                 asked_as: Vec::new(),
                 rules: Vec::new(),
@@ -121,7 +127,8 @@ fn ids<'a>(provider: &'a Provider, list: Option<&'a List>, leads: &Leads<'a>) ->
 fn entry(provider: &Provider, id: &str, list: Option<&List>, leads: &Leads<'_>) -> Entry {
     let said = list.map(|list| list.known(id));
     let of_list = said.flatten().unwrap_or(Known::NOTHING);
-    let known = provider.known(id);
+    let at = (0..provider.endpoints.len()).find(|at| provider.measured(*at, id).is_some());
+    let known = provider.known(at.unwrap_or(0), id);
     let all = known.or(of_list);
     let copied = |names: Option<&Vec<&str>>| names.into_iter().flatten().map(|name| (*name).to_owned()).collect();
     Entry {
@@ -131,9 +138,11 @@ fn entry(provider: &Provider, id: &str, list: Option<&List>, leads: &Leads<'_>) 
         known: all,
         sources: Sources {
             config: provider.facts.iter().any(|(known, _)| known == id),
+            measured: at.is_some(),
             catalog: model(provider.catalog, id).is_some(),
             list: all != known,
         },
+        measured: provider.measured.iter().filter(|measured| measured.model == id).cloned().collect(),
         listed: said.map(|known| known.is_some()),
         asked_as: copied(leads.names.get(id)),
         rules: copied(leads.rules.get(id)),
@@ -181,7 +190,7 @@ mod tests {
         );
         let oss = find(&entries, "cerebras/gpt-oss-120b");
         assert_eq!((oss.known.context, oss.known.price.input, oss.known.price.cache_read), (Some(5), Some(0.35), Some(0.1)));
-        assert_eq!((oss.sources, oss.listed), (Sources { config: true, catalog: true, list: true }, Some(true)));
+        assert_eq!((oss.sources, oss.listed), (Sources { config: true, measured: false, catalog: true, list: true }, Some(true)));
         assert_eq!((oss.asked_as.as_slice(), oss.rules.len()), (["fast-*".to_owned()].as_slice(), 0));
         let new = find(&entries, "cerebras/new");
         assert_eq!((new.known.context, new.sources), (Some(8), Sources { list: true, ..Sources::default() }));

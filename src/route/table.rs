@@ -10,7 +10,8 @@ use super::rule::Rule;
 use super::sticky::Sticky;
 use crate::dialect::{Dialect, Quirks};
 use crate::keys::oauth::OAuth;
-use crate::provider::models::Known;
+use crate::provider::measured::{self, MeasuredFinding, MeasuredTarget};
+use crate::provider::models::{Known, model};
 use crate::provider::{Auth, Check};
 use crate::secret::Secret;
 
@@ -210,6 +211,8 @@ pub struct Provider {
     pub data: Vec<String>,
     /// What the config knows better of some models, by their ids; what it leaves open is the catalog's.
     pub facts: Vec<(String, Known)>,
+    /// What its models were found to do, at its addresses.
+    pub measured: Vec<MeasuredTarget>,
     /// Headers of the config's, sent with each request.
     pub headers: Vec<(String, String)>,
     /// The config's part of each request's query, percent-encoded; may be empty.
@@ -237,6 +240,7 @@ impl Provider {
             region: String::new(),
             data: Vec::new(),
             facts: Vec::new(),
+            measured: Vec::new(),
             headers: Vec::new(),
             query: String::new(),
             limits: Quota::default(),
@@ -246,10 +250,33 @@ impl Provider {
         }
     }
 
-    /// What is known of a model.
+    /// What is known of a model at the endpoint of that index: by the config, else as it was measured, else by the catalog.
     #[must_use]
-    pub fn known(&self, id: &str) -> Known {
-        Known::of(self.catalog, &self.facts, id)
+    pub fn known(&self, endpoint: usize, id: &str) -> Known {
+        let measured = self.measured(endpoint, id).map_or(Known::NOTHING, MeasuredTarget::known);
+        Known::said(&self.facts, id).or(measured).or(model(self.catalog, id).map_or(Known::NOTHING, Known::from))
+    }
+
+    /// What a model was found to do at the endpoint of that index.
+    #[must_use]
+    pub fn measured(&self, endpoint: usize, id: &str) -> Option<&MeasuredTarget> {
+        let base_url = &self.endpoints.get(endpoint)?.base_url;
+        self.measured.iter().find(|measured| measured.model == id && measured.base_url == *base_url)
+    }
+
+    /// The measurement by which it is decided whether a model has an ability, `tools` say; `None`: there is none, or the config
+    /// knows better.
+    #[must_use]
+    pub fn decided_by(&self, endpoint: usize, id: &str, ability: &str) -> Option<&MeasuredFinding> {
+        let own = Known::said(&self.facts, id);
+        let said = match ability {
+            measured::TOOLS => own.tools,
+            measured::THINKING => own.reasoning,
+            measured::IMAGES => own.images,
+            measured::STRUCTURED => own.structured,
+            _ => None,
+        };
+        if said.is_some() { None } else { self.measured(endpoint, id)?.finding(ability) }
     }
 }
 

@@ -4,6 +4,7 @@
 //! The listening address does not change without a restart. Start with [`Reloader::reload`]; `control::reload` asks for it
 //! from outside, `stamp.rs` when a file has changed.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
@@ -16,6 +17,7 @@ use crate::config::{self, Environment, LoadError, Options};
 use crate::error::{Code, Error};
 use crate::keys::Store;
 use crate::ledger;
+use crate::provider::measured::MeasuredTarget;
 use crate::route::Table;
 use crate::secret::Secret;
 
@@ -249,10 +251,31 @@ fn changes(former: &Snapshot, new: &Snapshot) -> Vec<Change> {
     keys.sort_unstable();
     keys.dedup();
     changes.extend(keys.into_iter().map(|name| secret(format!("key \"{name}\""))));
+    changes.extend(measured(&former.table, &new.table));
     if !former.token.matches(new.token.expose()) {
         changes.push(secret("the client token".to_owned()));
     }
     changes
+}
+
+/// What of the measured abilities of models differs, a change for each.
+fn measured(former: &Table, new: &Table) -> Vec<Change> {
+    let all = |table: &Table| -> BTreeMap<String, &'static str> {
+        let targets = table.providers.iter().flat_map(|provider| &provider.measured);
+        let findings = targets.flat_map(|target| target.findings.iter().map(move |finding| (target, finding)));
+        let word = |supported| if supported { "supported" } else { "unsupported" };
+        findings
+            .map(|(target, finding)| {
+                let MeasuredTarget { provider, model, dialect, .. } = target;
+                (format!("measured {provider}/{model} {dialect} {}", finding.ability), word(finding.supported))
+            })
+            .collect()
+    };
+    let (old, new) = (all(former), all(new));
+    let fields: BTreeSet<&String> = old.keys().chain(new.keys()).collect();
+    let of = |all: &BTreeMap<String, &'static str>, field: &String| all.get(field).map(|word| (*word).to_owned());
+    let differing = fields.into_iter().filter(|field| old.get(*field) != new.get(*field));
+    differing.map(|field| Change { field: field.clone(), old: of(&old, field), new: of(&new, field) }).collect()
 }
 
 /// How a key came to be another secret.

@@ -11,6 +11,7 @@ use std::time::Duration;
 use tokio::time::MissedTickBehavior;
 
 use super::reload::{Reloader, Source, Trigger};
+use crate::provider::measured;
 
 const LOOK: Duration = Duration::from_secs(1);
 
@@ -27,7 +28,8 @@ impl Stamp {
     pub fn take(source: &Source) -> Self {
         let Source { options, environment, store } = source;
         let mut paths: Vec<PathBuf> = crate::config::locate(options, environment).into_iter().collect();
-        paths.extend([environment.state_folder().join("client-token"), store.identity.clone()]);
+        let state = environment.state_folder();
+        paths.extend([state.join("client-token"), state.join(measured::FILE), store.identity.clone()]);
         // A folder that cannot be listed has no key that could be read.
         paths.extend(store.names().unwrap_or_default().iter().map(|name| store.folder.join(format!("{name}.age"))));
         Self(paths.into_iter().map(|path| (seen(&path), path)).map(|(seen, path)| (path, seen)).collect())

@@ -81,9 +81,27 @@ impl Written {
     }
 }
 
+/// A request for the target's own count of a prompt's tokens; `None`: its dialect has no such count.
+///
+/// # Errors
+/// When the target's address cannot be used.
+pub fn counting(target: &Target, key: Option<&Key>, prompt: &str) -> Option<Result<Request<Full<Spliced>>, Error>> {
+    if target.endpoint().dialect != Dialect::AnthropicMessages {
+        return None;
+    }
+    let body = serde_json::json!({ "model": target.model, "messages": [{ "role": "user", "content": prompt }] }).to_string();
+    let written = post_to(target, key, "/v1/messages/count_tokens", body.into()).map(|request| request.map(|body| Full::new(body.into())));
+    Some(written.map_err(|refusal| Error::new(refusal.code, refusal.failure.message.clone())))
+}
+
 /// A request to a target as it stands, with the target's own headers.
 pub(super) fn post(target: &Target, key: Option<&Key>, body: Bytes) -> Result<Request<Bytes>, Box<Refusal>> {
-    let uri = address(target)?;
+    post_to(target, key, target.endpoint().dialect.endpoint(), body)
+}
+
+/// The same to another path below the target's base URL.
+fn post_to(target: &Target, key: Option<&Key>, path: &str, body: Bytes) -> Result<Request<Bytes>, Box<Refusal>> {
+    let uri = address(target, path)?;
     let mut request = Request::new(body);
     *request.method_mut() = Method::POST;
     *request.uri_mut() = uri;
@@ -92,9 +110,9 @@ pub(super) fn post(target: &Target, key: Option<&Key>, body: Bytes) -> Result<Re
 }
 
 /// Where a target is asked.
-fn address(target: &Target) -> Result<Uri, Box<Refusal>> {
+fn address(target: &Target, path: &str) -> Result<Uri, Box<Refusal>> {
     let endpoint = target.endpoint();
-    let mut url = format!("{}{}", endpoint.base_url, endpoint.dialect.endpoint());
+    let mut url = format!("{}{path}", endpoint.base_url);
     if !target.provider.query.is_empty() {
         url.push('?');
         url.push_str(&target.provider.query);

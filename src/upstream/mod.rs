@@ -30,7 +30,7 @@ mod settle;
 mod tokens;
 
 pub use count_tokens::count_tokens;
-pub use direct::Written;
+pub use direct::{Written, counting};
 pub use download::download;
 pub use drive::Answer;
 pub use job::{Job, Upstreams};
@@ -39,6 +39,7 @@ pub use preamble::Preamble;
 pub use probe::{Probed, Prober};
 pub use reach::{Reached, Reacher};
 pub use refusal::Refusal;
+pub(crate) use refusal::scrub;
 pub use relay::Relay;
 pub use renew::{Keeper, is_due, is_over};
 pub use resume::Partial;

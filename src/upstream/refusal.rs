@@ -163,7 +163,7 @@ pub(super) fn retry_after(headers: &HeaderMap) -> Option<RetryAfter> {
 pub(super) const REDACTED: &[u8] = b"[redacted]";
 
 /// The body without the key, should the upstream have echoed it: as it is, with letters of it as JSON's escapes, or in base64.
-pub(super) fn scrub(body: Bytes, secret: Option<&Secret>) -> Bytes {
+pub(crate) fn scrub(body: Bytes, secret: Option<&Secret>) -> Bytes {
     let Some(key) = looked_for(secret) else { return body };
     encoded(key).iter().fold(without(body, key), |body, spelling| without(body, spelling))
 }

@@ -402,8 +402,9 @@ fn every_check_stands_in_the_page_on_troubleshooting() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let page = fs::read_to_string(root.join("docs/troubleshooting.md")).unwrap();
     let mut names = std::collections::BTreeSet::new();
-    for file in fs::read_dir(root.join("src/cli/doctor")).unwrap() {
-        let text: String = fs::read_to_string(file.unwrap().path()).unwrap().split_whitespace().collect();
+    let files = |folder: &str| fs::read_dir(root.join(folder)).unwrap().map(|file| file.unwrap().path()).filter(|path| path.is_file());
+    for file in files("src/cli/doctor") {
+        let text: String = fs::read_to_string(file).unwrap().split_whitespace().collect();
         for level in ["ok", "warning", "error"] {
             for rest in text.split(&format!("Finding::{level}(Group::")).skip(1) {
                 let after = rest.split_once(',').unwrap().1;
@@ -411,10 +412,40 @@ fn every_check_stands_in_the_page_on_troubleshooting() {
             }
         }
     }
-    assert!(names.len() > 18, "{names:?}");
+    // The checks of --live have their names as literals alone.
+    let suite = fs::read_to_string(root.join("src/cli/doctor/live/suite.rs")).unwrap();
+    let in_suite = suite.split("Check::new(\"").skip(1).filter_map(|after| after.split('"').next()).filter(|name| *name != "rest");
+    names.extend(in_suite.map(str::to_owned));
+    assert!(names.len() > 28, "{names:?}");
     for name in names {
         assert!(page.contains(&format!("`{name}`")), "{name} is not in docs/troubleshooting.md");
     }
+}
+
+#[test]
+fn what_was_measured_long_ago_is_told_and_what_is_of_another_address_is_not() {
+    let home = Home::new();
+    fs::create_dir_all(home.path(".local/state/aimux")).unwrap();
+    let kept = |model: &str, base_url: &str, day: &str| {
+        format!(
+            r#"{{"provider":"one","model":"{model}","dialect":"openai-chat","base_url":"{base_url}","findings":[
+                {{"ability":"tools","supported":false,"measured":"{day}T01:02:03Z","aimux":"0.1.0","why":"none"}}]}}"#
+        )
+    };
+    let write = |targets: &[String]| {
+        let text = format!(r#"{{"version":1,"targets":[{}]}}"#, targets.join(","));
+        fs::write(home.path(".local/state/aimux/measured.json"), text).unwrap();
+    };
+    let other = kept("large", "http://127.0.0.1:2/v1", "2020-01-01");
+    write(std::slice::from_ref(&other));
+    let told = home.offline();
+    assert!(told.0["findings"].as_array().unwrap().iter().all(|finding| finding["check"] != "measured"), "{:#}", told.0);
+    write(&[other.clone(), kept("large", "http://127.0.0.1:1/v1", "2020-01-01")]);
+    let told = home.offline();
+    assert_eq!(told.level("measured", "one/large was measured"), "warning");
+    assert_eq!(told.mend("measured", "one/large was measured"), "aimux doctor --live one/large");
+    write(&[other, kept("large", "http://127.0.0.1:1/v1", "2999-01-01")]);
+    assert_eq!(home.offline().level("measured", "1 model was measured"), "ok");
 }
 
 #[test]

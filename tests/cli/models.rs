@@ -142,7 +142,7 @@ fn json_has_every_member_that_is_documented() {
         json!([{
             "name": "local/qwen3", "provider": "local", "model": "qwen3", "configured": true, "context": 32768, "output_max": null,
             "price_input": 0.0, "price_output": 0.0, "price_cache_read": null, "price_cache_write": null, "tools": true, "thinking": null,
-            "structured": null, "images": null, "documents": null, "sources": ["config"], "listed": null,
+            "structured": null, "images": null, "documents": null, "sources": ["config"], "measured": [], "listed": null,
             "asked_as": ["claude-opus-*", "default"], "routes": []
         }])
     );

@@ -33,6 +33,7 @@ mod import_llm;
 mod ledger;
 mod lifecycle;
 mod limits;
+mod live;
 mod metrics;
 mod oneshot;
 mod oneshot_parts;

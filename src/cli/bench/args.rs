@@ -150,7 +150,8 @@ fn rate(text: &str) -> Result<f64, String> {
     rate.ok_or_else(|| format!("it takes a number from 0.01 to {RATE_MAX}"))
 }
 
-fn duration(text: &str) -> Result<Duration, &'static str> {
+/// The value of a flag that takes a time.
+pub(in crate::cli) fn duration(text: &str) -> Result<Duration, &'static str> {
     const EXPECTED: &str = "expected a time from 100ms to 30d: 30s, 5m, 2h";
     let end = text.find(|c: char| !c.is_ascii_digit()).ok_or(EXPECTED)?;
     let (digits, unit) = text.split_at(end);

@@ -18,24 +18,24 @@ const ANSWER_MAX: usize = 32 * 1024 * 1024;
 
 /// A request that is over. Times are since its start, as it was planned.
 #[derive(Debug)]
-pub(super) struct Timed {
+pub(in crate::cli) struct Timed {
     /// When the answer's head was there; `None`: it never was.
-    pub(super) head: Option<Duration>,
+    pub(in crate::cli) head: Option<Duration>,
     /// The pieces of the answer, as they came.
-    pub(super) chunks: Vec<(Duration, Bytes)>,
+    pub(in crate::cli) chunks: Vec<(Duration, Bytes)>,
     /// When it was over.
-    pub(super) end: Duration,
+    pub(in crate::cli) end: Duration,
     /// The HTTP status; 0 without an answer.
-    pub(super) status: u16,
+    pub(in crate::cli) status: u16,
     /// The answer's headers.
-    pub(super) headers: HeaderMap,
+    pub(in crate::cli) headers: HeaderMap,
     /// Why the answer is not whole.
-    pub(super) broken: Option<Broken>,
+    pub(in crate::cli) broken: Option<Broken>,
 }
 
 /// Why an answer is not whole.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Broken {
+pub(in crate::cli) enum Broken {
     /// By the network.
     Send(SendErrorKind),
     /// It took longer than a request may.
@@ -48,18 +48,24 @@ pub(super) enum Broken {
 
 impl Timed {
     /// When the first byte of the body came.
-    pub(super) fn first_byte(&self) -> Option<Duration> {
+    pub(in crate::cli) fn first_byte(&self) -> Option<Duration> {
         self.chunks.first().map(|(at, _)| *at)
     }
 
     /// Whether all of a good answer is here.
-    pub(super) fn is_whole(&self) -> bool {
+    pub(in crate::cli) fn is_whole(&self) -> bool {
         self.broken.is_none() && (200..300).contains(&self.status)
     }
 }
 
 /// Sends a request and reads its answer to the end, in `limit` at most. `since` is when it was to start.
-pub(super) async fn exchange(client: &Client, request: Request<Full<Spliced>>, since: Instant, limit: Duration, stop: &Stop) -> Timed {
+pub(in crate::cli) async fn exchange(
+    client: &Client,
+    request: Request<Full<Spliced>>,
+    since: Instant,
+    limit: Duration,
+    stop: &Stop,
+) -> Timed {
     let mut timed = Timed { head: None, chunks: Vec::new(), end: Duration::ZERO, status: 0, headers: HeaderMap::new(), broken: None };
     let outcome = tokio::select! {
         read = tokio::time::timeout(limit, read(client, request, since, &mut timed)) => read.unwrap_or(Err(Broken::Late)),

@@ -31,10 +31,12 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 pub(crate) use self::args::BenchArgs;
+pub(in crate::cli) use self::args::duration;
+pub(in crate::cli) use self::exchange::{Broken, Timed, exchange};
 use self::measure::{Amount, Measured, Pace, measure};
 use self::report::{Report, TargetReport};
 use self::scenario::Scenario;
-use self::stop::Stop;
+pub(in crate::cli) use self::stop::Stop;
 use self::subject::{Subject, Subjects, Via, Wanted};
 use super::progress::Progress;
 use super::{CliError, output, visible};
@@ -174,20 +176,29 @@ fn allowed(args: &BenchArgs, subjects: &[Subject], amount: &Amount) -> Result<Op
         let requests = if requests > u64::from(u32::MAX) { "requests without number".to_owned() } else { format!("{requests} requests") };
         output::error(&format!("aimux: {target}: {requests} of about {tokens} tokens and {} of output: {told}\n", args.max_tokens));
     }
-    if most.is_some_and(|most| most <= args.max_cost) {
-        return Ok(Some(args.max_cost));
+    spend(most, args.max_cost, args.yes, "fewer --requests cost less")
+}
+
+/// Has it allowed that `most` is spent, in millionths of a dollar, `None` being an unknown price: up to `max_cost` without a question, beyond
+/// it by `is_given` or a yes on the terminal. Gives what may be spent; `None`: as much as it costs. `less` says how it costs less.
+///
+/// # Errors
+/// When it is not allowed.
+pub(in crate::cli) fn spend(most: Option<u64>, max_cost: u64, is_given: bool, less: &str) -> Result<Option<u64>, Error> {
+    if most.is_some_and(|most| most <= max_cost) {
+        return Ok(Some(max_cost));
     }
-    if args.yes {
+    if is_given {
         return Ok(most);
     }
     let told = most.map_or_else(|| "what is not known".to_owned(), usd);
     if !std::io::stdin().is_terminal() || !output::error_is_terminal() {
-        let message = format!("it may cost {told}, more than --max-cost {}, and there is no terminal to ask on", usd(args.max_cost));
-        return Err(Error::new(Code::OverBudget, message).hint("allow it with --max-cost USD, or with --yes; fewer --requests cost less"));
+        let message = format!("it may cost {told}, more than --max-cost {}, and there is no terminal to ask on", usd(max_cost));
+        return Err(Error::new(Code::OverBudget, message).hint(format!("allow it with --max-cost USD, or with --yes; {less}")));
     }
     let asked = dialoguer::Confirm::new().with_prompt(format!("Spend up to {told}?")).default(false).interact();
     if asked.unwrap_or(false) {
         return Ok(most);
     }
-    Err(Error::new(Code::OverBudget, "nothing was spent").hint("fewer --requests cost less"))
+    Err(Error::new(Code::OverBudget, "nothing was spent").hint(less))
 }

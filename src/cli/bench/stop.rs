@@ -10,14 +10,14 @@ use crate::error::{Code, Error};
 
 /// Whether the bench is to end. Cheap to clone.
 #[derive(Debug, Clone)]
-pub(super) struct Stop {
+pub(in crate::cli) struct Stop {
     told: watch::Receiver<Option<u8>>,
     tell: Arc<watch::Sender<Option<u8>>>,
 }
 
 impl Stop {
     /// One that nobody tells.
-    pub(super) fn new() -> Self {
+    pub(in crate::cli) fn new() -> Self {
         let (tell, told) = watch::channel(None);
         Self { told, tell: Arc::new(tell) }
     }
@@ -26,7 +26,7 @@ impl Stop {
     ///
     /// # Errors
     /// When signals cannot be caught.
-    pub(super) fn at_signals() -> Result<Self, Error> {
+    pub(in crate::cli) fn at_signals() -> Result<Self, Error> {
         let stop = Self::new();
         for kind in [SignalKind::interrupt(), SignalKind::terminate()] {
             let mut signals = signal(kind).map_err(|error| Error::new(Code::Bug, "signals cannot be caught").caused_by(error))?;
@@ -44,17 +44,17 @@ impl Stop {
     }
 
     /// The exit code of the signal that came; `None`: none did.
-    pub(super) fn exit(&self) -> Option<u8> {
+    pub(in crate::cli) fn exit(&self) -> Option<u8> {
         *self.told.borrow()
     }
 
     /// Whether it is to end.
-    pub(super) fn is_told(&self) -> bool {
+    pub(in crate::cli) fn is_told(&self) -> bool {
         self.exit().is_some()
     }
 
     /// Waits for it.
-    pub(super) async fn wait(&self) {
+    pub(in crate::cli) async fn wait(&self) {
         let mut told = self.told.clone();
         // The sender lives as long as we do.
         let _ = told.wait_for(Option::is_some).await;

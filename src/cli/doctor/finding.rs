@@ -16,6 +16,26 @@ pub(super) enum Level {
     Error,
 }
 
+impl Level {
+    /// The exit code.
+    pub(super) fn exit(self) -> u8 {
+        match self {
+            Self::Ok => 0,
+            Self::Warning => 1,
+            Self::Error => 2,
+        }
+    }
+
+    /// The colour of its mark, as terminals number them.
+    pub(super) fn colour(self) -> u8 {
+        match self {
+            Self::Ok => 32,
+            Self::Warning => 33,
+            Self::Error => 31,
+        }
+    }
+}
+
 /// What the checks are about; their order is that of the report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]

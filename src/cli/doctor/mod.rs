@@ -1,12 +1,13 @@
 //! `aimux doctor`: what is not as it should be, why, and the command that mends it.
 //!
 //! A module for each group of checks: `settings`, `keys`, `server`, `state`, `clients`, `providers`. Each gives [`finding`]s;
-//! `show` writes them, `mend` is `--fix`, `bundle` is `--bundle`. It lacks checks that cost money. Start with [`run`].
+//! `show` writes them, `mend` is `--fix`, `bundle` is `--bundle`, and `live` is `--live`, the only one that costs money. Start with [`run`].
 
 mod bundle;
 mod clients;
 mod finding;
 mod keys;
+mod live;
 mod mend;
 mod providers;
 mod server;
@@ -20,7 +21,8 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use self::finding::{Finding, Level};
+use self::finding::Finding;
+use self::live::LiveArgs;
 use self::mend::Consent;
 use self::show::Marks;
 use super::{CliError, known, output, terminal};
@@ -33,7 +35,7 @@ use crate::{history, ledger};
 /// Arguments of `aimux doctor`.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Nothing that costs money is asked of a provider: what a key check and a list of models are is in docs/troubleshooting.md. The exit code is the \
+    after_help = "But for --live, nothing that costs money is asked of a provider: what a key check and a list of models are is in docs/troubleshooting.md. The exit code is the \
     worst finding: 0 all in order, 1 a warning, 2 an error."
 )]
 pub(crate) struct DoctorArgs {
@@ -41,10 +43,10 @@ pub(crate) struct DoctorArgs {
     #[arg(long)]
     offline: bool,
     /// Mend what loses nothing: rights of files, missing folders, what a dead server left; asks before each
-    #[arg(long)]
+    #[arg(long, group = "work")]
     fix: bool,
-    /// With --fix: do not ask
-    #[arg(long, requires = "fix")]
+    /// With --fix or --live: do not ask
+    #[arg(long, requires = "work")]
     yes: bool,
     /// Print JSON
     #[arg(long)]
@@ -52,6 +54,8 @@ pub(crate) struct DoctorArgs {
     /// Also write a report without secrets, for whoever helps, into this new file
     #[arg(long, value_name = "FILE")]
     bundle: Option<PathBuf>,
+    #[command(flatten)]
+    live: LiveArgs,
 }
 
 /// What the checks look at.
@@ -103,6 +107,9 @@ impl At<'_> {
 
 /// Checks, mends if asked to, and tells.
 pub(crate) fn run(args: &DoctorArgs, path: Option<PathBuf>, environment: &Environment) -> Result<ExitCode, CliError> {
+    if !args.live.live.is_empty() {
+        return live::run(&args.live, args.yes, args.json, path, environment);
+    }
     let at = || At { path: path.clone(), environment, store: known::store(environment).remembering(), outline: OnceCell::new() };
     let mut place = at();
     let mut findings = local(&place);
@@ -124,11 +131,7 @@ pub(crate) fn run(args: &DoctorArgs, path: Option<PathBuf>, environment: &Enviro
     } else {
         show::text(&findings, Marks::of(environment), terminal::edge(environment))
     });
-    Ok(ExitCode::from(match show::worst(&findings) {
-        Level::Ok => 0,
-        Level::Warning => 1,
-        Level::Error => 2,
-    }))
+    Ok(ExitCode::from(show::worst(&findings).exit()))
 }
 
 /// What is looked at without asking anybody.

@@ -25,7 +25,7 @@ impl Marks {
         if is_utf8 && !is_dumb { Self::Unicode } else { Self::Ascii }
     }
 
-    fn mark(self, level: Level) -> &'static str {
+    pub(super) fn mark(self, level: Level) -> &'static str {
         match (self, level) {
             (Self::Unicode, Level::Ok) => "✓",
             (Self::Unicode, Level::Error) => "✗",
@@ -33,6 +33,13 @@ impl Marks {
             (Self::Ascii, Level::Error) => "x",
             (_, Level::Warning) => "!",
         }
+    }
+}
+
+impl Marks {
+    /// The mark of what does not apply.
+    pub(super) fn dash(self) -> &'static str {
+        if self == Self::Unicode { "–" } else { "-" }
     }
 }
 
@@ -70,11 +77,7 @@ pub(super) fn text(findings: &[Finding], marks: Marks, width: usize) -> String {
         }
         out += &format!("\x1b[1m{}\x1b[0m\n", group.title());
         for finding in of_group {
-            let colour = match finding.level {
-                Level::Ok => 32,
-                Level::Warning => 33,
-                Level::Error => 31,
-            };
+            let colour = finding.level.colour();
             out += &format!("  \x1b[{colour}m{}\x1b[0m {}\n", marks.mark(finding.level), wrapped(&finding.what));
             for why in finding.why.iter().flat_map(|why| why.lines()) {
                 out += &format!("{:INDENT$}{}\n", "", wrapped(why));
@@ -92,7 +95,7 @@ pub(super) fn text(findings: &[Finding], marks: Marks, width: usize) -> String {
 }
 
 /// One line, with nothing in it that a terminal would obey.
-fn line(text: &str, marks: Marks) -> String {
+pub(super) fn line(text: &str, marks: Marks) -> String {
     let text = output::printable(text).replace('\n', " ");
     if marks == Marks::Unicode {
         text

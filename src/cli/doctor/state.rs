@@ -13,6 +13,7 @@ use crate::database::Health;
 use crate::date;
 use crate::error::Code;
 use crate::ledger::{RecentError, recent_errors};
+use crate::provider::measured::{self, Measured, MeasuredTarget, OLD_DAYS};
 use crate::{history, ledger};
 
 /// Less room than this is told of, in bytes.
@@ -21,6 +22,7 @@ const ROOM_LOW: u64 = 200 << 20;
 const ROOM_NONE: u64 = 10 << 20;
 /// A log that is longer was never put aside.
 const LOG_LONG: u64 = 64 << 20;
+const DAY_S: u64 = 86_400;
 /// How far back errors are told of.
 pub(super) const RECENT_MS: u64 = 24 * 3_600_000;
 
@@ -53,6 +55,7 @@ pub(super) fn check(at: &At<'_>) -> Vec<Finding> {
         found.extend(is_on.then(|| database(path, noun, check, &health(path))));
     }
     found.extend(audit(&folder));
+    found.extend(measured(&folder, at));
     found.extend(log(&known::log_path(at.environment)));
     found.extend(room(&folder));
     found.extend(errors(&ledger.path));
@@ -89,6 +92,42 @@ fn audit(folder: &Path) -> Option<Finding> {
         }
         Err(error) => Finding::error(Group::State, "audit", &error.message).why(error.advice()).mend("aimux keys audit verify"),
     })
+}
+
+/// What `--live` found, and what of it is old or of another version.
+fn measured(folder: &Path, at: &At<'_>) -> Vec<Finding> {
+    let path = folder.join(measured::FILE);
+    let all = match Measured::load(&path) {
+        Ok(all) => all,
+        Err(error) => {
+            let found = Finding::warning(Group::State, "measured", &error.message);
+            return vec![found.why("routing goes by the catalog as long as that lasts").mend(format!("mv {0} {0}.damaged", quoted(&path)))];
+        }
+    };
+    let is_used = |target: &&MeasuredTarget| {
+        let table = at.outline().map(|ready| &ready.table);
+        table.is_none_or(|table| table.providers.iter().any(|provider| provider.measured.iter().any(|known| known == *target)))
+    };
+    let used: Vec<&MeasuredTarget> = all.targets().iter().filter(is_used).collect();
+    if used.is_empty() {
+        return Vec::new();
+    }
+    let now_s = now_ms() / 1000;
+    let stale = |target: &&&MeasuredTarget| now_s.saturating_sub(target.newest_s()) / DAY_S > OLD_DAYS;
+    let warning = |target: &&MeasuredTarget| {
+        let name = format!("{}/{}", target.provider, target.model);
+        let days = now_s.saturating_sub(target.newest_s()) / DAY_S;
+        let found = Finding::warning(Group::State, "measured", format!("{name} was measured {days} days ago"));
+        found
+            .why("providers change models under the same name; routing goes by what was found then")
+            .mend(format!("aimux doctor --live {name}"))
+    };
+    let old: Vec<Finding> = used.iter().filter(stale).map(warning).collect();
+    if !old.is_empty() {
+        return old;
+    }
+    let noun = if used.len() == 1 { "model was" } else { "models were" };
+    vec![Finding::ok(Group::State, "measured", format!("{} {noun} measured; routing goes by it", used.len()))]
 }
 
 fn log(path: &Path) -> Option<Finding> {

@@ -1,9 +1,14 @@
 //! One model, with all that is known of it.
 
+use std::sync::Arc;
+
 use super::wanted::Capability;
 use super::{Lasting, ago};
 use crate::cli::usage::grouped;
+use crate::date;
+use crate::provider::measured::{self, OLD_DAYS};
 use crate::provider::models::{AS_OF, Known};
+use crate::route::Provider;
 use crate::route::registry::{Entry, Sources, list_of};
 
 /// What each ability is called here.
@@ -29,6 +34,7 @@ pub(super) fn text(entry: &Entry, known: &Lasting<'_>) -> String {
     };
     let said = |source: &&str| match *source {
         "catalog" => format!("the catalog of {AS_OF}"),
+        "measured" => "what was measured".to_owned(),
         "list" => "the provider's own list, for what the others leave open".to_owned(),
         _ => "the config".to_owned(),
     };
@@ -57,13 +63,56 @@ pub(super) fn text(entry: &Entry, known: &Lasting<'_>) -> String {
     for (what, said) in lines.iter().filter(|(_, said)| !said.is_empty()) {
         text += &format!("  {what:9} {said}\n");
     }
+    for (index, line) in measurements(entry, provider, known.now_s).iter().enumerate() {
+        text += &format!("  {:9} {line}\n", if index == 0 { "measured" } else { "" });
+    }
     text
 }
 
+/// What `aimux doctor --live` found, a line for each address, each ability and the reason of each lack; and whether it is old.
+fn measurements(entry: &Entry, provider: Option<&Arc<Provider>>, now_s: u64) -> Vec<String> {
+    let mut lines = Vec::new();
+    for measured in &entry.measured {
+        let of = |supported: bool| {
+            let names: Vec<&str> =
+                measured.findings.iter().filter(|found| found.supported == supported).map(|found| found.ability.as_str()).collect();
+            if names.is_empty() { "nothing".to_owned() } else { names.join(", ") }
+        };
+        let newest_s = measured.newest_s();
+        let days = now_s.saturating_sub(newest_s) / super::DAY_S;
+        let old =
+            if days > OLD_DAYS { format!(", which is old: `aimux doctor --live {}` measures anew", entry.name()) } else { String::new() };
+        let day: String = date::rfc3339(newest_s).chars().take(10).collect();
+        lines.push(format!("{day}, {}{old}; {} at {}", super::ago(now_s.saturating_sub(newest_s)), measured.dialect, measured.base_url));
+        lines.push(format!("can {}", of(true)));
+        for lack in measured.findings.iter().filter(|found| !found.supported) {
+            lines.push(format!("not {}, {}: {}", lack.ability, lack.day(), lack.why));
+        }
+        let by_config = measured.findings.iter().filter(|found| {
+            let is_same = |at: &usize| provider.and_then(|one| one.endpoints.get(*at)).is_some_and(|end| end.base_url == measured.base_url);
+            let at = (0..provider.map_or(0, |one| one.endpoints.len())).find(is_same);
+            let decided = provider.zip(at).and_then(|(one, at)| one.decided_by(at, &entry.model, &found.ability));
+            ROUTED.contains(&found.ability.as_str()) && decided.is_none()
+        });
+        let named: Vec<&str> = by_config.map(|found| found.ability.as_str()).collect();
+        if !named.is_empty() {
+            lines.push(format!("but the config decides on {}", named.join(", ")));
+        }
+    }
+    lines
+}
+
+/// The abilities that routing goes by.
+const ROUTED: [&str; 4] = [measured::TOOLS, measured::THINKING, measured::IMAGES, measured::STRUCTURED];
+
 /// The words for who says something, in JSON.
 pub(super) fn sources(sources: Sources) -> Vec<&'static str> {
-    let Sources { config, catalog, list } = sources;
-    [(config, "config"), (catalog, "catalog"), (list, "list")].into_iter().filter(|(is, _)| *is).map(|(_, word)| word).collect()
+    let Sources { config, measured, catalog, list } = sources;
+    [(config, "config"), (measured, "measured"), (catalog, "catalog"), (list, "list")]
+        .into_iter()
+        .filter(|(is, _)| *is)
+        .map(|(_, word)| word)
+        .collect()
 }
 
 /// Dollars, with two decimals at least and as many as six characters hold.

@@ -23,6 +23,7 @@ use crate::date;
 use crate::dialect::Dialect;
 use crate::error::{Code, Error};
 use crate::provider::lists::Lists;
+use crate::provider::measured::{MeasuredTarget, OLD_DAYS};
 use crate::provider::models::AS_OF;
 use crate::route::registry::{Entry, list_of, registry};
 use crate::route::{Table, plan};
@@ -33,7 +34,8 @@ const DAY_S: u64 = 86_400;
 #[derive(Debug, Args)]
 #[command(
     after_help = "Prices are US dollars per million tokens; CAN: t tools, r thinking, s schemas of answers, i images, d documents (PDF); `–` and `?` are \
-    unknown, and what is unknown passes no filter. Figures are the config's, else the built-in catalog's, else the provider's own list's; \
+    unknown, and what is unknown passes no filter. Figures are the config's, else measured (`aimux doctor --live`), else the built-in \
+    catalog's, else the provider's own list's; \
     nothing is routed by the last. The exit code is 65 where a name is known to nobody, 69 where --refresh reached no provider."
 )]
 pub(crate) struct ModelsArgs {
@@ -156,6 +158,14 @@ impl Lasting<'_> {
         date::parse(&format!("{year:04}-{month:02}-01T00:00:00Z")).map_or(0, |end| self.now_s.saturating_sub(end) / DAY_S)
     }
 
+    /// `zai/glm-5.2 (2026-11-22)`, and whether that is old.
+    fn age(&self, target: &MeasuredTarget) -> String {
+        let newest_s = target.newest_s();
+        let day: String = date::rfc3339(newest_s).chars().take(10).collect();
+        let old = if self.now_s.saturating_sub(newest_s) / DAY_S > OLD_DAYS { ", old" } else { "" };
+        format!("{}/{} ({day}{old})", target.provider, target.model)
+    }
+
     /// The lines below the table.
     fn text(&self) -> String {
         let mut text = format!("\ncatalog of {AS_OF}, {} old\n", days(self.catalog_days()));
@@ -168,6 +178,11 @@ impl Lasting<'_> {
         }
         if !asked.is_empty() {
             text += &format!("own lists of {}\n", asked.join(", "));
+        }
+        let measured: Vec<String> =
+            self.table.providers.iter().flat_map(|provider| &provider.measured).map(|target| self.age(target)).collect();
+        if !measured.is_empty() {
+            text += &format!("measured {}\n", measured.join(", "));
         }
         if !never.is_empty() {
             text += &format!("no own list of {}; `aimux models --refresh` asks\n", never.join(", "));
@@ -235,6 +250,7 @@ struct ShownModel<'a> {
     images: Option<bool>,
     documents: Option<bool>,
     sources: Vec<&'static str>,
+    measured: &'a [MeasuredTarget],
     listed: Option<bool>,
     asked_as: &'a [String],
     routes: &'a [String],
@@ -277,6 +293,7 @@ fn shown_model(entry: &Entry) -> ShownModel<'_> {
         images: known.images,
         documents: known.pdf,
         sources: card::sources(entry.sources),
+        measured: &entry.measured,
         listed: entry.listed,
         asked_as: &entry.asked_as,
         routes: &entry.rules,

@@ -317,14 +317,14 @@ impl Way {
     /// The window of a target, in tokens, where it is known.
     pub(super) fn window(&self, target: &str) -> Option<u64> {
         let (name, model) = target.split_once('/')?;
-        self.table.providers.iter().find(|provider| provider.name == name)?.known(model).context
+        self.table.providers.iter().find(|provider| provider.name == name)?.known(0, model).context
     }
 
     /// What so much costs at a target, in millionths of a dollar; `None`: its price is not known.
     pub(super) fn cost(&self, target: &str, usage: &Usage) -> Option<u64> {
         let (name, model) = target.split_once('/')?;
         let provider = self.table.providers.iter().find(|provider| provider.name == name)?;
-        provider.known(model).price.micro_usd(usage)
+        provider.known(0, model).price.micro_usd(usage)
     }
 }
 
