@@ -92,6 +92,7 @@ fn nothing_outside_tests_panics_on_purpose() {
 /// The files of the asynchronous floors that may wait in the kernel, and why.
 const BLOCKING: &[(&str, &str)] = &[
     ("upstream/reach.rs", "`aimux doctor` asks by it, without a runtime; the name is looked up in a thread of its own"),
+    ("upstream/certificate.rs", "the same, for a handshake of its own"),
     ("server/control/client.rs", "the command line's half"),
     ("server/control/place.rs", "the command line's half, and what happens once before the server runs"),
     ("server/control/mod.rs", "what happens once before the server runs, and when it ends"),

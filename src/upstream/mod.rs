@@ -6,6 +6,7 @@
 mod account;
 mod attempt;
 pub mod blocking;
+mod certificate;
 pub mod client;
 mod count_tokens;
 mod direct;
@@ -29,6 +30,7 @@ mod resume;
 mod settle;
 mod tokens;
 
+pub use certificate::Validity;
 pub use count_tokens::count_tokens;
 pub use direct::{Written, counting};
 pub use download::download;

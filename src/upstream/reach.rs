@@ -9,6 +9,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use http::header::{AGE, DATE};
 use http::{Request, Uri};
 
+use super::certificate::{self, Validity};
 use super::headers::upward;
 use super::probe::{Agents, address, unreachable_because};
 use crate::date;
@@ -38,13 +39,22 @@ pub enum Reached {
         ms: u64,
         /// By how many seconds its clock is ahead of ours; `None`: it does not tell.
         ahead_s: Option<i64>,
+        /// How long its certificate is good; `None`: it has none, or none that can be read.
+        certificate: Option<Validity>,
     },
     /// The name leads nowhere; why.
     NoName(String),
     /// No address of the name takes a connection; why.
     NoConnection(String),
-    /// There is a connection, but no answer: TLS, or what speaks there is not HTTP; why.
-    NoAnswer(String),
+    /// There is a connection, but no answer: TLS, or what speaks there is not HTTP.
+    NoAnswer {
+        /// Where it was asked: host and port.
+        host: String,
+        /// Why.
+        reason: String,
+        /// How long its certificate is good, be it trusted or not.
+        certificate: Option<Validity>,
+    },
 }
 
 impl Reacher {
@@ -62,9 +72,16 @@ impl Reacher {
             Err(reason) => return Reached::NoName(reason),
         };
         let host = uri.authority().map_or_else(String::new, ToString::to_string);
-        if let Err(error) = connected(&addresses) {
-            return Reached::NoConnection(format!("{host} takes no connection: {error}"));
-        }
+        let stream = match connected(&addresses) {
+            Ok(stream) => stream,
+            Err(error) => return Reached::NoConnection(format!("{host} takes no connection: {error}")),
+        };
+        let is_secure = uri.scheme_str() == Some("https");
+        let name = uri.host().unwrap_or_default().trim_matches(['[', ']']);
+        let looked = Instant::now();
+        let certificate = if is_secure { certificate::look(stream, name) } else { None };
+        // The time is that of who asks once.
+        let start = start + looked.elapsed();
         let mut request = Request::new(());
         *request.headers_mut() = upward(None, provider, endpoint, None);
         *request.uri_mut() = uri.clone();
@@ -78,9 +95,9 @@ impl Reacher {
                 let middle = before.saturating_add(asked.elapsed().as_secs() / 2);
                 let theirs = text(DATE).and_then(date::parse_http).map(|date| date.saturating_add(age));
                 let ahead_s = theirs.and_then(|theirs| i64::try_from(theirs).ok()?.checked_sub(i64::try_from(middle).ok()?));
-                Reached::Answered { host, ms: u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX), ahead_s }
+                Reached::Answered { host, ms: u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX), ahead_s, certificate }
             }
-            Err(error) => Reached::NoAnswer(unreachable_because(&error, &uri)),
+            Err(error) => Reached::NoAnswer { host, reason: unreachable_because(&error, &uri), certificate },
         }
     }
 }
@@ -105,11 +122,11 @@ fn resolved(uri: &Uri) -> Result<Vec<SocketAddr>, String> {
     }
 }
 
-fn connected(addresses: &[SocketAddr]) -> std::io::Result<()> {
+fn connected(addresses: &[SocketAddr]) -> std::io::Result<TcpStream> {
     let mut last = std::io::Error::from(std::io::ErrorKind::AddrNotAvailable);
     for address in addresses {
         match TcpStream::connect_timeout(address, CONNECT_MAX) {
-            Ok(_) => return Ok(()),
+            Ok(stream) => return Ok(stream),
             Err(error) => last = error,
         }
     }

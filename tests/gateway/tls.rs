@@ -21,8 +21,8 @@ pub(crate) fn fixture(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/tls").join(name)
 }
 
-fn acceptor(certificate: &str, version: &'static rustls::SupportedProtocolVersion) -> TlsAcceptor {
-    let chain = vec![CertificateDer::from_pem_file(fixture(certificate)).unwrap()];
+fn acceptor(certificate: CertificateDer<'static>, version: &'static rustls::SupportedProtocolVersion) -> TlsAcceptor {
+    let chain = vec![certificate];
     let key = PrivateKeyDer::from_pem_file(fixture("server.key")).unwrap();
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let config = rustls::ServerConfig::builder_with_provider(provider).with_protocol_versions(&[version]).unwrap();
@@ -32,6 +32,15 @@ fn acceptor(certificate: &str, version: &'static rustls::SupportedProtocolVersio
 /// Ends TLS before an upstream, on a port of its own, until the test's process ends. `certificate` is asked for each connection.
 pub(crate) fn front(
     certificate: impl Fn() -> &'static str + Send + 'static,
+    version: &'static rustls::SupportedProtocolVersion,
+    upstream: &Upstream,
+) -> SocketAddr {
+    front_with(move || CertificateDer::from_pem_file(fixture(certificate())).unwrap(), version, upstream)
+}
+
+/// The same with a certificate in its bytes.
+fn front_with(
+    certificate: impl Fn() -> CertificateDer<'static> + Send + 'static,
     version: &'static rustls::SupportedProtocolVersion,
     upstream: &Upstream,
 ) -> SocketAddr {
@@ -161,4 +170,48 @@ fn a_roots_file_that_is_not_there_is_said_in_the_log_and_trusts_nobody_new() {
     let reply = gateway.messages(&ask(false));
     assert_refused("absent roots", &reply, "AIMUX-E0508", &["UnknownIssuer"]);
     assert!(gateway.log().contains("TLS roots"), "{}", gateway.log());
+}
+
+/// What the doctor tells of the certificate of a provider behind this front.
+fn told_of(front: SocketAddr) -> (String, String) {
+    let home = tempfile::tempdir().unwrap();
+    let path = home.path().join("aimux.yaml");
+    let text =
+        format!("version: 1\nproviders:\n  up0: {{ dialect: anthropic, base_url: \"https://{front}\", key: {{ env: UPSTREAM_KEY }} }}\n");
+    std::fs::write(&path, text).unwrap();
+    let mut command = crate::gateway::aimux(home.path());
+    command.args(["doctor", "--json", "--config", path.to_str().unwrap()]).env("SSL_CERT_FILE", fixture("ca.pem"));
+    let output = command.output().unwrap();
+    let told: Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{}", String::from_utf8_lossy(&output.stderr)));
+    let found = told["findings"].as_array().unwrap().iter().find(|finding| finding["check"] == "certificate");
+    let found = found.unwrap_or_else(|| panic!("{told:#}"));
+    (found["level"].as_str().unwrap().to_owned(), found["what"].as_str().unwrap().to_owned())
+}
+
+#[test]
+fn the_doctor_tells_how_long_a_providers_certificate_is_good() {
+    let upstream = Upstream::start(|_, _| crate::upstream::Answer::json(200, r#"{"data":[]}"#));
+    for version in [&rustls::version::TLS13, &rustls::version::TLS12] {
+        let (level, what) = told_of(front(|| "good.pem", version, &upstream));
+        assert!(level == "ok" && what.ends_with("is good until 2120-01-01"), "{level} {what}");
+        let (level, what) = told_of(front(|| "expired.pem", version, &upstream));
+        assert!(level == "error" && what.ends_with("ended on 2021-01-01"), "{level} {what}");
+        // One whose end was written over: nobody trusts it, and its dates are read all the same.
+        let day = |days: u64| {
+            let output = std::process::Command::new("date").args(["-u", "-d", &format!("{days} days"), "+%Y%m%d"]).output().unwrap();
+            String::from_utf8(output.stdout).unwrap().trim().to_owned()
+        };
+        let ending = move |days: u64| {
+            let der = CertificateDer::from_pem_file(fixture("good.pem")).unwrap().to_vec();
+            let end = format!("{}000000Z", day(days));
+            let at = der.windows(15).position(|window| window == b"21200101000000Z").unwrap();
+            let mut der = der;
+            der[at..at + 15].copy_from_slice(end.as_bytes());
+            CertificateDer::from(der)
+        };
+        let (level, what) = told_of(front_with(move || ending(5), version, &upstream));
+        assert!(level == "warning" && what.contains(" days, on 2"), "{level} {what}");
+        let (level, _) = told_of(front_with(move || ending(40), version, &upstream));
+        assert_eq!(level, "ok");
+    }
 }

@@ -13,17 +13,21 @@ use crate::cli::console::ask_passphrase;
 use crate::cli::fresh::Fresh;
 use crate::cli::progress::Progress;
 use crate::config::{self, KeyOpener, KeyUse};
+use crate::date;
 use crate::error::Error;
 use crate::provider::lists::Lists;
 use crate::route::registry::registry;
 use crate::route::table::Provider;
 use crate::secret::Secret;
-use crate::upstream::{Answered, Lister, Probed, Prober, Reached, Reacher};
+use crate::upstream::{Answered, Lister, Probed, Prober, Reached, Reacher, Validity};
 
 /// Providers asked at a time.
 const AT_ONCE: usize = 8;
 /// A clock that is off by more than this, in seconds, is told of: tokens and certificates go by it.
 const SKEW_S: u64 = 60;
+const DAY_S: u64 = 86_400;
+/// A certificate that ends in fewer days is told of.
+const CERTIFICATE_DAYS: u64 = 14;
 /// So many models that a provider does not list are named.
 const NAMED_MAX: usize = 5;
 
@@ -134,7 +138,8 @@ fn ask(askers: &Askers, provider: &Provider, keys: &[&Opened]) -> Told {
     let url = provider.endpoints.first().map_or("", |endpoint| endpoint.base_url.as_str());
     let host = url.split("://").nth(1).unwrap_or_default().split(['/', ':']).next().unwrap_or_default();
     let ahead_s = match askers.reacher.reach(provider) {
-        Reached::Answered { host, ms, ahead_s } => {
+        Reached::Answered { host, ms, ahead_s, certificate } => {
+            findings.extend(certificate.map(|validity| self::certificate(name, &host, validity, now_ms() / 1000)));
             findings.push(Finding::ok(Group::Providers, "reach", format!("{name} answers on {host} in {ms} ms")));
             ahead_s
         }
@@ -151,7 +156,8 @@ fn ask(askers: &Askers, provider: &Provider, keys: &[&Opened]) -> Told {
             findings.push(error("connect", &reason).why(why).mend(format!("curl -v {url}")));
             return Told { findings, ahead_s: None, listed };
         }
-        Reached::NoAnswer(reason) => {
+        Reached::NoAnswer { host, reason, certificate } => {
+            findings.extend(certificate.map(|validity| self::certificate(name, &host, validity, now_ms() / 1000)));
             findings.push(
                 error("tls", &reason).why("the connection is there, but no answer that can be trusted").mend(format!("curl -v {url}")),
             );
@@ -190,6 +196,34 @@ fn ask(askers: &Askers, provider: &Provider, keys: &[&Opened]) -> Told {
         }
     }
     Told { findings, ahead_s, listed }
+}
+
+/// How long a provider's certificate is good, as of `now_s`.
+fn certificate(provider: &str, host: &str, validity: Validity, now_s: u64) -> Finding {
+    let day = |moment_s: u64| date::rfc3339(moment_s).chars().take(10).collect::<String>();
+    let Validity { from_s, until_s } = validity;
+    let server = if host.contains(':') { host.to_owned() } else { format!("{host}:443") };
+    let mend = format!("openssl s_client -connect {server} </dev/null | openssl x509 -noout -dates");
+    if now_s >= until_s {
+        let found =
+            Finding::error(Group::Providers, "certificate", format!("{provider}: the certificate of {host} ended on {}", day(until_s)));
+        return found
+            .why("no request is sent there until its operator renews it; if others reach it, this machine's clock is wrong")
+            .mend(mend);
+    }
+    if now_s < from_s {
+        let what = format!("{provider}: the certificate of {host} is good from {} on", day(from_s));
+        let found = Finding::error(Group::Providers, "certificate", what);
+        return found.why("no request is sent there before; most likely this machine's clock is wrong").mend(mend);
+    }
+    let left = (until_s - now_s) / DAY_S;
+    if left < CERTIFICATE_DAYS {
+        let noun = if left == 1 { "day" } else { "days" };
+        let what = format!("{provider}: the certificate of {host} ends in {left} {noun}, on {}", day(until_s));
+        let found = Finding::warning(Group::Providers, "certificate", what);
+        return found.why("most are renewed earlier; after that day no request is sent there").mend(mend);
+    }
+    Finding::ok(Group::Providers, "certificate", format!("{provider}: the certificate of {host} is good until {}", day(until_s)))
 }
 
 fn add(used: &KeyUse) -> String {
@@ -248,4 +282,29 @@ fn proxies(at: &At<'_>) -> Option<Finding> {
             .why("where only the proxy leads out, no provider can be reached; name a gateway as base_url there")
             .mend(format!("unset {name}")),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::doctor::finding::Level;
+
+    #[test]
+    fn a_certificate_is_told_of_a_fortnight_before_its_end() {
+        let at = |text: &str| date::parse(text).unwrap();
+        let validity = Validity { from_s: at("2026-01-01T00:00:00Z"), until_s: at("2026-12-01T00:00:00Z") };
+        for (now, level, part) in [
+            ("2025-12-31T23:59:59Z", Level::Error, "good from 2026-01-01 on"),
+            ("2026-01-01T00:00:00Z", Level::Ok, "good until 2026-12-01"),
+            ("2026-11-17T00:00:00Z", Level::Ok, "good until 2026-12-01"),
+            ("2026-11-17T00:00:01Z", Level::Warning, "ends in 13 days, on 2026-12-01"),
+            ("2026-11-29T12:00:00Z", Level::Warning, "ends in 1 day, on"),
+            ("2026-11-30T23:59:59Z", Level::Warning, "ends in 0 days, on"),
+            ("2026-12-01T00:00:00Z", Level::Error, "ended on 2026-12-01"),
+        ] {
+            let found = certificate("one", "a.example", validity, at(now));
+            assert!(found.level == level && found.what.contains(part), "{now}: {found:?}");
+            assert!(found.mend.is_none_or(|mend| mend.contains("-connect a.example:443 ")), "{now}");
+        }
+    }
 }

@@ -25,7 +25,7 @@ use crate::chat::Usage;
 use crate::cli::bench::{Stop, duration, spend};
 use crate::cli::progress::Progress;
 use crate::cli::route::dollars;
-use crate::cli::{CliError, console, known, output, visible};
+use crate::cli::{CliError, console, known, output, terminal, visible};
 use crate::config::{self, Environment, Options};
 use crate::date;
 use crate::error::{Code, Error};
@@ -108,7 +108,11 @@ pub(super) fn run(
         Ok::<_, CliError>((found, is_kept.then(|| place.display().to_string()), stop.exit()))
     })?;
     drop(progress);
-    output::print(&if is_json { show::json(&found, kept)? } else { show::text(&found, kept.as_deref(), Marks::of(environment)) });
+    output::print(&if is_json {
+        show::json(&found, kept)?
+    } else {
+        show::text(&found, kept.as_deref(), Marks::of(environment), terminal::edge(environment))
+    });
     Ok(ExitCode::from(exit.unwrap_or_else(|| show::worst(&found).exit())))
 }
 

@@ -5,9 +5,12 @@ use serde::Serialize;
 use super::verdict::{Check, Verdict};
 use crate::cli::doctor::finding::Level;
 use crate::cli::doctor::show::{Marks, line};
-use crate::cli::output;
+use crate::cli::{output, wrap};
 use crate::error::Error;
 use crate::route::trial::usd;
+
+/// Columns before what was seen: the mark and the check's name.
+const INDENT: usize = 20;
 
 /// What was found of one target.
 #[derive(Debug, Serialize)]
@@ -47,7 +50,8 @@ pub(super) fn json(found: &[Found], kept: Option<String>) -> Result<String, Erro
 }
 
 /// The report for people.
-pub(super) fn text(found: &[Found], kept: Option<&str>, marks: Marks) -> String {
+pub(super) fn text(found: &[Found], kept: Option<&str>, marks: Marks, width: usize) -> String {
+    let said = |text: &str| wrap::rows(&line(text, marks), width.saturating_sub(INDENT)).join(&format!("\n{:INDENT$}", ""));
     let mut out = String::new();
     for Found { target, dialect, base_url, requests, micro_usd, checks, .. } in found {
         let cost = micro_usd.map_or_else(|| "its price is not known".to_owned(), usd);
@@ -63,7 +67,7 @@ pub(super) fn text(found: &[Found], kept: Option<&str>, marks: Marks) -> String 
                 Verdict::Wrong => "wrong: ",
                 Verdict::Unknown => "not known: ",
             };
-            out += &format!("  \x1b[{colour}m{mark}\x1b[0m {:15} {}\n", check.check, line(&format!("{word}{}", check.why), marks));
+            out += &format!("  \x1b[{colour}m{mark}\x1b[0m {:15} {}\n", check.check, said(&format!("{word}{}", check.why)));
         }
         out += &format!("  {requests} requests, {cost}\n\n");
     }
