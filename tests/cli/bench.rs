@@ -23,6 +23,81 @@ fn self_needs_no_config_and_tells_each_work_on_each_path_with_its_ratio() {
 }
 
 #[test]
+fn self_is_compared_with_an_earlier_self() {
+    let home = tempfile::tempdir().unwrap();
+    let bench = |args: &[&str]| {
+        let args = [&["bench", "--self", "works", "bodies", "-n", "40"], args].concat();
+        aimux(home.path()).args(args).output().unwrap()
+    };
+    let mut before = json(&bench(&["--json"]));
+    // As if its CPU had been a tenth, and its answers a second slower.
+    for row in before["self"]["works"].as_array_mut().unwrap() {
+        for (series, change) in [("cpu_blocks", 0.1), ("added_blocks", 1000.0)] {
+            for value in row[series].as_array_mut().unwrap() {
+                let number = value.as_f64().unwrap();
+                *value = if series == "cpu_blocks" { number * change } else { number + change }.into();
+            }
+        }
+    }
+    std::fs::write(home.path().join("before.json"), before.to_string()).unwrap();
+    let worse = bench(&["--baseline", "before.json"]);
+    assert_exit(&worse, 1);
+    let told = stdout(&worse);
+    assert_eq!(told.matches("WORSE").count(), 9, "{told}");
+    assert_eq!(told.matches("| better").count(), 9, "{told}");
+    // Memory after bodies is measured once.
+    assert!(told.contains("too few blocks to tell") && told.contains("Fewer than 6 blocks give no interval"), "{told}");
+    let other = aimux(home.path()).args(["bench", "--demo", "-n", "2", "--baseline", "before.json"]).output().unwrap();
+    assert_exit(&other, 64);
+    assert!(stderr(&other).contains("it measured no target"), "{}", stderr(&other));
+}
+
+#[test]
+fn few_pairs_give_no_interval_and_that_is_said() {
+    let output = demo(&["-n", "3"]);
+    assert_exit(&output, 0);
+    let told = stdout(&output);
+    assert!(told.contains("too few pairs") && told.contains("Fewer than 6 blocks give no interval"), "{told}");
+    let enough = stdout(&demo(&["-n", "12"]));
+    assert!(!enough.contains("too few pairs") && !enough.contains("Fewer than 6"), "{enough}");
+}
+
+/// The processes whose parent is this one.
+#[cfg(target_os = "linux")]
+fn children(pid: u32) -> Vec<u32> {
+    let listed = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
+    listed.split_whitespace().map(|child| child.parse().unwrap()).collect()
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn what_a_bench_started_ends_when_it_is_killed() {
+    let home = tempfile::tempdir().unwrap();
+    let mut command = aimux(home.path());
+    command.args(["bench", "--self", "works", "-n", "100000"]).stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null());
+    let mut bench = command.spawn().unwrap();
+    let wait = |what: &str, holds: &dyn Fn() -> bool| {
+        let end = std::time::Instant::now() + std::time::Duration::from_secs(20);
+        while !holds() {
+            assert!(std::time::Instant::now() < end, "{what}");
+            std::thread::sleep(std::time::Duration::from_millis(20));
+        }
+    };
+    wait("upstream, pass-through and aimux are started", &|| children(bench.id()).len() == 3);
+    let started = children(bench.id());
+    // Busy, and long past their start.
+    std::thread::sleep(std::time::Duration::from_millis(300));
+    bench.kill().unwrap();
+    bench.wait().unwrap();
+    let is_gone = |pid: &u32| {
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        // Whoever ended and is waited for by nobody is as good as gone.
+        stat.rsplit_once(')').is_none_or(|(_, rest)| rest.trim_start().starts_with('Z'))
+    };
+    wait("they have ended", &|| started.iter().all(is_gone));
+}
+
+#[test]
 fn memory_with_bodies_and_streams_is_measured() {
     let home = tempfile::tempdir().unwrap();
     let output = aimux(home.path()).args(["bench", "--self", "bodies", "streams", "-n", "12"]).output().unwrap();

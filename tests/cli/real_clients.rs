@@ -142,3 +142,31 @@ fn in_an_empty_root_claude_code_asks_the_demo_of_an_installed_aimux() {
     assert!(left.contains("no aimux runs") && left.contains("aimux is gone from"), "{left}");
     assert!(!left.contains("bin") && !left.contains("share"), "{left}");
 }
+
+#[test]
+fn a_benchs_junit_is_what_its_schema_asks_for() {
+    let packages = std::env::var_os("AIMUX_TEST_SCHEMAS").expect("AIMUX_TEST_SCHEMAS, which tests/run sets");
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let home = tempfile::tempdir().unwrap();
+    let junit = home.path().join("out.xml");
+    let check = || {
+        let mut node = Command::new("node");
+        node.arg(root.join("tests/cli/schemas.mjs")).arg(&packages).arg("-").arg(&junit).output().unwrap()
+    };
+    let bench = |args: &[&str]| {
+        let args = [&["bench", "-n", "8", "--junit", "out.xml", "--json"], args].concat();
+        let output = aimux(home.path()).args(args).output().unwrap();
+        assert_exit(&check(), 0);
+        output
+    };
+    let first = bench(&["--demo"]);
+    std::fs::write(home.path().join("before.json"), stdout(&first)).unwrap();
+    // With a threshold that is met, one that is not, and a comparison.
+    let all = ["--demo", "--baseline", "before.json", "--threshold", "ttft.p99<60s", "--threshold", "ttft.p50<1us"];
+    assert_exit(&bench(&all), 1);
+    assert!(std::fs::read_to_string(&junit).unwrap().contains("<failure "));
+    assert_exit(&bench(&["--self", "ready"]), 0);
+    // The check itself can fail.
+    std::fs::write(&junit, std::fs::read_to_string(&junit).unwrap().replace(" tests=", " test=")).unwrap();
+    assert_exit(&check(), 1);
+}

@@ -1,6 +1,6 @@
 // Checks two reports against the published schemas: SARIF 2.1.0 (JSON Schema), JUnit as Jenkins reads it (XSD).
 //
-//   node schemas.mjs FOLDER SARIF [JUNIT]     FOLDER has the packages; prints each fault, exits 1 where there is one
+//   node schemas.mjs FOLDER SARIF [JUNIT]     FOLDER has the packages; prints each fault, exits 1 where there is one; `-` is no SARIF
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
@@ -10,12 +10,14 @@ const require = createRequire(join(folder, 'package.json'));
 const packaged = (path) => readFileSync(join(folder, 'node_modules', path), 'utf8');
 const faults = [];
 
-const Ajv = require('ajv-draft-04');
-const ajv = new Ajv({ strict: false, allErrors: true, unicodeRegExp: false });
-require('ajv-formats')(ajv);
-const check = ajv.compile(JSON.parse(packaged('@microsoft/jest-sarif/lib/schemas/sarif-2.1.0-rtm.5.json')));
-if (!check(JSON.parse(readFileSync(sarif, 'utf8')))) {
-    faults.push(...check.errors.map((error) => `sarif ${error.instancePath} ${error.message}`));
+if (sarif !== '-') {
+    const Ajv = require('ajv-draft-04');
+    const ajv = new Ajv({ strict: false, allErrors: true, unicodeRegExp: false });
+    require('ajv-formats')(ajv);
+    const check = ajv.compile(JSON.parse(packaged('@microsoft/jest-sarif/lib/schemas/sarif-2.1.0-rtm.5.json')));
+    if (!check(JSON.parse(readFileSync(sarif, 'utf8')))) {
+        faults.push(...check.errors.map((error) => `sarif ${error.instancePath} ${error.message}`));
+    }
 }
 
 if (junit) {

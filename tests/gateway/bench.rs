@@ -78,3 +78,17 @@ fn a_stall_is_in_the_open_loops_figures_for_all_that_were_due() {
     assert!(side["total"]["max"].as_f64().unwrap() >= 690.0 && p50(side, "total") < 300.0, "{side}");
     assert!(told["targets"][0]["load"].as_str().unwrap().contains("20 a second"), "{told}");
 }
+
+#[test]
+fn a_run_ends_before_it_passes_what_was_allowed() {
+    let upstream = Upstream::start(|request, _| Speaks::Anthropic.answer(request, &[replies::text("hi")]));
+    let priced = config(&[(Speaks::Anthropic, &upstream)], "", "")
+        .replace("UPSTREAM_KEY } }", "UPSTREAM_KEY }, models: { m: { price_input: 1000, price_output: 1000 } } }");
+    let gateway = Gateway::start(&priced);
+    // By estimate an answer costs 15 cents at most; in truth each takes 1,234 tokens of input, which cost more than a dollar.
+    let (told, words, exit) = bench(&gateway, &["-n", "10", "--via", "direct", "--max-cost", "3", "--max-tokens", "100"]);
+    assert_eq!(exit, Some(0), "{words}");
+    let (cut, spent) = (told["targets"][0]["cut"].as_str().unwrap_or_default(), upstream.seen().len());
+    assert!(cut.contains("allowed") || cut.contains("cost") || cut.contains("spent"), "{cut:?} {told}");
+    assert!((2..=5).contains(&spent), "{spent} requests");
+}

@@ -80,7 +80,7 @@ pub(crate) struct BenchArgs {
     /// Measure aimux itself against a bare pass-through: needs no network, config or key
     #[arg(
         long = "self",
-        conflicts_with_all = ["via", "concurrency", "rate", "duration", "prompt_file", "scenario", "soak", "baseline", "max_cost"]
+        conflicts_with_all = ["via", "concurrency", "rate", "duration", "prompt_file", "scenario", "soak", "max_cost"]
     )]
     pub(super) own: bool,
     /// Work for so long and watch memory and descriptors of the aimux that is asked

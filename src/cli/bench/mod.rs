@@ -52,7 +52,7 @@ pub(crate) fn run(args: &BenchArgs, path: Option<PathBuf>, environment: &Environ
         return Ok(ExitCode::SUCCESS);
     }
     // What is wrong with it is said before anything is spent.
-    let baseline = args.baseline.as_deref().map(baseline::read).transpose()?;
+    let baseline = args.baseline.as_deref().map(|path| baseline::read(path, args.own)).transpose()?;
     if cfg!(debug_assertions) {
         output::error("aimux: this build is not optimised: its own times mean little\n");
     }

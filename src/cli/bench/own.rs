@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use super::exchange::{Timed, exchange};
 use super::load::closed;
-use super::paired::{Interval, interval, median};
+use super::paired::{BLOCKS_MIN, Interval, Series, interval, median};
 use super::parts;
 use super::process::{Listening, TOKEN, cpu_ns, held, raise_open_files};
 use super::stop::Stop;
@@ -27,7 +27,8 @@ use crate::wire::splice::Spliced;
 /// Requests of one measurement, unless `--requests` says otherwise; a tenth more warms up.
 const REQUESTS: usize = 2000;
 const CONNECTIONS: usize = 4;
-const ROUNDS: usize = 3;
+/// As many as a comparison with an earlier run needs.
+const ROUNDS: usize = BLOCKS_MIN;
 /// Starts, for the time until the line that says ready.
 const STARTS: usize = 9;
 /// No request of ours takes long; one that hangs is a failure.
@@ -89,6 +90,12 @@ pub(super) struct Row {
     pub(super) rss_mib: Option<f64>,
     /// Open descriptors after the work.
     pub(super) fds: Option<u64>,
+    /// CPU of a request in each round, in milliseconds.
+    #[serde(default)]
+    pub(super) cpu_blocks: Vec<f64>,
+    /// What the first byte waited longer, in milliseconds, in blocks.
+    #[serde(default)]
+    pub(super) added_blocks: Vec<f64>,
 }
 
 /// A figure of the process.
@@ -102,6 +109,9 @@ pub(super) struct Figure {
     pub(super) unit: String,
     /// What it should stay below.
     pub(super) aim: f64,
+    /// What was found each time, where it was measured more than once.
+    #[serde(default)]
+    pub(super) blocks: Vec<f64>,
 }
 
 /// What is asked for.
@@ -135,7 +145,7 @@ pub(super) async fn run(wanted: &Wanted<'_>, stop: &Stop, progress: &Progress) -
     let [ready, rest, bodies, streams] = FIGURES;
     if is_asked("ready") && !stop.is_told() {
         let (after, held) = bench.ready(&upstream)?;
-        own.figures.extend([figure(ready, after), figure(rest, held)]);
+        own.figures.extend([figure_of(ready, after), figure_of(rest, held)]);
     }
     if is_asked("bodies") && !stop.is_told() {
         own.figures.push(figure(bodies, bench.bodies(&upstream).await?));
@@ -147,7 +157,12 @@ pub(super) async fn run(wanted: &Wanted<'_>, stop: &Stop, progress: &Progress) -
 }
 
 fn figure((name, unit, aim): (&str, &str, f64), value: Option<f64>) -> Figure {
-    Figure { name: name.to_owned(), value, unit: unit.to_owned(), aim }
+    Figure { name: name.to_owned(), value, unit: unit.to_owned(), aim, blocks: Vec::new() }
+}
+
+/// The middle of what was found each time.
+fn figure_of(row: (&str, &str, f64), blocks: Vec<f64>) -> Figure {
+    Figure { value: median(&mut blocks.clone()), blocks, ..figure(row, None) }
 }
 
 fn start_aimux(upstream: &Listening, program: Option<&Path>) -> Result<Listening, Error> {
@@ -213,27 +228,30 @@ impl Bench<'_> {
             if self.stop.is_told() {
                 return Ok(());
             }
-            for (((path, _, aims), server), (cpu_ms, added_ms)) in PATHS.into_iter().zip(servers).zip(cpu.iter().zip(added)) {
+            let middle = |rounds: &Vec<f64>| median(&mut rounds.clone());
+            for (((path, _, aims), server), (rounds, added)) in PATHS.into_iter().zip(servers).zip(cpu.iter().zip(added)) {
                 let held = held(server.pid());
-                let bare_ms = cpu.first().copied().flatten();
+                let (cpu_ms, bare_ms) = (middle(rounds), cpu.first().and_then(middle));
                 rows.push(Row {
                     work: work.to_owned(),
                     path: path.to_owned(),
-                    cpu_ms: *cpu_ms,
+                    cpu_ms,
                     ratio: cpu_ms.and_then(|ms| Some(ms / bare_ms?)),
                     ratio_aim: aims.and_then(|aims| aims.get(at).copied()),
-                    added_ms,
+                    added_ms: interval(added.values()),
                     added_aim_ms: (aims.is_some() && stream).then_some(FIRST_TOKEN_AIM_MS),
                     rss_mib: held.map(|held| held.rss_mib),
                     fds: held.map(|held| held.fds),
+                    cpu_blocks: rounds.clone(),
+                    added_blocks: added.values().to_vec(),
                 });
             }
         }
         Ok(())
     }
 
-    /// CPU of a request on each path, in milliseconds: the median of some rounds, each of which takes the paths in turn.
-    async fn cpu(&self, servers: &[&Listening; 3], bodies: &[Bytes; 3]) -> Result<Option<[Option<f64>; 3]>, Error> {
+    /// CPU of a request on each path, in milliseconds, in some rounds, each of which takes the paths in turn.
+    async fn cpu(&self, servers: &[&Listening; 3], bodies: &[Bytes; 3]) -> Result<Option<[Vec<f64>; 3]>, Error> {
         let mut rounds: [Vec<f64>; 3] = Default::default();
         for _ in 0..ROUNDS {
             for ((server, body), round) in servers.iter().zip(bodies).zip(&mut rounds) {
@@ -248,13 +266,13 @@ impl Bench<'_> {
                 }
             }
         }
-        Ok(Some(rounds.map(|mut round| median(&mut round))))
+        Ok(Some(rounds))
     }
 
     /// What the first byte waits longer on each path than at the upstream itself: one request at a time, the paths in turn, a
     /// quarter as many rounds as there are requests elsewhere.
-    async fn added(&self, upstream: &Listening, servers: &[&Listening; 3], bodies: &[Bytes; 3]) -> Result<[Option<Interval>; 3], Error> {
-        let mut differences: [Vec<f64>; 3] = Default::default();
+    async fn added(&self, upstream: &Listening, servers: &[&Listening; 3], bodies: &[Bytes; 3]) -> Result<[Series; 3], Error> {
+        let mut differences: [Series; 3] = Default::default();
         let direct = bodies.first().cloned().unwrap_or_default();
         let warm_up = self.requests / 40;
         for round in 0..self.requests / 4 + warm_up {
@@ -271,11 +289,11 @@ impl Bench<'_> {
                 }
             }
         }
-        Ok(differences.map(|differences| interval(&differences)))
+        Ok(differences)
     }
 
     /// From the start of the process to the line that says ready, and memory then.
-    fn ready(&self, upstream: &Listening) -> Result<(Option<f64>, Option<f64>), Error> {
+    fn ready(&self, upstream: &Listening) -> Result<(Vec<f64>, Vec<f64>), Error> {
         self.progress.say("ready after");
         let (mut times, mut rss) = (Vec::new(), Vec::new());
         for _ in 0..STARTS {
@@ -284,7 +302,7 @@ impl Bench<'_> {
             times.push(began.elapsed().as_secs_f64() * 1e3);
             rss.extend(held(aimux.pid()).map(|held| held.rss_mib));
         }
-        Ok((median(&mut times), median(&mut rss)))
+        Ok((times, rss))
     }
 
     /// Memory after many long bodies, half of them translated: five for each request of another measurement.
@@ -425,7 +443,20 @@ mod tests {
             for (path, ..) in PATHS {
                 let (work, path) = (work.to_owned(), path.to_owned());
                 let (cpu_ms, ratio, ratio_aim, added_ms, added_aim_ms, rss_mib, fds) = Default::default();
-                own.works.push(Row { work, path, cpu_ms, ratio, ratio_aim, added_ms, added_aim_ms, rss_mib, fds });
+                let (cpu_blocks, added_blocks) = Default::default();
+                own.works.push(Row {
+                    work,
+                    path,
+                    cpu_ms,
+                    ratio,
+                    ratio_aim,
+                    added_ms,
+                    added_aim_ms,
+                    rss_mib,
+                    fds,
+                    cpu_blocks,
+                    added_blocks,
+                });
             }
         }
         let printed = own.text();

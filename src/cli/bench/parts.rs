@@ -4,7 +4,6 @@
 //! closes. Start with [`run`].
 
 use std::convert::Infallible;
-use std::io::Read as _;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -17,6 +16,7 @@ use hyper_util::rt::TokioIo;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Mutex;
 
+use crate::cli::serve::end_with_stdin;
 use crate::cli::{known::READY, output};
 use crate::error::{Code, Error};
 
@@ -25,11 +25,7 @@ pub(super) const TOKENS: usize = 200;
 
 /// Runs a part until the bench is over.
 pub(super) fn run(part: &str, to: Option<&str>) -> Result<(), Error> {
-    std::thread::spawn(|| {
-        // Nothing is ever written there: it ends when the bench does.
-        let _ = std::io::stdin().read(&mut [0; 1]);
-        std::process::exit(0);
-    });
+    end_with_stdin();
     let failed = |error: std::io::Error| Error::new(Code::CannotBind, "a part of the bench cannot run").caused_by(error);
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().map_err(failed)?;
     let served = match (part, to) {

@@ -51,6 +51,10 @@ impl Listening {
         // The access log and the ledger are part of what aimux does: their writing is not measured away.
         command.env_clear().env("HOME", home.path()).env(TOKEN_NAME, TOKEN).env("BENCH_KEY", "bench-key-0123456789");
         command.arg("serve").arg("--config").arg(config);
+        if program.is_none() {
+            // Killed, we end nobody; our end of this pipe closes all the same. Another program may not know the flag.
+            command.arg("--until-stdin-closes");
+        }
         Self::start(command, home)
     }
 

@@ -285,9 +285,15 @@ impl TargetReport {
             });
             table(out, &["added by aimux, ms", "median", "95 % from", "to"], rows);
             let _ = writeln!(out, "{} pairs.", self.pairs);
+            if self.overhead.iter().any(|overhead| overhead.added_ms.is_none()) {
+                let _ = writeln!(out, "{FEW}");
+            }
         }
     }
 }
+
+/// Said where an interval is missing: of so few, one that looks narrow may be far off.
+const FEW: &str = "Fewer than 6 blocks give no interval: let it make more requests.";
 
 impl Report {
     /// A report of this program, with nothing in it yet.
@@ -325,6 +331,9 @@ impl Report {
             out.push('\n');
             let rows = self.changes.iter().map(Change::row);
             table(&mut out, &["against the baseline", "via", "figure", "change", "95 % from", "to", "verdict"], rows);
+            if self.changes.iter().any(|change| change.by.is_none()) {
+                let _ = writeln!(out, "{FEW}");
+            }
         }
         if !self.thresholds.is_empty() {
             out.push('\n');

@@ -48,6 +48,9 @@ pub(crate) struct ServeArgs {
     /// Serve in the background, and return when the server is ready; one that runs already is as good
     #[arg(long, conflicts_with_all = ["demo", "stdin_socket", "passphrase_stdin"])]
     background: bool,
+    /// End when standard input does: a bench's own server ends with it, however it ends
+    #[arg(long, hide = true, conflicts_with_all = ["stdin_socket", "passphrase_stdin", "background"])]
+    until_stdin_closes: bool,
     /// Leave the session of the command that starts it, for a client
     #[arg(long, hide = true)]
     on_demand: bool,
@@ -68,6 +71,9 @@ pub(crate) fn run(args: ServeArgs, path: Option<PathBuf>, environment: &Environm
     }
     super::dumps::forbid_for_good();
     log::start(&args.log, environment)?;
+    if args.until_stdin_closes {
+        end_with_stdin();
+    }
     if args.on_demand || args.detached {
         // The leader of a session already is one: nothing to leave.
         let _ = rustix::process::setsid();
@@ -126,6 +132,15 @@ pub(crate) fn run(args: ServeArgs, path: Option<PathBuf>, environment: &Environm
         tracing::warn!(code = %Code::Ledger, requests = ledger.counters().queued, "the last requests are missing in the ledger");
     }
     Ok(ExitCode::from(ended.exit()))
+}
+
+/// Ends this process when nobody can write to its standard input any more.
+pub(crate) fn end_with_stdin() {
+    std::thread::spawn(|| {
+        // Nothing is ever written there.
+        let _ = std::io::Read::read(&mut std::io::stdin(), &mut [0; 1]);
+        std::process::exit(0);
+    });
 }
 
 /// The sockets that are listened on already, by whoever started this server.
