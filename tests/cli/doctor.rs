@@ -235,6 +235,88 @@ fn a_key_that_the_identity_does_not_open_is_told() {
 }
 
 #[test]
+fn a_file_of_somebody_else_and_a_link_are_no_keys() {
+    let home = Home::new();
+    fs::copy(home.path(".config/aimux/keys/one.age"), home.path("elsewhere.age")).unwrap();
+    std::os::unix::fs::symlink(home.path("elsewhere.age"), home.path(".config/aimux/keys/two.age")).unwrap();
+    let told = home.offline();
+    assert_eq!(told.level("key-file", "two.age is a symlink"), "error");
+    assert!(told.mend("key-file", "two.age is a symlink").starts_with("ls -l "));
+    fs::remove_file(home.path(".config/aimux/keys/two.age")).unwrap();
+    // Root can give a file away; for anybody else a file of root's is a stranger's.
+    let (told, owner) = if rustix::process::geteuid().is_root() {
+        std::os::unix::fs::chown(home.path(".config/aimux/keys/one.age"), Some(12345), None).unwrap();
+        (home.offline(), 12345)
+    } else {
+        let output = home.command(&["--offline", "--json"]).env("AIMUX_IDENTITY", "/etc/passwd").output().unwrap();
+        (Told::of(&output), 0)
+    };
+    assert_eq!(told.level("key-file", &format!("belongs to user {owner}, not to you")), "error");
+    assert!(told.mend("key-file", "belongs to user").starts_with("sudo chown "));
+}
+
+#[test]
+fn too_few_open_files_and_a_folder_that_is_not_there_are_told() {
+    let home = Home::new();
+    let mut command = Command::new("/bin/sh");
+    let program = assert_cmd::cargo::cargo_bin("aimux");
+    command.args(["-c", "ulimit -n 512 && exec \"$0\" doctor --offline --json"]).arg(program).env_clear().env("HOME", home.0.path());
+    let told = Told::of(&command.env("PATH", home.path("bin")).output().unwrap());
+    assert_eq!((told.level("open-files", "may have 512 files open"), told.mend("open-files", "512")), ("warning", "ulimit -n 8192"));
+    let config = fs::read_to_string(home.path(".config/aimux/config.yaml")).unwrap();
+    let ledger = home.path("far/away/ledger.sqlite");
+    home.config(&format!("{config}ledger: {{ path: {} }}\n", ledger.display()));
+    assert!(home.offline().mend("ledger", "is not there").starts_with("mkdir -p -m 700 "));
+    let mended = home.run(&["--offline", "--fix", "--yes"]);
+    assert_exit(&mended, 0);
+    assert!(stderr(&mended).contains("mended: mkdir -p -m 700 "), "{}", stderr(&mended));
+    assert_eq!(ledger.parent().unwrap().metadata().unwrap().permissions().mode() & 0o777, 0o700);
+}
+
+#[test]
+fn a_server_of_another_version_is_told() {
+    let home = Home::new();
+    let config = fs::canonicalize(home.path(".config/aimux/config.yaml")).unwrap();
+    let folder = home.path(".local/state/aimux/run");
+    fs::create_dir_all(&folder).unwrap();
+    home.mode(".local/state/aimux/run", 0o700);
+    let socket = aimux::server::control::socket_path(&folder, &config);
+    let listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+    let lock = fs::File::create(socket.with_extension("lock")).unwrap();
+    lock.lock().unwrap();
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            let mut byte = [0];
+            let mut head = Vec::new();
+            while !head.ends_with(b"\r\n\r\n") && std::io::Read::read_exact(&mut stream, &mut byte).is_ok() {
+                head.extend(byte);
+            }
+            let body = r#"{"version":"0.0.1","pid":1,"address":"127.0.0.1:9","on_demand":false}"#;
+            // Whoever has gone is told nothing.
+            let _ = write!(stream, "HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{body}", body.len());
+        }
+    });
+    let told = home.offline();
+    assert_eq!(told.level("server", "aimux 0.0.1 runs on http://127.0.0.1:9"), "warning");
+    assert_eq!(told.mend("server", "aimux 0.0.1 runs"), "aimux stop", "one that cannot hand over");
+}
+
+#[test]
+fn a_service_manager_that_hangs_does_not_hold_the_doctor_up() {
+    let home = Home::new();
+    home.program("systemctl", "exec /bin/sleep 60");
+    let folder = home.path(".config/systemd/user");
+    fs::create_dir_all(&folder).unwrap();
+    for unit in ["aimux.socket", "aimux.service"] {
+        fs::write(folder.join(unit), "[Unit]\n").unwrap();
+    }
+    let began = std::time::Instant::now();
+    let told = home.offline();
+    assert!((5..30).contains(&began.elapsed().as_secs()), "{:?}", began.elapsed());
+    assert_eq!(told.level("service", "systemctl does not answer in 5 s"), "warning");
+}
+
+#[test]
 fn a_port_that_is_taken_is_told_with_its_owner() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
@@ -314,7 +396,11 @@ fn a_client_that_hangs_or_fails_does_not_hold_the_doctor_up() {
     let home = Home::new();
     home.program("claude", "echo broken >&2; exit 3");
     home.program("aider", "echo 'aider 0.86.1'");
+    home.program("codex", "exec /bin/sleep 60");
+    let began = std::time::Instant::now();
     let told = home.offline();
+    assert!((10..40).contains(&began.elapsed().as_secs()), "{:?}", began.elapsed());
+    assert_eq!(told.level("program", "does not tell its version: nothing in 10 s"), "warning");
     assert_eq!(told.level("program", "does not tell its version"), "warning");
     assert_eq!(told.level("program", "aider 0.86.1, "), "ok");
 }

@@ -19,6 +19,7 @@ mod citations;
 mod claude;
 mod continued;
 mod conversations;
+mod doctor;
 mod error_codes;
 mod exposition;
 mod failures;

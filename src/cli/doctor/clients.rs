@@ -6,14 +6,14 @@ use std::fs;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::Value;
 
 use super::At;
 use super::finding::{Finding, Group, quoted};
 use crate::cli::claude::sends_elsewhere;
-use crate::cli::program::in_path;
+use crate::cli::program::{in_path, waited};
 use crate::config::Environment;
 
 /// Programs, and what they are called.
@@ -78,19 +78,7 @@ fn version(path: &Path) -> Result<String, String> {
             let _ = tell.send(text);
         });
     }
-    let end = Instant::now() + VERSION_MAX;
-    let status = loop {
-        match child.try_wait() {
-            Ok(Some(status)) => break status,
-            Ok(None) if Instant::now() < end => std::thread::sleep(Duration::from_millis(20)),
-            _ => {
-                // Whatever cannot be ended has ended.
-                let _ = child.kill();
-                let _ = child.wait();
-                return Err(format!("nothing in {} s", VERSION_MAX.as_secs()));
-            }
-        }
-    };
+    let Some(status) = waited(&mut child, VERSION_MAX) else { return Err(format!("nothing in {} s", VERSION_MAX.as_secs())) };
     if !status.success() {
         return Err(status.to_string());
     }

@@ -29,10 +29,12 @@ pub(super) fn mend(findings: &[Finding], consent: Consent) -> Result<bool, Error
     for (finding, fix) in fixable {
         let command = finding.mend.as_deref().unwrap_or_default();
         let question = output::printable(&format!("{}: `{command}`?", finding.what)).replace('\n', " ");
-        let is_wanted =
-            consent == Consent::Given || dialoguer::Confirm::new().with_prompt(question).default(true).interact().unwrap_or(false);
-        if !is_wanted {
-            continue;
+        // Yes or no; `q` and a terminal that is gone end the questions.
+        let ask = || dialoguer::Confirm::new().with_prompt(format!("{question} (q: no more)")).default(true).interact_opt();
+        match if consent == Consent::Given { Some(true) } else { ask().unwrap_or(None) } {
+            Some(true) => {}
+            Some(false) => continue,
+            None => break,
         }
         let said = match done(fix) {
             Ok(()) => format!("mended: {command}"),

@@ -34,7 +34,7 @@ pub(super) fn check(at: &At<'_>) -> Vec<Finding> {
             Finding::ok(Group::Server, "service", "no units are installed; `aimux service install` has the system start the server")
         }
         Ok(units) => installed(&units),
-        Err(error) => Finding::warning(Group::Server, "service", &error.message).why(error.advice()).mend("aimux service uninstall"),
+        Err(error) => Finding::warning(Group::Server, "service", &error.message).why(error.advice()).mend("aimux service status"),
     });
     found.extend(open_files());
     found

@@ -148,7 +148,7 @@ fn install(args: &InstallArgs, path: Option<PathBuf>, environment: &Environment)
             output::print(&unit.text.lines().map(|line| format!("    {line}\n")).collect::<String>());
         }
     }
-    if place.manager == Manager::Launchd && !dry && plan::call(&place.is_active(), true).is_ok_and(|status| status.success()) {
+    if place.manager == Manager::Launchd && !dry && plan::says_yes(&place.is_active()).unwrap_or(false) {
         if outcomes.iter().all(|outcome| *outcome == Outcome::Kept) {
             return Ok(ExitCode::SUCCESS);
         }
@@ -193,7 +193,7 @@ fn uninstall(args: &WhereArgs, environment: &Environment) -> Result<ExitCode, Cl
     for command in place.disable() {
         if args.dry_run {
             output::print(&format!("would run `{}`\n", command.join(" ")));
-        } else if !plan::call(&command, false)?.success() {
+        } else if !plan::call(&command)?.success() {
             // What is not known to the manager needs no stop.
             output::error(&format!("note: `{}` failed; the units are removed all the same\n", command.join(" ")));
         }
@@ -247,7 +247,7 @@ fn state(place: Place, environment: &Environment) -> Result<State, Error> {
     let paths = place.paths(environment);
     let units: Vec<PathBuf> = paths.iter().filter(|path| path.is_file()).cloned().collect();
     let is_installed = units.len() == paths.len();
-    let is_listening = is_installed && plan::call(&place.is_active(), true)?.success();
+    let is_listening = is_installed && plan::says_yes(&place.is_active())?;
     Ok(State { units, is_installed, is_listening })
 }
 

@@ -6,12 +6,17 @@ use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
+use std::time::Duration;
 
 use clap::ValueEnum;
 
 use super::units::{self, Facts, LABEL, MARK};
+use crate::cli::program::waited;
 use crate::config::Environment;
 use crate::error::{Code, Error};
+
+/// How long a question to the manager may take.
+const ANSWER_MAX: Duration = Duration::from_secs(5);
 
 /// Who keeps the socket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -236,24 +241,39 @@ fn failed(path: &Path, error: std::io::Error) -> Error {
 ///
 /// # Errors
 /// When it is not there.
-pub(super) fn call(command: &[String], quiet: bool) -> Result<ExitStatus, Error> {
+pub(super) fn call(command: &[String]) -> Result<ExitStatus, Error> {
     let Some((program, args)) = command.split_first() else {
         return Err(Error::new(Code::Bug, "there is no program to run"));
     };
     let mut child = Command::new(program);
     child.args(args).stdin(Stdio::null());
-    if quiet {
-        child.stdout(Stdio::null()).stderr(Stdio::null());
-    }
     child.status().map_err(|error| Error::new(Code::ServiceManager, format!("{program} cannot be run: {error}")).caused_by(error))
 }
 
-/// The same; another exit code than 0 is an error.
+/// Whether a program that is asked something says yes, in bounded time; what else it says is not shown.
+///
+/// # Errors
+/// When it is not there, or does not answer.
+pub(super) fn says_yes(command: &[String]) -> Result<bool, Error> {
+    let Some((program, args)) = command.split_first() else {
+        return Err(Error::new(Code::Bug, "there is no program to run"));
+    };
+    let failed = |what: String| Error::new(Code::ServiceManager, format!("{program} {what}"));
+    let child = Command::new(program).args(args).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
+    let mut child = child.map_err(|error| failed(format!("cannot be run: {error}")).caused_by(error))?;
+    match waited(&mut child, ANSWER_MAX) {
+        Some(status) => Ok(status.success()),
+        None => Err(failed(format!("does not answer in {} s: `{}`", ANSWER_MAX.as_secs(), command.join(" ")))
+            .hint("the service manager hangs; look at its log")),
+    }
+}
+
+/// The same as [`call`]; another exit code than 0 is an error.
 ///
 /// # Errors
 /// When it is not there or fails.
 pub(super) fn demand(command: &[String]) -> Result<(), Error> {
-    let status = call(command, false)?;
+    let status = call(command)?;
     if status.success() {
         return Ok(());
     }
