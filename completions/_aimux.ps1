@@ -61,6 +61,7 @@ Register-ArgumentCompleter -Native -CommandName 'aimux' -ScriptBlock {
             [CompletionResult]::new('--passphrase-stdin', '--passphrase-stdin', [CompletionResultType]::ParameterName, 'Read the passphrase of the identity from standard input')
             [CompletionResult]::new('--stdin-socket', '--stdin-socket', [CompletionResultType]::ParameterName, 'Take the listening socket from standard input, as launchd and inetd pass it on')
             [CompletionResult]::new('--background', '--background', [CompletionResultType]::ParameterName, 'Serve in the background, and return when the server is ready; one that runs already is as good')
+            [CompletionResult]::new('--until-stdin-closes', '--until-stdin-closes', [CompletionResultType]::ParameterName, 'End when standard input does: a bench''s own server ends with it, however it ends')
             [CompletionResult]::new('--on-demand', '--on-demand', [CompletionResultType]::ParameterName, 'Leave the session of the command that starts it, for a client')
             [CompletionResult]::new('--detached', '--detached', [CompletionResultType]::ParameterName, 'The same, for an operator')
             [CompletionResult]::new('--take-over', '--take-over', [CompletionResultType]::ParameterName, 'Take the place of the server that runs')
@@ -720,10 +721,13 @@ Register-ArgumentCompleter -Native -CommandName 'aimux' -ScriptBlock {
         }
         'aimux;doctor' {
             [CompletionResult]::new('--bundle', '--bundle', [CompletionResultType]::ParameterName, 'Also write a report without secrets, for whoever helps, into this new file')
+            [CompletionResult]::new('--live', '--live', [CompletionResultType]::ParameterName, 'Ask these models, `provider/model`, what they really do, and keep it for routing; costs money')
+            [CompletionResult]::new('--max-cost', '--max-cost', [CompletionResultType]::ParameterName, 'With --live: ask before more than this is spent, in dollars; without a terminal, refuse')
+            [CompletionResult]::new('--timeout', '--timeout', [CompletionResultType]::ParameterName, 'With --live: how long one request may take')
             [CompletionResult]::new('--config', '--config', [CompletionResultType]::ParameterName, 'The config file [env: AIMUX_CONFIG] [default: config.yaml in aimux''s config folder]')
             [CompletionResult]::new('--offline', '--offline', [CompletionResultType]::ParameterName, 'Ask no provider')
             [CompletionResult]::new('--fix', '--fix', [CompletionResultType]::ParameterName, 'Mend what loses nothing: rights of files, missing folders, what a dead server left; asks before each')
-            [CompletionResult]::new('--yes', '--yes', [CompletionResultType]::ParameterName, 'With --fix: do not ask')
+            [CompletionResult]::new('--yes', '--yes', [CompletionResultType]::ParameterName, 'With --fix or --live: do not ask')
             [CompletionResult]::new('--json', '--json', [CompletionResultType]::ParameterName, 'Print JSON')
             [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help')
             [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help')

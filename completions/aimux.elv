@@ -57,6 +57,7 @@ set edit:completion:arg-completer[aimux] = {|@words|
             cand --passphrase-stdin 'Read the passphrase of the identity from standard input'
             cand --stdin-socket 'Take the listening socket from standard input, as launchd and inetd pass it on'
             cand --background 'Serve in the background, and return when the server is ready; one that runs already is as good'
+            cand --until-stdin-closes 'End when standard input does: a bench''s own server ends with it, however it ends'
             cand --on-demand 'Leave the session of the command that starts it, for a client'
             cand --detached 'The same, for an operator'
             cand --take-over 'Take the place of the server that runs'
@@ -656,10 +657,13 @@ set edit:completion:arg-completer[aimux] = {|@words|
         }
         &'aimux;doctor'= {
             cand --bundle 'Also write a report without secrets, for whoever helps, into this new file'
+            cand --live 'Ask these models, `provider/model`, what they really do, and keep it for routing; costs money'
+            cand --max-cost 'With --live: ask before more than this is spent, in dollars; without a terminal, refuse'
+            cand --timeout 'With --live: how long one request may take'
             cand --config 'The config file [env: AIMUX_CONFIG] [default: config.yaml in aimux''s config folder]'
             cand --offline 'Ask no provider'
             cand --fix 'Mend what loses nothing: rights of files, missing folders, what a dead server left; asks before each'
-            cand --yes 'With --fix: do not ask'
+            cand --yes 'With --fix or --live: do not ask'
             cand --json 'Print JSON'
             cand -h 'Print help'
             cand --help 'Print help'

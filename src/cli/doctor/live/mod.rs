@@ -23,6 +23,7 @@ use super::show::Marks;
 use super::state::now_ms;
 use crate::chat::Usage;
 use crate::cli::bench::{Stop, duration, spend};
+use crate::cli::named::Named;
 use crate::cli::progress::Progress;
 use crate::cli::route::dollars;
 use crate::cli::{CliError, console, known, output, terminal, visible};
@@ -39,7 +40,7 @@ use crate::upstream::client::{Client, ClientSettings};
 #[derive(Debug, Args)]
 pub(super) struct LiveArgs {
     /// Ask these models, `provider/model`, what they really do, and keep it for routing; costs money
-    #[arg(long, value_name = "TARGET", num_args = 1.., group = "work", conflicts_with_all = ["offline", "bundle"])]
+    #[arg(long, value_name = "TARGET", num_args = 1.., group = "work", conflicts_with_all = ["offline", "bundle"], add = Named::Models)]
     pub(super) live: Vec<String>,
     /// With --live: ask before more than this is spent, in dollars; without a terminal, refuse
     #[arg(long, value_name = "USD", value_parser = dollars, default_value = "0", requires = "live")]
