@@ -2,8 +2,8 @@
 //!
 //! One difference: beside Chinese and Japanese characters `*` is not asked for a space, since none is written there.
 
-use super::inline::{REACH, Token};
-use super::run::{Keep, Kind};
+use super::run::{Keep, Kind, Token};
+use super::source::REACH;
 use super::width;
 
 /// A run of `*`, `_` or `~`.

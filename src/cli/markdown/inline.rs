@@ -9,11 +9,9 @@
 use std::rc::Rc;
 
 use super::emphasis::Marks;
-use super::run::{Keep, Kind, Run};
-use super::spans::{self, Found};
-
-/// The most bytes between a mark and its counterpart. Also the most that is held back.
-pub(super) const REACH: usize = 1000;
+use super::run::{Keep, Kind, Run, Token};
+use super::source::{End, Found, REACH, Source};
+use super::spans;
 
 /// The text of one paragraph while it comes.
 #[derive(Debug)]
@@ -74,20 +72,6 @@ pub(super) fn whole(text: &str, keep: Keep) -> Vec<Run> {
     scan(text, '\n', End::Closed, keep).0
 }
 
-/// Whether more may follow.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum End {
-    Open,
-    Closed,
-}
-
-/// A piece of the text, from byte `at` on.
-#[derive(Debug)]
-pub(super) struct Token {
-    pub(super) at: usize,
-    pub(super) run: Run,
-}
-
 /// A `[` that waits for its `]`.
 struct Bracket {
     token: usize,
@@ -98,9 +82,8 @@ struct Bracket {
 }
 
 /// Where the scan of a text is.
-pub(super) struct Scan<'a> {
-    pub(super) text: &'a str,
-    pub(super) end: End,
+struct Scan<'a> {
+    source: Source<'a>,
     keep: Keep,
     at: usize,
     tokens: Vec<Token>,
@@ -108,23 +91,19 @@ pub(super) struct Scan<'a> {
     brackets: Vec<Bracket>,
     /// The text since here is plain, and no token yet.
     plain_from: usize,
-    /// Lengths of runs of backticks that have no counterpart up to a byte.
-    pub(super) lonely: Vec<(usize, usize)>,
     before: char,
 }
 
 /// The runs of `text` that are settled, and how many of its bytes they are.
 fn scan(text: &str, before: char, end: End, keep: Keep) -> (Vec<Run>, usize) {
     let scan = Scan {
-        text,
-        end,
+        source: Source::new(text, end),
         keep,
         at: 0,
         tokens: Vec::new(),
         marks: Marks::default(),
         brackets: Vec::new(),
         plain_from: 0,
-        lonely: Vec::new(),
         before,
     };
     scan.run()
@@ -132,8 +111,8 @@ fn scan(text: &str, before: char, end: End, keep: Keep) -> (Vec<Run>, usize) {
 
 impl Scan<'_> {
     fn run(mut self) -> (Vec<Run>, usize) {
-        let mut stuck = self.text.len();
-        while let Some(byte) = self.byte(self.at) {
+        let mut stuck = self.source.text.len();
+        while let Some(byte) = self.source.byte(self.at) {
             let start = self.at;
             self.drop_far_brackets();
             let found = match byte {
@@ -167,7 +146,7 @@ impl Scan<'_> {
 
     /// Pairs what can be paired and cuts where something waits.
     fn settled(mut self, stuck: usize) -> (Vec<Run>, usize) {
-        if self.end == End::Closed {
+        if self.source.end == End::Closed {
             self.brackets.clear();
         }
         let mut used = stuck;
@@ -175,35 +154,22 @@ impl Scan<'_> {
             Some(bracket) => used = used.min(bracket.at),
             None => self.marks.pair(0, &mut self.tokens, self.keep),
         }
-        if self.end == End::Open {
-            let far = self.text.len().saturating_sub(REACH);
+        if self.source.end == End::Open {
+            let far = self.source.text.len().saturating_sub(REACH);
             used = used.min(self.marks.first_open(far).unwrap_or(used));
         }
         let runs = self.tokens.into_iter().take_while(|token| token.at < used).map(|token| token.run).filter(|run| !run.text.is_empty());
         (runs.collect(), used)
     }
 
-    pub(super) fn byte(&self, at: usize) -> Option<u8> {
-        self.text.as_bytes().get(at).copied()
-    }
-
-    pub(super) fn from(&self, at: usize) -> &str {
-        self.text.get(at..).unwrap_or_default()
-    }
-
-    /// The outcome where the text ends too early.
-    fn short(&self) -> Found {
-        if self.end == End::Open { Found::Unknown } else { Found::None }
-    }
-
     fn char_before(&self) -> char {
-        self.text.get(..self.at).and_then(|text| text.chars().next_back()).unwrap_or(self.before)
+        self.source.text.get(..self.at).and_then(|text| text.chars().next_back()).unwrap_or(self.before)
     }
 
     /// Makes a token of the plain text up to `at`.
     fn flush(&mut self, at: usize) {
         if self.plain_from < at {
-            let text = self.text.get(self.plain_from..at).unwrap_or_default().to_owned();
+            let text = self.source.text.get(self.plain_from..at).unwrap_or_default().to_owned();
             self.tokens.push(Token { at: self.plain_from, run: Run { text, kind: Kind::TEXT, link: None } });
         }
         self.plain_from = at;
@@ -225,14 +191,14 @@ impl Scan<'_> {
     }
 
     fn backslash(&mut self) -> Found {
-        let Some(next) = self.byte(self.at + 1) else { return self.short() };
+        let Some(next) = self.source.byte(self.at + 1) else { return self.source.short() };
         match next {
             b'\n' => {
                 self.flush(self.at);
                 self.plain_from = self.at + 1;
                 Found::None
             }
-            b'(' | b'[' => match spans::formula(self, self.at, 2, if next == b'(' { "\\)" } else { "\\]" }) {
+            b'(' | b'[' => match spans::formula(&self.source, self.at, 2, if next == b'(' { "\\)" } else { "\\]" }) {
                 Found::Ends(end) => self.verbatim(end),
                 Found::Unknown => Found::Unknown,
                 Found::None => self.token(self.at + 2, if next == b'(' { "(" } else { "[" }, Kind::TEXT),
@@ -244,20 +210,20 @@ impl Scan<'_> {
 
     /// A token of the text as it stands.
     fn verbatim(&mut self, end: usize) -> Found {
-        let text = self.text.get(self.at..end).unwrap_or_default().to_owned();
+        let text = self.source.text.get(self.at..end).unwrap_or_default().to_owned();
         self.token(end, &text, Kind::TEXT)
     }
 
     fn code(&mut self) -> Found {
-        let ticks = spans::run_length(self.from(self.at), b'`');
+        let ticks = spans::run_length(self.source.from(self.at), b'`');
         let start = self.at + ticks;
-        match spans::code(self, self.at, ticks) {
+        match spans::code(&mut self.source, self.at, ticks) {
             Found::Ends(end) if self.keep == Keep::Marks => {
-                let text = self.text.get(self.at..end).unwrap_or_default().replace('\n', " ");
+                let text = self.source.text.get(self.at..end).unwrap_or_default().replace('\n', " ");
                 self.token(end, &text, Kind::CODE)
             }
             Found::Ends(end) => {
-                let inner = self.text.get(start..end - ticks).unwrap_or_default().replace('\n', " ");
+                let inner = self.source.text.get(start..end - ticks).unwrap_or_default().replace('\n', " ");
                 let is_padded = inner.len() > 2 && inner.starts_with(' ') && inner.ends_with(' ') && !inner.trim().is_empty();
                 let inner = if is_padded { inner.get(1..inner.len() - 1).unwrap_or_default() } else { &inner };
                 self.token(end, inner, Kind::CODE)
@@ -268,13 +234,13 @@ impl Scan<'_> {
     }
 
     fn mark(&mut self, byte: u8) -> Found {
-        let length = spans::run_length(self.from(self.at), byte);
+        let length = spans::run_length(self.source.from(self.at), byte);
         let end = self.at + length;
         if length == spans::RUN_MAX {
             return self.verbatim(end);
         }
-        let next = match self.from(end).chars().next() {
-            None if self.end == End::Open => return Found::Unknown,
+        let next = match self.source.from(end).chars().next() {
+            None if self.source.end == End::Open => return Found::Unknown,
             next => next.unwrap_or('\n'),
         };
         self.flush(self.at);
@@ -285,10 +251,10 @@ impl Scan<'_> {
     fn open_bracket(&mut self, byte: u8) -> Found {
         let is_image = byte == b'!';
         if is_image {
-            match self.byte(self.at + 1) {
+            match self.source.byte(self.at + 1) {
                 Some(b'[') => {}
                 Some(_) => return Found::None,
-                None => return self.short(),
+                None => return self.source.short(),
             }
         }
         self.flush(self.at);
@@ -300,15 +266,15 @@ impl Scan<'_> {
         if self.brackets.is_empty() {
             return Found::None;
         }
-        match self.byte(self.at + 1) {
-            None if self.end == End::Open => return Found::Unknown,
+        match self.source.byte(self.at + 1) {
+            None if self.source.end == End::Open => return Found::Unknown,
             Some(b'(') => {}
             _ => {
                 self.brackets.pop();
                 return Found::None;
             }
         }
-        match spans::destination(self, self.at + 1) {
+        match spans::destination(&self.source, self.at + 1) {
             (Found::Unknown, _) => Found::Unknown,
             (Found::Ends(end), Some(address)) => self.link(end, &address),
             _ => {
@@ -347,10 +313,10 @@ impl Scan<'_> {
     }
 
     fn angle(&mut self) -> Found {
-        let (found, what) = spans::angle(self, self.at);
+        let (found, what) = spans::angle(&self.source, self.at);
         match (found, what) {
             (Found::Ends(end), spans::Angle::Address) => {
-                let text = self.text.get(self.at + 1..end - 1).unwrap_or_default().to_owned();
+                let text = self.source.text.get(self.at + 1..end - 1).unwrap_or_default().to_owned();
                 self.plain_link(end, &text)
             }
             (Found::Ends(end), spans::Angle::Break) => self.token(end, "\n", Kind::BREAK),
@@ -363,9 +329,9 @@ impl Scan<'_> {
         if self.char_before().is_alphanumeric() {
             return Found::None;
         }
-        match spans::address(self, self.at) {
+        match spans::address(&self.source, self.at) {
             Found::Ends(end) => {
-                let text = self.text.get(self.at..end).unwrap_or_default().to_owned();
+                let text = self.source.text.get(self.at..end).unwrap_or_default().to_owned();
                 self.plain_link(end, &text)
             }
             found => found,
@@ -383,7 +349,7 @@ impl Scan<'_> {
     }
 
     fn entity(&mut self) -> Found {
-        match spans::entity(self, self.at) {
+        match spans::entity(&self.source, self.at) {
             (Found::Ends(end), Some(c)) => self.token(end, c.encode_utf8(&mut [0; 4]), Kind::TEXT),
             (Found::Ends(_), None) => Found::None,
             (found, _) => found,
@@ -391,16 +357,16 @@ impl Scan<'_> {
     }
 
     fn formula(&mut self) -> Found {
-        let dollars = spans::run_length(self.from(self.at), b'$');
-        match self.byte(self.at + dollars) {
+        let dollars = spans::run_length(self.source.from(self.at), b'$');
+        match self.source.byte(self.at + dollars) {
             _ if dollars == spans::RUN_MAX => return self.verbatim(self.at + dollars),
-            None if self.end == End::Open => return Found::Unknown,
+            None if self.source.end == End::Open => return Found::Unknown,
             // An amount of money.
             Some(next) if dollars == 1 && (next.is_ascii_whitespace() || next.is_ascii_digit()) => return Found::None,
             Some(_) if dollars <= 2 => {}
             _ => return self.verbatim(self.at + dollars),
         }
-        match spans::formula(self, self.at, dollars, if dollars == 2 { "$$" } else { "$" }) {
+        match spans::formula(&self.source, self.at, dollars, if dollars == 2 { "$$" } else { "$" }) {
             Found::Ends(end) => self.verbatim(end),
             Found::None => self.verbatim(self.at + dollars),
             Found::Unknown => Found::Unknown,

@@ -27,6 +27,7 @@ mod live;
 mod look;
 mod paint;
 mod run;
+mod source;
 mod spans;
 mod syntax;
 mod table;

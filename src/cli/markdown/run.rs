@@ -37,6 +37,13 @@ pub(super) struct Run {
     pub(super) link: Option<Rc<str>>,
 }
 
+/// A run, and the byte of the text that it begins at.
+#[derive(Debug)]
+pub(super) struct Token {
+    pub(super) at: usize,
+    pub(super) run: Run,
+}
+
 /// Whether marks that were understood stay in the text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Keep {

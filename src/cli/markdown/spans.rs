@@ -1,18 +1,8 @@
 //! Where a span ends whose inside is no Markdown: code, a link's destination, a tag, an address, an entity, a formula.
 //!
-//! Each looks at most [`REACH`] bytes ahead, and says [`Found::Unknown`] where text that has not come yet decides.
+//! Each looks at most [`REACH`](super::source::REACH) bytes ahead, and says [`Found::Unknown`] where text that has not come yet decides.
 
-use super::inline::{End, REACH, Scan};
-
-/// The outcome of a search.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Found {
-    /// The byte behind the span's last one.
-    Ends(usize),
-    None,
-    /// More text is needed.
-    Unknown,
-}
+use super::source::{End, Found, Source};
 
 /// What `<…>` is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,35 +20,22 @@ pub(super) fn run_length(text: &str, sign: u8) -> usize {
     text.bytes().take(RUN_MAX).take_while(|byte| *byte == sign).count()
 }
 
-impl Scan<'_> {
-    /// What stands from `at` on, as far as is looked; whether the span could end behind that.
-    fn ahead(&self, at: usize) -> (&str, Found) {
-        let mut end = (at + REACH).min(self.text.len());
-        while !self.text.is_char_boundary(end) {
-            end -= 1;
-        }
-        let is_cut = end < self.text.len() || self.text.len() - at > REACH;
-        let outcome = if is_cut || self.end == End::Closed { Found::None } else { Found::Unknown };
-        (self.text.get(at..end).unwrap_or_default(), outcome)
-    }
-}
-
 /// The end of code that begins with `ticks` backticks at `at`.
-pub(super) fn code(scan: &mut Scan<'_>, at: usize, ticks: usize) -> Found {
+pub(super) fn code(source: &mut Source<'_>, at: usize, ticks: usize) -> Found {
     let start = at + ticks;
-    let is_lonely = scan.lonely.iter().any(|(length, upto)| *length == ticks && start < *upto);
+    let is_lonely = source.lonely.iter().any(|(length, upto)| *length == ticks && start < *upto);
     if is_lonely || ticks == RUN_MAX {
         return Found::None;
     }
-    if start == scan.text.len() && scan.end == End::Open {
+    if start == source.text.len() && source.end == End::Open {
         return Found::Unknown;
     }
-    let (text, outcome) = scan.ahead(start);
+    let (text, outcome) = source.ahead(start);
     let mut from = 0;
     while let Some(next) = text.get(from..).and_then(|rest| rest.find('`')) {
         let tick = start + from + next;
-        let length = run_length(scan.from(tick), b'`');
-        let is_open = tick + length == scan.text.len() && scan.end == End::Open;
+        let length = run_length(source.from(tick), b'`');
+        let is_open = tick + length == source.text.len() && source.end == End::Open;
         if is_open && length <= ticks {
             return Found::Unknown;
         }
@@ -69,14 +46,14 @@ pub(super) fn code(scan: &mut Scan<'_>, at: usize, ticks: usize) -> Found {
     }
     if outcome == Found::None {
         let upto = start + text.len();
-        scan.lonely.push((ticks, upto));
+        source.lonely.push((ticks, upto));
     }
     outcome
 }
 
 /// The end of a formula whose opening takes `open` bytes at `at`, on one line.
-pub(super) fn formula(scan: &Scan<'_>, at: usize, open: usize, close: &str) -> Found {
-    let (text, outcome) = scan.ahead(at + open);
+pub(super) fn formula(source: &Source<'_>, at: usize, open: usize, close: &str) -> Found {
+    let (text, outcome) = source.ahead(at + open);
     let is_money = |end: usize| close == "$" && text.as_bytes().get(end).is_some_and(u8::is_ascii_digit);
     let mut from = 0;
     let line = text.find('\n').filter(|_| close.starts_with('$') && close.len() == 1).unwrap_or(text.len());
@@ -98,8 +75,8 @@ pub(super) fn formula(scan: &Scan<'_>, at: usize, open: usize, close: &str) -> F
 }
 
 /// The end of a link's `(destination "title")` that begins at `at`, and the destination.
-pub(super) fn destination(scan: &Scan<'_>, at: usize) -> (Found, Option<String>) {
-    let (text, outcome) = scan.ahead(at + 1);
+pub(super) fn destination(source: &Source<'_>, at: usize) -> (Found, Option<String>) {
+    let (text, outcome) = source.ahead(at + 1);
     let inner = text.trim_start_matches([' ', '\n']);
     let skipped = text.len() - inner.len();
     let (address, length) = match inner.strip_prefix('<') {
@@ -192,8 +169,8 @@ fn unescaped(text: &str) -> String {
 }
 
 /// The end of `<…>`: an address, a tag, a comment.
-pub(super) fn angle(scan: &Scan<'_>, at: usize) -> (Found, Angle) {
-    let (text, outcome) = scan.ahead(at + 1);
+pub(super) fn angle(source: &Source<'_>, at: usize) -> (Found, Angle) {
+    let (text, outcome) = source.ahead(at + 1);
     let is_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '+' | '_');
     match text.chars().next() {
         None => return (outcome, Angle::Tag),
@@ -227,8 +204,8 @@ pub(super) fn angle(scan: &Scan<'_>, at: usize) -> (Found, Angle) {
 }
 
 /// The end of an address that stands in the text, at `at`. A `]` is part of it only if its `[` is.
-pub(super) fn address(scan: &Scan<'_>, at: usize) -> Found {
-    let (text, outcome) = scan.ahead(at);
+pub(super) fn address(source: &Source<'_>, at: usize) -> Found {
+    let (text, outcome) = source.ahead(at);
     let Some(scheme) = ["https://", "http://"].iter().find(|scheme| text.starts_with(**scheme)) else {
         let could_be = ["https://", "http://"].iter().any(|scheme| scheme.starts_with(text));
         return if could_be { outcome } else { Found::None };
@@ -259,8 +236,8 @@ pub(super) fn address(scan: &Scan<'_>, at: usize) -> Found {
 }
 
 /// The end of `&name;` at `at`, and what it stands for, if that is known.
-pub(super) fn entity(scan: &Scan<'_>, at: usize) -> (Found, Option<char>) {
-    let (text, outcome) = scan.ahead(at + 1);
+pub(super) fn entity(source: &Source<'_>, at: usize) -> (Found, Option<char>) {
+    let (text, outcome) = source.ahead(at + 1);
     let text = text.get(..text.len().min(NAME_MAX)).unwrap_or(text);
     let Some(end) = text.find(|c: char| !c.is_ascii_alphanumeric() && c != '#') else {
         return (if text.len() < NAME_MAX { outcome } else { Found::None }, None);

@@ -6,7 +6,7 @@ use std::str::FromStr;
 use clap::{ArgGroup, Args, ValueEnum, ValueHint};
 use http::header::{HeaderName, HeaderValue};
 
-use super::import::RouteCommand;
+use super::import::args::RouteCommand;
 use crate::cli::named::Named;
 use crate::cli::terminal::Colour;
 use crate::dialect::Dialect;

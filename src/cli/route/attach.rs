@@ -4,7 +4,6 @@
 
 use std::io::Read as _;
 
-use super::prompt::too_long;
 use crate::chat::request::{Block, BlockKind, Document, Media, Source};
 use crate::error::{Code, Error};
 use crate::history;
@@ -119,6 +118,11 @@ fn file(path: &str, most: usize) -> Result<Vec<u8>, Error> {
     let limit = u64::try_from(most).unwrap_or(u64::MAX).saturating_add(1);
     std::fs::File::open(path).map_err(failed)?.take(limit).read_to_end(&mut bytes).map_err(failed)?;
     Ok(bytes)
+}
+
+/// What would not fit into one request.
+pub(super) fn too_long(what: &str, limit: usize) -> Error {
+    Error::new(Code::BodyTooLarge, format!("{what} is longer than limits.body_mb, {limit} bytes"))
 }
 
 #[cfg(test)]

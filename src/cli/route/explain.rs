@@ -23,9 +23,8 @@ use crate::cli::{CliError, output, terminal, wrap};
 use crate::config::Environment;
 use crate::dialect::Dialect;
 use crate::error::{Code, Error};
-use crate::provider::preset;
+use crate::route::Health;
 use crate::route::trial::{Asked, Trial};
-use crate::route::{Health, Table};
 use crate::server::control;
 use crate::wire::peek::{PeekError, peek};
 
@@ -123,19 +122,6 @@ fn request(args: &RouteArgs) -> Result<Request, Error> {
     }
     request.headers.extend(args.headers.iter().cloned());
     Ok(request)
-}
-
-/// What a prompt without a model is put to: the entry `default` of the config, else the first provider's main model.
-pub(super) fn main_model(table: &Table) -> String {
-    if table.models.iter().any(|entry| entry.name.text() == "default") {
-        return "default".to_owned();
-    }
-    let main = |name: &str| preset(name).map(|preset| preset.main).filter(|main| !main.is_empty());
-    let mut places = table.providers.iter().filter_map(|provider| {
-        let model = provider.models.first().map(String::as_str).or_else(|| main(provider.catalog)).or_else(|| main(&provider.name))?;
-        Some(format!("{}/{model}", provider.name))
-    });
-    places.next().unwrap_or_else(|| "default".to_owned())
 }
 
 fn read(path: &Path) -> Result<Request, Error> {

@@ -6,7 +6,7 @@
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
-use super::prompt::too_long;
+use super::attach::too_long;
 use crate::error::{Code, Error};
 use crate::route::glob::Glob;
 

@@ -3,9 +3,8 @@
 use std::io::IsTerminal as _;
 
 use super::args::RouteArgs;
-use super::attach::Attachment;
+use super::attach::{Attachment, too_long};
 use super::continued::Before;
-use super::explain::main_model;
 use super::extract::Which;
 use super::fragment;
 use super::options::Choice;
@@ -17,6 +16,7 @@ use crate::cli::console;
 use crate::config::Environment;
 use crate::error::{Code, Error};
 use crate::history;
+use crate::provider::preset;
 use crate::route::Table;
 
 /// What stands beside the words of a prompt.
@@ -215,11 +215,19 @@ fn piped(limit: usize) -> Result<Option<Vec<u8>>, Error> {
     console::piped(limit).map_err(unreadable)?.map(Some).ok_or_else(|| too_long("standard input", limit))
 }
 
-/// What would not fit into one request.
-pub(super) fn too_long(what: &str, limit: usize) -> Error {
-    Error::new(Code::BodyTooLarge, format!("{what} is longer than limits.body_mb, {limit} bytes"))
-}
-
 fn text(text: &str) -> Block<'_> {
     BlockKind::Text(text.into()).into()
+}
+
+/// What a prompt without a model is put to: the entry `default` of the config, else the first provider's main model.
+pub(super) fn main_model(table: &Table) -> String {
+    if table.models.iter().any(|entry| entry.name.text() == "default") {
+        return "default".to_owned();
+    }
+    let main = |name: &str| preset(name).map(|preset| preset.main).filter(|main| !main.is_empty());
+    let mut places = table.providers.iter().filter_map(|provider| {
+        let model = provider.models.first().map(String::as_str).or_else(|| main(provider.catalog)).or_else(|| main(&provider.name))?;
+        Some(format!("{}/{model}", provider.name))
+    });
+    places.next().unwrap_or_else(|| "default".to_owned())
 }

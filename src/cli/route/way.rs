@@ -171,7 +171,7 @@ impl Way {
     pub(super) fn plan(&self, request: &ChatRequest<'_>, headers: &[(HeaderName, HeaderValue)]) -> Result<Planned, Error> {
         let (dialect, body) = written(request, None)?;
         if body.len() > self.limits.body_bytes {
-            return Err(super::prompt::too_long("the request", self.limits.body_bytes));
+            return Err(super::attach::too_long("the request", self.limits.body_bytes));
         }
         let mut all: HeaderMap = headers.iter().cloned().collect();
         all.insert(header::USER_AGENT, HeaderValue::from_static(AGENT));

@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::cli::markdown::source::REACH;
 
 /// The text in pieces of the given lengths, again and again, none of them cutting a sign.
 fn pieces<'a>(text: &'a str, lengths: &[usize]) -> Vec<&'a str> {
@@ -160,7 +161,7 @@ fn documents_are_the_same_sign_by_sign() {
 
 #[test]
 fn a_mark_and_its_counterpart_are_joined_up_to_their_reach_however_they_are_cut() {
-    for length in [inline::REACH - 40, inline::REACH - 2, inline::REACH, inline::REACH + 40] {
+    for length in [REACH - 40, REACH - 2, REACH, REACH + 40] {
         for (open, close) in [("**", "**"), ("`", "`"), ("[", "](http://a)"), ("<a ", ">"), ("\\(", "\\)"), ("$", "$"), ("https://", " ")] {
             let text = format!("so {open}{} {close} *x* `y` and on", "a_b".repeat(length / 3));
             assert_eq!(set_in_pieces(&pieces(&text, &[1]), LOOK), set(&text, LOOK), "{open} {length}");

@@ -16,7 +16,7 @@ use rustyline::validate::{ValidationContext, ValidationResult, Validator};
 use rustyline::{CompletionType, Config, Context, Editor, Helper};
 
 use super::command::COMMANDS;
-use crate::cli::route::prompt::too_long;
+use crate::cli::route::attach::too_long;
 use crate::cli::{output, visible};
 use crate::error::{Code, Error};
 

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use super::{Leads, line};
+use super::taken::{Leads, line};
 use crate::error::{Code, Error};
 
 /// The longest file, in bytes.

@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 use rusqlite::{Connection, OpenFlags, OptionalExtension as _, Row, params};
 use serde::Serialize;
 
-use super::{Leads, LlmArgs};
+use super::args::LlmArgs;
+use super::taken::Leads;
 use crate::chat::Usage;
 use crate::cli::usage::{counted, grouped};
 use crate::date;

@@ -1,61 +1,26 @@
 //! `aimux route import llm`: the templates, aliases and logs of the program `llm` become ours, and it is said what was taken, what
 //! was left and what was lost. Doing it again takes only what is new; nothing of `llm`'s is changed.
 //!
-//! `templates`, `aliases` and `logs` are a file each. Start with [`run`].
+//! `templates`, `aliases` and `logs` are a file each, `args` says what is asked, `taken` what they share. Start with [`run`].
 
 mod aliases;
+pub(super) mod args;
 mod logs;
+mod taken;
 mod templates;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Args, Subcommand};
 use serde::Serialize;
 
+use self::args::{ImportArgs, Program, RouteCommand};
 use super::args::RouteArgs;
 use super::way::Way;
 use crate::cli::{CliError, output};
 use crate::config::Environment;
 use crate::error::{Code, Error};
 use crate::history;
-
-#[derive(Debug, Clone, Subcommand)]
-pub(super) enum RouteCommand {
-    /// Take over what another program keeps
-    Import(ImportArgs),
-}
-
-#[derive(Debug, Clone, Args)]
-pub(super) struct ImportArgs {
-    #[command(subcommand)]
-    program: Program,
-}
-
-#[derive(Debug, Clone, Subcommand)]
-enum Program {
-    /// Templates, aliases and logs of `llm`
-    Llm(LlmArgs),
-}
-
-#[derive(Debug, Clone, Args)]
-#[command(
-    after_help = "A template whose name is taken by another one is left, and said. Aliases are printed as lines for `models:`: the config is \
-    never changed. Each exchange of the logs is taken once, however often this runs."
-)]
-pub(super) struct LlmArgs {
-    /// Its folder [default: LLM_USER_PATH, else io.datasette.llm in the config folder]
-    path: Option<PathBuf>,
-    /// Say what would be taken, and write nothing
-    #[arg(long)]
-    dry_run: bool,
-    /// Replace templates whose names are taken
-    #[arg(long)]
-    overwrite: bool,
-    /// Print JSON
-    #[arg(long)]
-    json: bool,
-}
 
 /// What was done. Members are added, never renamed or left out.
 #[derive(Debug, Serialize)]
@@ -66,9 +31,6 @@ struct Imported {
     aliases: Option<aliases::Taken>,
     logs: Option<logs::Taken>,
 }
-
-/// Where a model leads by the config; `None`: nowhere, or there is no config.
-type Leads<'a> = &'a dyn Fn(&str) -> Option<String>;
 
 /// Takes what there is.
 pub(super) fn run(command: &RouteCommand, path: Option<PathBuf>, environment: &Environment) -> Result<ExitCode, CliError> {
@@ -118,9 +80,4 @@ impl Imported {
         text += &self.aliases.as_ref().map_or_else(|| "aliases    none\n".to_owned(), aliases::Taken::text);
         text + &self.logs.as_ref().map_or_else(|| "logs       none\n".to_owned(), logs::Taken::text)
     }
-}
-
-/// A line of a report: what, how many, which.
-fn line(head: &str, what: &str, names: &[String]) -> String {
-    if names.is_empty() { String::new() } else { format!("{head:<10} {} {what}: {}\n", names.len(), names.join(", ")) }
 }

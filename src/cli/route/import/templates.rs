@@ -7,7 +7,8 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{Leads, LlmArgs, line};
+use super::args::LlmArgs;
+use super::taken::{Leads, line};
 use crate::cli::route::options::Choice;
 use crate::cli::route::template::{Place, Template, is_name};
 use crate::config::Environment;
