@@ -159,7 +159,7 @@ fn a_file_that_is_not_there_is_named() {
 fn the_configs_in_the_docs_and_examples_are_fine() {
     let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
     let mut configs = Vec::new();
-    for page in ["README.md", "docs/config.md", "docs/ci.md", "docs/routing.md"] {
+    for page in ["README.md", "docs/config.md", "docs/ci.md", "docs/recipes.md", "docs/routing.md"] {
         let text = std::fs::read_to_string(root.join(page)).unwrap();
         let blocks = text.split("```yaml\n").skip(1).map(|block| block.split("```").next().unwrap().to_owned());
         configs.extend(blocks.map(|block| (page.to_owned(), block)));

@@ -27,6 +27,7 @@ mod login;
 mod logs;
 mod models;
 mod operator;
+mod pages;
 mod provider;
 mod real_clients;
 mod rotate;

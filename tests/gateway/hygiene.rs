@@ -67,6 +67,26 @@ fn telltale() -> Upstream {
     })
 }
 
+/// The prompt and the answer are the marker: files and log are searched for it as for a key.
+#[test]
+fn what_clients_ask_and_are_told_is_in_nothing_that_the_server_writes() {
+    for speaks in [Speaks::Anthropic, Speaks::Chat] {
+        let upstream = Upstream::start(move |seen, _| speaks.answer(seen, &[text(MARKER)]));
+        let mut gateway = Gateway::before(speaks, &upstream);
+        for stream in [false, true] {
+            let body = json!({ "model": "m", "max_tokens": 9, "stream": stream, "messages": [{ "role": "user", "content": MARKER }] });
+            for whole in [gateway.messages(&body), gateway.chat(&body)] {
+                // A stream brings it in pieces.
+                assert!(whole.text().contains("81xY0pLm37"), "{}", whole.text());
+            }
+        }
+        gateway.terminate();
+        gateway.wait(Duration::from_secs(20));
+        assert_clean("the log", gateway.log().as_bytes());
+        assert!(assert_clean_below(&gateway.home()) >= 2);
+    }
+}
+
 #[test]
 fn a_planted_key_is_in_nothing_that_the_program_wrote() {
     let (chat, messages) = (telltale(), telltale());

@@ -315,6 +315,34 @@ fn sdk(language: &str, kind: &str, job: &str, url: &str) -> Value {
     serde_json::from_str(stdout.trim()).unwrap_or_else(|_| panic!("{stdout}\n{}", String::from_utf8_lossy(&output.stderr)))
 }
 
+/// The programs of docs/getting-started.md, against the demo.
+#[test]
+fn the_programs_of_the_page_for_beginners_get_an_answer() {
+    let page = read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/getting-started.md")).unwrap();
+    let demo = Gateway::demo();
+    let token = demo.greeting.iter().find_map(|line| line.strip_prefix("export ANTHROPIC_AUTH_TOKEN=")).unwrap().to_owned();
+    let folder = tempfile::tempdir().unwrap();
+    std::os::unix::fs::symlink(format!("{}/node_modules", required("AIMUX_TEST_JS")), folder.path().join("node_modules")).unwrap();
+    let mut count = 0;
+    for (language, name, program) in [("python", "program.py", required("AIMUX_TEST_PY")), ("js", "program.mjs", "node".to_owned())] {
+        for block in page.split(&format!("```{language}\n")).skip(1).map(|rest| rest.split("```").next().unwrap()) {
+            let path = folder.path().join(name);
+            std::fs::write(&path, block).unwrap();
+            let mut command = Command::new(&program);
+            command.arg(&path).env("ANTHROPIC_BASE_URL", demo.url()).env("ANTHROPIC_AUTH_TOKEN", &token).env_remove("ANTHROPIC_API_KEY");
+            let output = command.output().unwrap();
+            let said = String::from_utf8_lossy(&output.stdout);
+            assert!(
+                output.status.success() && said.contains("You said: hello"),
+                "{block}{said}{}",
+                String::from_utf8_lossy(&output.stderr)
+            );
+            count += 1;
+        }
+    }
+    assert_eq!(count, 4);
+}
+
 /// An answer of two halves, said by two upstreams.
 fn sdk_takes_two_halves_for_one(language: &str, kind: &str) {
     for (one, other) in [(Speaks::Anthropic, Speaks::Chat), (Speaks::Chat, Speaks::Anthropic)] {
