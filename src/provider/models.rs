@@ -72,6 +72,12 @@ impl Price {
     }
 }
 
+/// Millionths of a dollar as dollars with four decimals, so that a small request is no zero.
+pub(crate) fn usd(micro: u64) -> String {
+    let tenths = micro.saturating_add(50) / 100;
+    format!("${}.{:04}", tenths / 10_000, tenths % 10_000)
+}
+
 /// When the rows were true, year and month.
 pub const AS_OF: &str = "2026-07";
 

@@ -7,7 +7,7 @@
 //! Start with [`left_out`].
 
 use super::facts::Facts;
-use super::plan::Target;
+use super::target::Target;
 use crate::provider::measured::MeasuredFinding;
 
 /// What a request needs.

@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::sticky::Why;
+use super::why::Why;
 use crate::chat::Usage;
 use crate::provider::models::Price;
 use crate::wire::prefix::{Place, Prefix};

@@ -18,7 +18,7 @@ use super::rule::{Condition, Fact, Value};
 use super::sticky::Verdict;
 use super::strategy::Figure;
 use super::table::{Continue, Hedge, Strategy, Table};
-use super::trial::usd;
+use crate::provider::models::usd;
 
 /// A decision in words. Its members are those of the JSON: none is ever renamed.
 #[derive(Debug, Clone, Serialize, Deserialize)]

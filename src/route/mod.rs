@@ -9,7 +9,9 @@ pub mod attempts;
 mod breaker;
 mod budget;
 pub mod cache;
+pub mod choice;
 mod choose;
+pub mod configured;
 pub mod decide;
 pub mod estimate;
 pub mod explain;
@@ -36,9 +38,11 @@ pub mod step;
 pub mod sticky;
 pub mod strategy;
 pub mod table;
+pub mod target;
 #[cfg(test)]
 mod tests;
 pub mod trial;
+pub mod why;
 mod window;
 
 pub use attempts::Attempts;

@@ -3,46 +3,12 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use super::table::{Continue, Endpoint, Hedge, ModelEntry, OnContext, Provider, Table, TargetRef};
-use crate::dialect::{Dialect, Upstream};
+use super::table::{Continue, Hedge, ModelEntry, OnContext, Provider, Table, TargetRef};
+pub use super::target::Target;
+use super::target::{LONG_CONTEXT, plain_name};
+use crate::dialect::Dialect;
 use crate::error::{Code, Error};
 use crate::provider::models::{self, Known, model, models_of};
-
-/// A provider, its dialect and a model: somewhere to send to.
-#[derive(Debug, Clone)]
-pub struct Target {
-    /// The provider.
-    pub provider: Arc<Provider>,
-    /// Index into the provider's endpoints.
-    pub endpoint: usize,
-    /// The model, in the provider's words.
-    pub model: String,
-    /// What is known of the model.
-    pub info: Known,
-}
-
-impl Target {
-    /// The dialect's address and quirks.
-    #[must_use]
-    pub fn endpoint(&self) -> &Endpoint {
-        &self.provider.endpoints[self.endpoint]
-    }
-
-    /// What an encoder needs to know.
-    #[must_use]
-    pub fn upstream(&self, client: Dialect) -> Upstream<'_> {
-        Upstream {
-            provider: &self.provider.name,
-            model: &self.model,
-            quirks: &self.endpoint().quirks,
-            output_max: self.info.output_max,
-            sees_images: self.info.images,
-            thinks: self.info.reasoning,
-            enforces_schemas: self.info.structured,
-            client,
-        }
-    }
-}
 
 /// Where a request may go.
 #[derive(Debug, Clone)]
@@ -140,13 +106,6 @@ pub(super) fn targets(table: &Table, wanted: &[TargetRef], client: Dialect) -> V
     wanted.iter().filter_map(|wanted| target(table.providers.get(wanted.provider)?, &wanted.model, client)).collect()
 }
 
-/// A model's name without what Claude Code appends to it.
-pub(super) fn plain_name(model: &str) -> &str {
-    model.strip_suffix(LONG_CONTEXT).unwrap_or(model)
-}
-
-/// What Claude Code appends to a model's name when it wants the long context window.
-const LONG_CONTEXT: &str = "[1m]";
 /// The longest name that is echoed or compared.
 pub(super) const NAME_MAX: usize = 128;
 /// The most rows of a listing.

@@ -6,8 +6,8 @@
 
 use super::facts::Facts;
 use super::glob::Glob;
-use super::plan::Target;
 use super::rule::Condition;
+use super::target::Target;
 
 /// One entry under `policies`.
 #[derive(Debug)]

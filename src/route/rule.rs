@@ -4,10 +4,10 @@
 
 use std::fmt;
 
+use super::choice::{Choice, TargetRef};
 use super::facts::Facts;
 use super::glob::Glob;
-use super::plan::plain_name;
-use super::table::{Choice, TargetRef};
+use super::target::plain_name;
 
 /// One entry under `routes`.
 #[derive(Debug)]

@@ -18,6 +18,7 @@ use super::table::Table;
 use crate::chat::Usage;
 use crate::dialect::Dialect;
 use crate::error::Error;
+use crate::provider::models::usd;
 
 /// The output that is reckoned with where the request does not limit it and the model's own limit is unknown, in tokens.
 const OUTPUT_GUESS: u64 = 4096;
@@ -158,12 +159,6 @@ fn cost(target: &Target, record: &Record) -> Cost {
         output_tokens_max: output,
         most_micro_usd: target.info.price.micro_usd(&most),
     }
-}
-
-/// Dollars with four decimals, so that a small request is no zero.
-pub(crate) fn usd(micro: u64) -> String {
-    let tenths = micro.saturating_add(50) / 100;
-    format!("${}.{:04}", tenths / 10_000, tenths % 10_000)
 }
 
 #[cfg(test)]

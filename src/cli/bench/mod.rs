@@ -42,7 +42,7 @@ use super::progress::Progress;
 use super::{CliError, output, visible};
 use crate::config::Environment;
 use crate::error::{Code, Error};
-use crate::route::trial::usd;
+use crate::provider::models::usd;
 use crate::upstream::client::{Client, ClientSettings};
 
 /// Measures, and tells what was found.

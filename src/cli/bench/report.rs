@@ -15,7 +15,7 @@ use super::paired::{Interval, interval};
 use super::soak::Soak;
 use super::subject::Subject;
 use super::threshold::Verdict;
-use crate::route::trial::usd;
+use crate::provider::models::usd;
 
 /// The ranks that are told, with their names.
 const RANKS: [(&str, f64); 5] = [("p50", 0.5), ("p90", 0.9), ("p95", 0.95), ("p99", 0.99), ("p99.9", 0.999)];

@@ -1,12 +1,15 @@
 //! A request of the ledger that a search found, for people and for programs.
 
+use clap::builder::styling::{Effects, Style};
 use serde::Serialize;
 
-use super::search::FOUND;
 use super::{age, cost, json};
 use crate::cli::visible;
 use crate::date;
 use crate::ledger::{EarlierTarget, Request, has_term};
+
+/// What was found, on a terminal.
+pub(super) const FOUND: Style = Style::new().effects(Effects::BOLD);
 
 /// A request, as `--json` prints it. Members are added, never renamed or left out; docs/logs.md has them.
 #[derive(Serialize)]

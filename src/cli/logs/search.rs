@@ -2,19 +2,16 @@
 
 use std::path::Path;
 
-use clap::builder::styling::{Effects, Style};
 use clap::{Args, ValueEnum};
 use serde::Serialize;
 
+use super::requests::FOUND;
 use super::{FilterArgs, age, requests};
 use crate::cli::{CliError, output, visible};
 use crate::date;
 use crate::error::Error;
 use crate::history::{self, History, Hit, MARKS, Settings};
 use crate::ledger::{self, Request, Sought, Span};
-
-/// What was found, on a terminal.
-pub(super) const FOUND: Style = Style::new().effects(Effects::BOLD);
 
 #[derive(Debug, Args)]
 pub(super) struct SearchArgs {

@@ -16,7 +16,7 @@ use crate::cli::markdown::{self, Look};
 use crate::cli::{CliError, output, visible};
 use crate::config::Environment;
 use crate::error::{Code, Error};
-use crate::route::trial::usd;
+use crate::provider::models::usd;
 use crate::upstream::blocking::Post;
 
 /// Models at a time.

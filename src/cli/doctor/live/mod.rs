@@ -31,8 +31,8 @@ use crate::config::{self, Environment, Options};
 use crate::date;
 use crate::error::{Code, Error};
 use crate::provider::measured::{FILE, Measured, MeasuredFinding, MeasuredTarget};
+use crate::provider::models::usd;
 use crate::route::plan::each_dialect;
-use crate::route::trial::usd;
 use crate::route::{Table, Target};
 use crate::upstream::client::{Client, ClientSettings};
 

@@ -7,7 +7,7 @@ use crate::cli::doctor::finding::Level;
 use crate::cli::doctor::show::{Marks, line};
 use crate::cli::{output, wrap};
 use crate::error::Error;
-use crate::route::trial::usd;
+use crate::provider::models::usd;
 
 /// Columns before what was seen: the mark and the check's name.
 const INDENT: usize = 20;

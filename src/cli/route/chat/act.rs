@@ -13,7 +13,7 @@ use crate::cli::usage::{counted, grouped};
 use crate::cli::{logs, output, visible};
 use crate::error::{Code, Error};
 use crate::history::Exchange;
-use crate::route::trial::usd;
+use crate::provider::models::usd;
 
 /// What a chat took and cost.
 #[derive(Debug, Default)]
