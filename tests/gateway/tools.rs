@@ -474,10 +474,45 @@ fn a_conversation_goes_on_with_its_calls_as_calls_or_in_words() {
         assert_eq!(shape(&seen), ("uau".to_owned(), vec![]), "{}", seen.text());
         let sent = seen.json()["messages"].to_string();
         assert!(!seen.has_tools() && sent.contains(r#"- box.echo {\"text\":\"one\"}: an echo"#), "{sent}");
-        // Another call in another exchange has another id; one without calls stands between them.
-        last(&["something else", "--tool", "box.echo", "--yes", "box"]);
-        let seen = last(&["-c", "fourth", "--tool", "box.echo"]);
-        assert_eq!(shape(&seen).0, "ucrau", "{}", seen.text());
+    }
+}
+
+#[test]
+fn calls_of_several_exchanges_have_ids_of_their_own_and_the_tools_names_of_now() {
+    for speaks in BOTH {
+        // Each prompt is answered by the same call first, with the same id.
+        let upstream = Upstream::start(move |seen, _| {
+            let last = seen.json()["messages"].as_array().unwrap().last().unwrap().to_string();
+            if last.contains("an echo") {
+                return speaks.answer(seen, &[text("done")]);
+            }
+            let tools = seen.json()["tools"].to_string();
+            let name = if tools.contains("other__echo") { "other__echo" } else { "echo" };
+            speaks.answer(seen, &[tool("call_0", name, json!({"text": "one"}))])
+        });
+        let home = prepared(SERVER, &[(speaks, &upstream)], "");
+        for (args, expected) in [(&["first", "--tool", "box"][..], "ucr"), (&["-c", "second", "--tool", "box"], "ucraucr")] {
+            let output = run(home.path(), &[args, &["--yes", "box.echo"]].concat());
+            assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+            let seen = upstream.seen().pop().unwrap();
+            assert_eq!(shape(&seen).0, expected, "{}", seen.text());
+        }
+        // A second server has a tool of that name: the first one's is offered otherwise.
+        let config = home.path().join(".config/aimux/config.yaml");
+        let both = std::fs::read_to_string(&config).unwrap();
+        let line = both.lines().find(|line| line.starts_with("  box:")).unwrap();
+        std::fs::write(&config, both.replace(line, &format!("{line}\n{}", line.replacen("box", "other", 1)))).unwrap();
+        let output = run(home.path(), &["-c", "third", "--tool", "*.echo", "--yes", "*.echo"]);
+        assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+        let seen = upstream.seen().pop().unwrap();
+        let (shape, ids) = shape(&seen);
+        assert_eq!(shape, "ucraucraucr", "{}", seen.text());
+        let mut once = ids.clone();
+        once.sort();
+        once.dedup();
+        assert_eq!((ids.len(), once.len()), (6, 3), "each call has its own id, and one result: {ids:?}");
+        let sent = seen.json()["messages"].to_string();
+        assert_eq!(sent.matches("box__echo").count(), 2, "{sent}");
     }
 }
 
