@@ -599,6 +599,24 @@ fn a_repair_keeps_what_tools_did_in_the_json_and_the_logs() {
 }
 
 #[test]
+fn what_is_typed_before_a_question_is_no_answer_to_it() {
+    let upstream = Upstream::start(|seen, _| match results(seen) {
+        0 => Speaks::Chat.answer(seen, &[tool("call_0", "echo", json!({}))]).late(Duration::from_secs(1)),
+        _ => Speaks::Chat.answer(seen, &[text("all done")]),
+    });
+    let home = prepared(SERVER, &[(Speaks::Chat, &upstream)], "");
+    let mut terminal = Terminal::start(&route(home.path(), &["hi", "--tool", "box"]), 100, &[]);
+    until("the model is asked", Duration::from_secs(20), || !upstream.seen().is_empty());
+    terminal.types("y\r");
+    terminal.until("run it?");
+    terminal.until_end("how all:");
+    terminal.types("n\r");
+    let (code, screen, _) = terminal.end();
+    let shown = screen.contents();
+    assert!(code == Some(0) && shown.contains("step 1: box.echo {}: refused"), "{shown}");
+}
+
+#[test]
 fn ctrl_c_at_the_question_ends_it() {
     let upstream = calling(Speaks::Chat, &[("echo", "{}")]);
     let home = prepared(SERVER, &[(Speaks::Chat, &upstream)], "");
