@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use aimux::chat::Usage;
 use aimux::dialect::{Dialect, Quirks, Upstream, transcode};
-use aimux::ledger::{Attempt, Entry, Ledger, Settings};
+use aimux::ledger::{Attempt, Entry, Ledger, Place, Settings};
 use aimux::telemetry::{Asked, Counts, Exchange, Names};
 use aimux::wire::{peek, prefix::Prefix};
 use bytes::Bytes;
@@ -140,7 +140,7 @@ fn count_an_exchange(bencher: Bencher<'_, '_>) {
 #[divan::bench(sample_count = 20, sample_size = 1)]
 fn write_a_thousand_entries(bencher: Bencher<'_, '_>) {
     let folder = tempfile::tempdir().expect("a folder");
-    let settings = Settings { enabled: true, path: folder.path().join("ledger.sqlite"), keep_days: 90 };
+    let settings = Settings { enabled: true, place: Place::File(folder.path().join("ledger.sqlite")), keep_days: 90 };
     let ledger = Ledger::start(&settings).expect("a thread");
     assert!(ledger.flush(Duration::from_secs(10)));
     bencher.bench(|| {

@@ -10,8 +10,8 @@ use std::collections::BTreeSet;
 
 /// The floors of the top-level modules. A module imports from strictly lower floors, and those at the bottom from nothing.
 const FLOORS: &[(usize, &[&str])] = &[
-    (0, &["error", "secret", "date", "random", "database", "wire"]),
-    (1, &["chat"]),
+    (0, &["error", "secret", "date", "random", "trust", "wire"]),
+    (1, &["chat", "database"]),
     (2, &["dialect"]),
     (3, &["provider", "keys", "ledger", "history", "audit", "telemetry"]),
     (4, &["route"]),

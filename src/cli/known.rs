@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{CliError, output};
-use crate::config::{self, Environment, Limits, Options, Ready};
+use crate::config::{self, DatabaseKey, Environment, Limits, Options, Ready};
 use crate::dialect::{Dialect, Quirks, quirks::Structured};
 use crate::error::{Code, Error};
 use crate::history;
@@ -48,6 +48,8 @@ pub(crate) struct KnownServer {
     pub(crate) ledger: ledger::Settings,
     /// Where conversations are kept.
     pub(crate) history: history::Settings,
+    /// Where the password is of what these are kept in.
+    pub(crate) database_key: DatabaseKey,
     /// Its control socket.
     pub(crate) socket: PathBuf,
     /// What it says of itself; `None`: it does not run.
@@ -89,6 +91,11 @@ pub(crate) fn store(environment: &Environment) -> Store {
     store.with_plugins(super::console::person(), PRESETS.iter().flat_map(|preset| preset.env).copied().collect())
 }
 
+/// Opens the password of a config's database, where something is kept in one: who only reads needs no other key.
+pub(crate) fn open_database(ready: &mut Ready, environment: &Environment) {
+    ready.open_database(environment, &store(environment), &mut super::console::ask_passphrase);
+}
+
 /// The control socket of a config's server; the config itself is not read, so a broken one does not hide its server.
 pub(crate) fn socket(path: Option<PathBuf>, environment: &Environment) -> PathBuf {
     control::find_socket(&environment.runtime_folder(), &config::usual(&Options { path, listen: None }, environment))
@@ -97,13 +104,13 @@ pub(crate) fn socket(path: Option<PathBuf>, environment: &Environment) -> PathBu
 /// The server of the config, without a key opened: nobody is asked for a passphrase.
 pub(crate) fn find(path: Option<PathBuf>, environment: &Environment) -> Result<KnownServer, CliError> {
     let options = Options { path, listen: None };
-    let Ready { server, table, limits, ledger, history, .. } = config::outline(&options, environment, &store(environment))?;
+    let Ready { server, table, limits, ledger, history, database_key, .. } = config::outline(&options, environment, &store(environment))?;
     let socket = control::find_socket(&environment.runtime_folder(), &config::usual(&options, environment));
     let token = match server.token {
         Some(token) => token,
         None => token::load_or_make(&environment.state_folder())?,
     };
-    Ok(KnownServer { status: control::status(&socket), token, table, limits, ledger, history, socket, listen: server.listen })
+    Ok(KnownServer { status: control::status(&socket), token, table, limits, ledger, history, database_key, socket, listen: server.listen })
 }
 
 /// The base URL by which clients of this machine reach a listening address; `None`: its port is not chosen yet.

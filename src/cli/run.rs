@@ -71,9 +71,9 @@ fn demo(environment: &Environment) -> Result<(KnownServer, Option<Started>), Err
     let socket = control::demo_socket_path(&environment.runtime_folder());
     let started = if control::status(&socket).is_none() { Some(Started::new(&socket, environment)?) } else { None };
     let Some(status) = control::status(&socket) else { return Err(unstarted(environment)) };
-    let Ready { table, limits, ledger, history, server, .. } = serve::demo_config(status.address, None);
+    let Ready { table, limits, ledger, history, database_key, server, .. } = serve::demo_config(status.address, None);
     let token = token::load_or_make(&environment.state_folder())?;
-    Ok((KnownServer { token, table, limits, ledger, history, socket, status: Some(status), listen: server.listen }, started))
+    Ok((KnownServer { token, table, limits, ledger, history, database_key, socket, status: Some(status), listen: server.listen }, started))
 }
 
 /// A demo that ends with this.

@@ -49,7 +49,7 @@ struct Shown<'a> {
 pub(crate) fn run(args: &StatusArgs, path: Option<PathBuf>, environment: &Environment) -> Result<ExitCode, CliError> {
     let socket = known::socket(path.clone(), environment);
     let status = control::status(&socket);
-    let today = ledger::today(&usage::settings(path, environment).0.path).filter(|today| today.requests > 0);
+    let today = ledger::today(&usage::settings(path, environment).0.place).filter(|today| today.requests > 0);
     let shown = Shown {
         running: status.is_some(),
         version: status.as_ref().map(|status| status.version.as_str()),

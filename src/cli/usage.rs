@@ -70,9 +70,9 @@ pub(crate) fn run(args: &UsageArgs, path: Option<PathBuf>, environment: &Environ
     if !is_config_read {
         output::error("note: the config cannot be used; the usual place is looked at. `aimux config validate` says what is wrong\n");
     }
-    let report = ledger::usage(&ledger.path, args.by, Span { since_ms, until_ms })?.unwrap_or_default();
+    let report = ledger::usage(&ledger.place, args.by, Span { since_ms, until_ms })?.unwrap_or_default();
     let (by, _) = args.by.told();
-    let place = ledger.path.display().to_string();
+    let place = ledger.place.to_string();
     if args.json {
         let moment = |ms: Option<u64>| ms.map(|ms| date::rfc3339(ms / 1000));
         let Report { groups, total, unpriced, cache_breaks } = &report;
@@ -93,7 +93,10 @@ pub(crate) fn run(args: &UsageArgs, path: Option<PathBuf>, environment: &Environ
 pub(super) fn settings(path: Option<PathBuf>, environment: &Environment) -> (Settings, bool) {
     let usual = Settings::usual(&environment.state_folder());
     match config::outline(&Options { path, listen: None }, environment, &known::store(environment)) {
-        Ok(ready) => (ready.ledger, true),
+        Ok(mut ready) => {
+            known::open_database(&mut ready, environment);
+            (ready.ledger, true)
+        }
         Err(LoadError::Other(error)) if error.code == Code::ConfigMissing => (usual, true),
         Err(_) => (usual, false),
     }

@@ -4,10 +4,12 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::database;
 use super::diagnostic::{Diagnostic, Finding, Report};
 use super::environment::Environment;
 use super::fields;
 use super::key_sources;
+use super::key_sources::Source;
 use super::mcp;
 use super::models;
 use super::policies;
@@ -44,6 +46,8 @@ pub(crate) struct Checked {
     pub(crate) ledger: ledger::Settings,
     /// `history`.
     pub(crate) history: history::Settings,
+    /// Where the password of `postgres` is.
+    pub(crate) database_key: Option<Source>,
     /// `mcp`.
     pub(crate) mcp: Vec<mcp::Read>,
     /// What is promised of requests.
@@ -95,15 +99,28 @@ pub(crate) fn check(mut root: Node, report: Report, environment: &Environment, s
     let retry =
         Retry { queue_wait: Duration::from_secs(limits.queue_wait_s), queue_length: limits.queue_length, ..retry(&mut reader, &section) };
     let breaker = breaker(&mut reader, &section);
-    let ledger = ledger(&mut reader, &section);
-    let history = history(&mut reader, &section);
+    let database = database::read(&mut reader, &section, store);
+    let ledger = ledger(&mut reader, &section, database.as_ref());
+    let history = history(&mut reader, &section, database.as_ref());
+    database::unused(&mut reader, &section, [&ledger.place, &history.place]);
     let sticky = sticky(&mut reader, &section);
     let mcp = section.get("mcp").map(|node| mcp::read(&mut reader, node, store)).unwrap_or_default();
     conflicts(&mut reader, &section, &limits, &retry);
     let mut report = reader.report;
     report.finish();
     let table = Table { providers: Vec::new(), policies, rules, models, retry, breaker, sticky };
-    let checked = Checked { server, limits, providers, table, ledger, history, mcp, tests, written };
+    let checked = Checked {
+        server,
+        limits,
+        providers,
+        table,
+        ledger,
+        history,
+        database_key: database.and_then(|read| read.key),
+        mcp,
+        tests,
+        written,
+    };
     (checked, report)
 }
 
@@ -337,18 +354,21 @@ fn sticky(reader: &mut Reader<'_>, root: &Section<'_>) -> Option<Sticky> {
     reader.flag(&section, "enabled").unwrap_or(true).then_some(sticky)
 }
 
-fn ledger(reader: &mut Reader<'_>, root: &Section<'_>) -> ledger::Settings {
+fn ledger(reader: &mut Reader<'_>, root: &Section<'_>, database: Option<&database::Read>) -> ledger::Settings {
     let mut ledger = ledger::Settings::usual(&reader.environment().state_folder());
     let Some(section) = reader.inner(root, "ledger") else { return ledger };
     ledger.enabled = reader.flag(&section, "enabled").unwrap_or(ledger.enabled);
     take!(reader, section, "keep_days" => ledger.keep_days, |value| u32::try_from(value).unwrap_or(u32::MAX));
     if let Some(path) = absolute(reader, &section) {
-        ledger.path = path;
+        ledger.place = ledger::Place::File(path);
+    }
+    if let Some(place) = database::chosen(reader, root, &section, database) {
+        ledger.place = place;
     }
     ledger
 }
 
-fn history(reader: &mut Reader<'_>, root: &Section<'_>) -> history::Settings {
+fn history(reader: &mut Reader<'_>, root: &Section<'_>, database: Option<&database::Read>) -> history::Settings {
     let mut history = history::Settings::usual(&reader.environment().state_folder());
     let Some(section) = reader.inner(root, "history") else { return history };
     history.enabled = reader.flag(&section, "enabled").unwrap_or(history.enabled);
@@ -357,7 +377,10 @@ fn history(reader: &mut Reader<'_>, root: &Section<'_>) -> history::Settings {
     take!(reader, section, "keep_days" => history.keep_days, small);
     take!(reader, section, "keep_mb" => history.keep_mb, small);
     if let Some(path) = absolute(reader, &section) {
-        history.path = path;
+        history.place = history::Place::File(path);
+    }
+    if let Some(place) = database::chosen(reader, root, &section, database) {
+        history.place = place;
     }
     history
 }

@@ -46,6 +46,8 @@ pub(crate) enum Kind {
     List(&'static str),
     /// A mapping of fields.
     Section(&'static [Field]),
+    /// The same, whose fields mean nothing where it is not given.
+    SectionOrNone(&'static [Field]),
     /// The same, or `off`.
     SectionOrOff(&'static [Field]),
     /// Names, each with a mapping of fields.
@@ -84,7 +86,7 @@ impl Kind {
             Self::Key => "the name of a key file, `{ env: NAME }` or `{ cmd: [PROGRAM, …] }`".to_owned(),
             Self::Keys => "a list of key names, `{ env: NAME }` or `{ cmd: [PROGRAM, …] }`".to_owned(),
             Self::List(what) => format!("a list of {what}"),
-            Self::Section(_) | Self::Named(_) => "a mapping".to_owned(),
+            Self::Section(_) | Self::SectionOrNone(_) | Self::Named(_) => "a mapping".to_owned(),
             Self::SectionOrOff(_) => "a mapping, or `off`".to_owned(),
             Self::Texts(what) => format!("a mapping of {what}"),
             Self::Models(_) => "a mapping of names to targets".to_owned(),
@@ -105,6 +107,7 @@ impl Kind {
     pub(crate) fn fields(&self) -> Option<&'static [Field]> {
         match self {
             Self::Section(fields)
+            | Self::SectionOrNone(fields)
             | Self::SectionOrOff(fields)
             | Self::Named(fields)
             | Self::Models(fields)
@@ -172,6 +175,12 @@ pub(crate) static ROOT: &[Field] = &[
         Kind::Section(HISTORY),
         "",
         "What is kept of the conversations of `aimux route`, prompts and answers included; of a server's clients never. [logs.md](logs.md)",
+    ),
+    field(
+        "postgres",
+        Kind::SectionOrNone(POSTGRES),
+        "",
+        "A database that several instances share; `ledger` and `history` say whether they are kept in it. [deployment.md](deployment.md#several-instances)",
     ),
     field(
         "mcp",
@@ -521,6 +530,7 @@ pub(crate) static STICKY: &[Field] = &[
 /// `ledger`.
 pub(crate) static LEDGER: &[Field] = &[
     field("enabled", Kind::Flag, "true", "Whether requests are remembered."),
+    field("store", Kind::Choice(STORES), "sqlite", "What they are kept in: a file, or the database of `postgres`."),
     field("path", Kind::Text("an absolute path"), "`ledger.sqlite` in the state folder", "The file."),
     integer("keep_days", 1, 36_500, "90", "Days after which a request is forgotten."),
 ];
@@ -528,10 +538,49 @@ pub(crate) static LEDGER: &[Field] = &[
 /// `history`.
 pub(crate) static HISTORY: &[Field] = &[
     field("enabled", Kind::Flag, "true", "Whether conversations are kept."),
+    field(
+        "store",
+        Kind::Choice(STORES),
+        "sqlite",
+        "What they are kept in: a file, or the database of `postgres`, where all who share it read them.",
+    ),
     field("path", Kind::Text("an absolute path"), "`history.sqlite` in the state folder", "The file."),
     integer("keep_days", 1, 36_500, "365", "Days after whose last exchange a conversation is forgotten."),
-    integer("keep_mb", 1, 1_048_576, "512", "MiB that the file may have; the oldest conversations make way."),
+    integer("keep_mb", 1, 1_048_576, "512", "MiB that they may have; the oldest conversations make way."),
     field("attachments", Kind::Flag, "true", "Keeps attachments with their content, which `-c` needs; `false`: name, type, size and hash."),
+];
+
+/// What rows are kept in.
+const STORES: &[&str] = &["sqlite", "postgres"];
+
+/// `postgres`.
+pub(crate) static POSTGRES: &[Field] = &[
+    field(
+        "host",
+        Kind::Text("a name, an address or the absolute path of a folder"),
+        "",
+        "Where its server listens; of a folder the socket in it.",
+    ),
+    integer("port", 1, 65_535, "5432", "At which port."),
+    field("database", Kind::Text("a name"), "aimux", "The database. Its encoding is UTF8; aimux makes the schema `aimux` in it."),
+    field("user", Kind::Text("a name"), "aimux", "Who asks."),
+    field("key", Kind::Key, "none", "Where the password is."),
+    field(
+        "tls",
+        Kind::Choice(&["verify", "off"]),
+        "`verify`; on this machine `off`",
+        "`verify`: the server shows a certificate for `host` that is trusted; `off`: rows and password cross the network unencrypted.",
+    ),
+    field("ca", Kind::Text("an absolute path"), "the system's", "The file, in PEM form, of who signs the server's certificate."),
+    field("instance", Kind::Text("a name"), "the machine's name", "What this instance's rows are marked with. Each has one of its own."),
+    integer(
+        "connect_s",
+        1,
+        60,
+        "3",
+        "Seconds that a connection may take to come about. No request waits for it; `aimux route` alone may, at its end.",
+    ),
+    integer("statement_s", 1, 600, "15", "Seconds that a statement may take, a report too."),
 ];
 
 /// `mcp.NAME`.
@@ -635,14 +684,16 @@ mod tests {
         assert_eq!(default(RETRY, "continuations"), u64::from(retry.continuations));
         let ledger = crate::ledger::Settings::usual(std::path::Path::new("/state"));
         assert_eq!(default(LEDGER, "keep_days"), u64::from(ledger.keep_days));
-        assert!(ledger.enabled && LEDGER[0].default == "true" && ledger.path == std::path::Path::new("/state/ledger.sqlite"));
+        assert!(ledger.enabled && LEDGER[0].default == "true" && ledger.place.file() == Some(std::path::Path::new("/state/ledger.sqlite")));
         let sticky = Sticky::default();
         assert_eq!(default(STICKY, "idle_s"), sticky.idle.as_secs());
         assert_eq!(default(STICKY, "sessions_max"), sticky.sessions_max as u64);
         let history = crate::history::Settings::usual(std::path::Path::new("/state"));
         assert_eq!(default(HISTORY, "keep_days"), u64::from(history.keep_days));
         assert_eq!(default(HISTORY, "keep_mb"), u64::from(history.keep_mb));
-        assert!(history.enabled && history.attachments && history.path == std::path::Path::new("/state/history.sqlite"));
+        assert!(history.enabled && history.attachments && history.place.file() == Some(std::path::Path::new("/state/history.sqlite")));
+        assert_eq!(default(POSTGRES, "connect_s"), crate::database::postgres::CONNECT_S);
+        assert_eq!(default(POSTGRES, "statement_s"), crate::database::postgres::STATEMENT_S);
         assert_eq!(default(MCP, "start_s"), crate::config::mcp::START_S);
         assert_eq!(default(MCP, "timeout_s"), crate::config::mcp::TIMEOUT_S);
         assert_eq!(default(MCP, "output_kb"), crate::config::mcp::OUTPUT_KB);

@@ -10,7 +10,10 @@ use super::diagnostic::{Diagnostic, Finding, Report, Severity, Source, Span};
 use super::environment::Environment;
 use super::key_sources::Source as KeySource;
 use super::tree::{self, Node};
-use super::{LoadError, McpServer, Options, Ready, Server, allowances, made, mcp, overrides, providers, route_tests};
+use super::{
+    DatabaseKey, LoadError, McpServer, Options, Ready, Server, allowances, database, made, mcp, overrides, providers, route_tests,
+};
+use crate::database::Place;
 use crate::error::{Code, Error};
 use crate::keys::Store;
 use crate::keys::oauth::Gives;
@@ -282,6 +285,13 @@ fn compiled(loaded: Loaded, environment: &Environment, mut opener: Opener<'_>) -
         notes.push(format!("{}: {}", error.message, error.advice()));
         Measured::default()
     });
+    let (mut ledger, mut history) = (checked.ledger, checked.history);
+    let places = [&mut ledger.place, &mut history.place];
+    // Elsewhere it is opened by who asks the database.
+    if opener.passphrase.is_some() && opener.only.is_none() && places.iter().any(|place| matches!(place, Place::Postgres(_))) {
+        let password = database::password(&mut opener, checked.database_key.as_ref()).map_err(LoadError::Other)?;
+        places.into_iter().for_each(|place| database::put(place, Ok(&password)));
+    }
     let mut providers = Vec::new();
     for provider in checked.providers {
         let mut opened = opener.open(provider).map_err(LoadError::Other)?;
@@ -293,8 +303,9 @@ fn compiled(loaded: Loaded, environment: &Environment, mut opener: Opener<'_>) -
         path: loaded.path,
         server,
         limits: checked.limits,
-        ledger: checked.ledger,
-        history: checked.history,
+        ledger,
+        history,
+        database_key: DatabaseKey::new(checked.database_key),
         table: Table { providers, ..checked.table },
         notes,
         written: checked.written,

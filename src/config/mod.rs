@@ -11,6 +11,7 @@ mod allowances;
 mod backup;
 mod check;
 mod choices;
+mod database;
 mod diagnostic;
 mod diff;
 pub mod environment;
@@ -55,6 +56,7 @@ mod write;
 mod written;
 
 pub use backup::{Backup, Made, Parts, Restored, Wanted, backup, backups, backups_folder, restore};
+pub use database::DatabaseKey;
 pub use diff::{Diff, NameChange, SettingChange, diff, read_side};
 pub use environment::Environment;
 pub use fix::{Applied, Fixed, fix};
@@ -98,6 +100,8 @@ pub struct Ready {
     pub ledger: ledger::Settings,
     /// What is kept of conversations.
     pub history: history::Settings,
+    /// Where the password is of what these two are kept in.
+    pub database_key: DatabaseKey,
     /// Lines for the user: warnings, and what was made up.
     pub notes: Vec<String>,
     /// Every value that the config gives, to be compared with another's.

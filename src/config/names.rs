@@ -2,11 +2,11 @@
 //!
 //! Start with [`names`].
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::environment::Environment;
 use super::{Options, check, load, providers};
+use crate::database::Place;
 use crate::history;
 use crate::keys::Store;
 use crate::ledger;
@@ -19,10 +19,10 @@ pub struct Names {
     pub table: Table,
     /// The servers under `mcp`.
     pub servers: Vec<String>,
-    /// The ledger's file.
-    pub ledger: PathBuf,
-    /// The conversations' file.
-    pub history: PathBuf,
+    /// Where the ledger is.
+    pub ledger: Place,
+    /// Where the conversations are.
+    pub history: Place,
 }
 
 /// The names of the config that the options lead to; `None` where it has a mistake or is no plain file. Without a config and without
@@ -35,7 +35,7 @@ pub fn names(options: &Options, environment: &Environment, store: &Store) -> Opt
     }
     let Ok(found) = load::find(options, environment, store) else {
         let state = environment.state_folder();
-        let (ledger, history) = (ledger::Settings::usual(&state).path, history::Settings::usual(&state).path);
+        let (ledger, history) = (ledger::Settings::usual(&state).place, history::Settings::usual(&state).place);
         return Some(Names { table: Table::default(), servers: Vec::new(), ledger, history });
     };
     let (root, report) = load::parsed(&found.name, &found.bytes, options, environment);
@@ -45,5 +45,5 @@ pub fn names(options: &Options, environment: &Environment, store: &Store) -> Opt
     }
     let servers = checked.mcp.into_iter().map(|read| read.server.name).collect();
     let providers = checked.providers.into_iter().map(|provider| Arc::new(providers::closed(provider))).collect();
-    Some(Names { table: Table { providers, ..checked.table }, servers, ledger: checked.ledger.path, history: checked.history.path })
+    Some(Names { table: Table { providers, ..checked.table }, servers, ledger: checked.ledger.place, history: checked.history.place })
 }

@@ -140,7 +140,7 @@ fn place(node: &mut Node, fields: &'static [Field], path: &[String], value: Node
         return Ok(());
     }
     match field.kind {
-        Kind::Section(inner) | Kind::SectionOrOff(inner) => place(child, inner, rest, value, span),
+        Kind::Section(inner) | Kind::SectionOrNone(inner) | Kind::SectionOrOff(inner) => place(child, inner, rest, value, span),
         _ => inside(child, &field.kind, rest, value, span),
     }
 }

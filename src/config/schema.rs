@@ -79,7 +79,7 @@ fn of_kind(field: &Field) -> Value {
         Kind::List(_) if field.name == "use" => json!({ "oneOf": [{ "type": "string", "minLength": 1 }, texts] }),
         Kind::List(_) => texts,
         Kind::Texts(_) => json!({ "type": ["object", "null"], "additionalProperties": { "type": "string" } }),
-        Kind::Section(fields) => section(fields),
+        Kind::Section(fields) | Kind::SectionOrNone(fields) => section(fields),
         Kind::SectionOrOff(fields) => json!({ "oneOf": [section(fields), { "enum": ["off", false] }] }),
         Kind::ListOrNamed(_, fields) => {
             json!({ "oneOf": [texts, { "type": "object", "additionalProperties": section(fields) }] })

@@ -159,7 +159,12 @@ impl Walk<'_> {
     fn field(&mut self, node: Option<&Node>, field: &'static Field, path: &str, depth: usize) {
         let is_mapping = node.is_none_or(|node| node.is_null() || matches!(node.value, Value::Map(_)));
         match field.kind {
-            Kind::Section(inner) | Kind::SectionOrOff(inner) if is_mapping => {
+            Kind::SectionOrNone(_) if node.is_none() => {
+                if self.extent == Extent::Resolved {
+                    self.push(path, depth, field.name, ShownValue::Unset("none".to_owned()));
+                }
+            }
+            Kind::Section(inner) | Kind::SectionOrNone(inner) | Kind::SectionOrOff(inner) if is_mapping => {
                 if node.is_some() || self.extent == Extent::Resolved {
                     self.push(path, depth, field.name, ShownValue::Section);
                     self.section(node, inner, path, depth + 1);

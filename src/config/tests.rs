@@ -122,7 +122,7 @@ fn the_examples_have_no_mistake() {
             continue;
         }
         let options = Options { path: Some(path.clone()), listen: None };
-        let found = validate(&options, &environment(&[]), &no_keys(), Strict::No).unwrap();
+        let found = validate(&options, &environment(&[("HOME", "/home/u")]), &no_keys(), Strict::No).unwrap();
         assert_eq!(found.errors, 0, "{}\n{}", path.display(), found.rendered);
         let absent = found.findings.iter().all(|finding| ["AIMUX-E0136", "AIMUX-E0124"].contains(&finding.code.as_str()));
         assert!(absent, "{}\n{}", path.display(), found.rendered);
@@ -202,6 +202,18 @@ fn each_mistake_has_its_code() {
         (&with("breaker: { rest_s: 100, rest_max_s: 50 }"), OutOfRange),
         (&with("breaker: on"), BadValue),
         (&with("<<: { a: 1 }"), UnknownKey),
+        (&with("ledger: { store: postgres }"), Missing),
+        (&with("ledger: { store: postgre }"), BadValue),
+        (&with("postgres: { host: db.example }"), NotEnforced),
+        (&with("postgres: {}\nledger: { store: postgres }"), Missing),
+        (&with("postgres: { host: \"postgres://u:p@db.example/x\" }\nledger: { store: postgres }"), ClearKey),
+        (&with("postgres: { host: \"db.example/x\" }\nledger: { store: postgres }"), BadValue),
+        (&with("postgres: { host: db, key: sk-0123456789abcdef }\nledger: { store: postgres }"), ClearKey),
+        (&with("postgres: { host: db, key: { env: NOWHERE } }\nledger: { store: postgres }"), KeyAbsent),
+        (&with("postgres: { host: db, ca: here.pem }\nhistory: { store: postgres }"), BadValue),
+        (&with("postgres: { host: db, tls: off, ca: /a.pem }\nhistory: { store: postgres }"), NotEnforced),
+        (&with("postgres: { host: db }\nledger: { store: postgres, path: /a.sqlite }"), NotEnforced),
+        (&with("postgres: { host: db, password: x }\nledger: { store: postgres }"), UnknownKey),
         (&with("mcp: { a.b: { command: x } }"), BadName),
         (&with("mcp: { a__b: { command: x } }"), BadName),
         (&with("mcp: { A: { command: x } }"), BadName),
@@ -240,6 +252,11 @@ fn what_is_right_has_no_finding() {
         with(""),
         with("server:\nmodels:\nlimits:\nretry:\nbreaker:\n"),
         with("sticky: { enabled: false }"),
+        with("postgres: { host: db.example }\nledger: { store: postgres }\nhistory: { store: postgres }"),
+        with(
+            "postgres: { host: \"::1\", port: 5433, database: a, user: b, tls: verify, ca: /a.pem, instance: c }\nhistory: { store: postgres }",
+        ),
+        with("ledger: { store: sqlite, path: /a.sqlite }"),
         with("models: { m: { use: [p/x], stick: false, on_context: larger } }"),
         with("breaker: off"),
         with("breaker: \"off\""),

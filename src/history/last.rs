@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::schema;
+use super::sqlite::schema;
 use crate::database::Fault;
 
 /// A conversation, by its id.

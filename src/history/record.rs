@@ -83,7 +83,17 @@ pub struct Exchange {
     pub total_ms: u64,
 }
 
+/// The longest name of a conversation, in characters.
+const NAME_MAX: usize = 120;
+
 impl Exchange {
+    /// What a conversation is called that begins with it: the first line of its prompt that says something.
+    pub(super) fn title(&self) -> String {
+        let line = self.prompt.lines().map(str::trim).find(|line| !line.is_empty());
+        let attached = || self.attachments.first().map(|attachment| attachment.name.as_str());
+        line.or_else(attached).unwrap_or_default().chars().take(NAME_MAX).collect()
+    }
+
     /// `provider/model`; empty where nobody was asked.
     #[must_use]
     pub fn target(&self) -> String {

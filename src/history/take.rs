@@ -1,12 +1,9 @@
 //! Taking over what another program kept: all of it or nothing, and each exchange once, by its request's id.
 
-use rusqlite::{Connection, OptionalExtension as _, TransactionBehavior, params};
 use sha2::{Digest as _, Sha256};
 
 use super::record::Exchange;
-use super::writer::insert_into;
-use super::{History, Settings, failed, id};
-use crate::database::Fault;
+use super::{History, Settings, id};
 use crate::error::Error;
 
 /// How much was taken over.
@@ -32,11 +29,9 @@ impl History {
     /// Writes those exchanges that are not there yet, each with its conversation's id; all of them or none.
     ///
     /// # Errors
-    /// When the file cannot be written.
+    /// When they cannot be written.
     pub fn take(&mut self, conversations: &[(String, Vec<Exchange>)]) -> Result<Taken, Error> {
-        let with_contents = self.settings.attachments;
-        let taken = take(&mut self.connection, conversations, with_contents);
-        let taken = taken.map_err(|fault| failed(&self.settings, "written", fault))?;
+        let taken = self.store.take(conversations).map_err(|fault| self.failed("written", fault))?;
         // What is too much today will be forgotten tomorrow.
         let _ = self.forget("");
         Ok(taken)
@@ -45,51 +40,20 @@ impl History {
     /// What [`History::take`] would do; nothing is written, and no file made.
     ///
     /// # Errors
-    /// When the file cannot be read.
+    /// When they cannot be read.
     pub fn would_take(settings: &Settings, conversations: &[(String, Vec<Exchange>)]) -> Result<Taken, Error> {
         let Some(history) = Self::read(settings)? else {
             let exchanges = conversations.iter().map(|(_, exchanges)| exchanges.len() as u64).sum();
             return Ok(Taken { conversations: conversations.len() as u64, exchanges, there: 0 });
         };
-        let mut taken = Taken::default();
-        for (id, exchanges) in conversations {
-            let fresh = new(&history.connection, id, exchanges).map_err(|fault| failed(settings, "read", fault))?;
-            taken.add(exchanges.len(), fresh.len());
-        }
-        Ok(taken)
+        history.store.would_take(conversations).map_err(|fault| history.failed("read", fault))
     }
 }
 
 impl Taken {
-    fn add(&mut self, all: usize, fresh: usize) {
+    pub(super) fn add(&mut self, all: usize, fresh: usize) {
         self.conversations += u64::from(fresh > 0);
         self.exchanges += fresh as u64;
         self.there += (all - fresh) as u64;
     }
-}
-
-fn take(connection: &mut Connection, conversations: &[(String, Vec<Exchange>)], with_contents: bool) -> Result<Taken, Fault> {
-    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let mut taken = Taken::default();
-    for (id, exchanges) in conversations {
-        let fresh = new(&transaction, id, exchanges)?;
-        for exchange in &fresh {
-            insert_into(&transaction, id, exchange, with_contents)?;
-        }
-        taken.add(exchanges.len(), fresh.len());
-    }
-    transaction.commit()?;
-    Ok(taken)
-}
-
-/// Those that the conversation does not have.
-fn new<'a>(connection: &Connection, id: &str, exchanges: &'a [Exchange]) -> Result<Vec<&'a Exchange>, Fault> {
-    let mut statement = connection.prepare_cached("SELECT 1 FROM exchanges WHERE conversation = ?1 AND request_id = ?2")?;
-    let mut fresh = Vec::new();
-    for exchange in exchanges {
-        if statement.query_row(params![id, exchange.request_id], |_| Ok(())).optional()?.is_none() {
-            fresh.push(exchange);
-        }
-    }
-    Ok(fresh)
 }

@@ -167,6 +167,12 @@ impl Entry {
         })
     }
 
+    /// Whether some of what is said of it is an estimate: of an attempt that was cancelled, all is.
+    #[must_use]
+    pub fn is_partly_estimated(&self) -> bool {
+        self.is_estimated || self.earlier.iter().any(|one| one.cancelled.is_some())
+    }
+
     /// What it cost with the attempts that were cancelled, in millionths of a US dollar; `None`: a price is unknown.
     #[must_use]
     pub fn cost_in_all(&self) -> Option<u64> {

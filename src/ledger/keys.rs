@@ -1,12 +1,9 @@
 //! What the ledger tells of each key: when it was last used, and how it last failed.
 
 use std::collections::HashMap;
-use std::path::Path;
 
-use rusqlite::Connection;
-
-use super::schema;
-use crate::database::Fault;
+use super::store;
+use crate::database::Place;
 use crate::error::Error;
 
 /// A key, as attempts found it.
@@ -33,31 +30,6 @@ pub struct KeyError {
 ///
 /// # Errors
 /// When it cannot be read.
-pub fn key_records(path: &Path) -> Result<HashMap<String, KeyRecord>, Error> {
-    Ok(schema::read(path, read)?.unwrap_or_default())
-}
-
-fn read(connection: &Connection) -> Result<HashMap<String, KeyRecord>, Fault> {
-    let number = |value: i64| u64::try_from(value).unwrap_or(0);
-    let mut records: HashMap<String, KeyRecord> = HashMap::new();
-    // Of a group, SQLite gives the other columns of the row that has the maximum.
-    let attempts = "FROM attempts JOIN requests ON requests.id = attempts.request WHERE attempts.key != ''";
-    let mut used = connection.prepare(&format!("SELECT attempts.key, max(time) {attempts} GROUP BY attempts.key"))?;
-    let mut rows = used.query([])?;
-    while let Some(row) = rows.next()? {
-        records.insert(row.get(0)?, KeyRecord { used_ms: number(row.get(1)?), error: None });
-    }
-    let failed = format!(
-        "SELECT attempts.key, max(time + start_ms), time, attempts.status, attempts.code {attempts} AND attempts.code IS NOT NULL GROUP BY attempts.key"
-    );
-    let mut failed = connection.prepare(&failed)?;
-    let mut rows = failed.query([])?;
-    while let Some(row) = rows.next()? {
-        let status = row.get::<_, Option<i64>>(3)?.and_then(|status| u16::try_from(status).ok());
-        let error = KeyError { time_ms: number(row.get(2)?), status, code: row.get(4)? };
-        if let Some(record) = records.get_mut(row.get_ref(0)?.as_str().unwrap_or_default()) {
-            record.error = Some(error);
-        }
-    }
-    Ok(records)
+pub fn key_records(place: &Place) -> Result<HashMap<String, KeyRecord>, Error> {
+    Ok(store::read(place, |store| store.key_records())?.unwrap_or_default())
 }

@@ -1,24 +1,27 @@
-//! The ledger: what each request was, who answered it, what it took and what it cost. One SQLite file in the state folder.
+//! The ledger: what each request was, who answered it, what it took and what it cost. One SQLite file in the state folder
+//! is what holds without a word in the config.
 //!
 //! A request's driver hands an [`Entry`] over and goes on: [`Ledger::put`] never waits. One thread writes them, several in a
 //! transaction. What it cannot write it keeps for a while and then drops, which is counted and logged; no request ever waits
 //! for it or fails with it. `aimux usage` reads the file through [`usage()`], whether a server runs or not.
 //!
-//! It lacks prompts, answers and keys: of a key it holds the name. Start with [`Entry`], then `schema.rs`.
+//! It lacks prompts, answers and keys: of a key it holds the name. Start with [`Entry`], then `store.rs`; `sqlite/schema.rs` has the columns.
 
 mod entry;
 mod errors;
 mod keys;
 mod moment;
-mod schema;
+mod postgres;
 mod search;
 mod sessions;
+mod sqlite;
+mod store;
 #[cfg(test)]
 mod tests;
 mod usage;
 mod writer;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::mpsc::{self, SyncSender, TrySendError};
@@ -32,7 +35,9 @@ pub use search::{EarlierTarget, Request, Sought, has_term, search};
 pub use sessions::{LastSession, last_sessions};
 pub use usage::{By, CacheBreaks, Report, Row, SessionSum, Span, Unpriced, session, today, usage};
 
-use crate::database::{Health, health as health_of};
+pub use crate::database::Place;
+
+use crate::database::Health;
 
 /// Entries that wait to be written. With a database that cannot be written, so many are kept for when it can.
 const QUEUE_MAX: usize = 8192;
@@ -42,8 +47,8 @@ const QUEUE_MAX: usize = 8192;
 pub struct Settings {
     /// Whether requests are recorded.
     pub enabled: bool,
-    /// The file.
-    pub path: PathBuf,
+    /// Where they are.
+    pub place: Place,
     /// Days after which a request is forgotten.
     pub keep_days: u32,
 }
@@ -81,16 +86,16 @@ enum Message {
     Flush(SyncSender<bool>),
 }
 
-/// How the file is, by a quick look through all of it.
-pub(crate) fn health(path: &Path) -> Health {
-    health_of(schema::open_to_read(path))
+/// How it is, by a quick look.
+pub(crate) fn health(place: &Place) -> Health {
+    store::health(place)
 }
 
 impl Settings {
     /// What holds where the config says nothing.
     #[must_use]
     pub fn usual(state_folder: &Path) -> Self {
-        Self { enabled: true, path: state_folder.join("ledger.sqlite"), keep_days: 90 }
+        Self { enabled: true, place: Place::File(state_folder.join("ledger.sqlite")), keep_days: 90 }
     }
 
     /// No ledger.
@@ -101,7 +106,7 @@ impl Settings {
 }
 
 impl Ledger {
-    /// Starts the thread; it opens the file by itself, so that nobody waits for a disk. `None` where the system gives no
+    /// Starts the thread; it opens the store by itself, so that nobody waits for a disk. `None` where the system gives no
     /// thread, or the settings turn it off.
     #[must_use]
     pub fn start(settings: &Settings) -> Option<Self> {
@@ -110,9 +115,9 @@ impl Ledger {
         }
         let (sender, receiver) = mpsc::sync_channel(QUEUE_MAX);
         let shared = Arc::new(Shared { keep_days: AtomicU32::new(settings.keep_days), ..Shared::default() });
-        let (path, counted) = (settings.path.clone(), Arc::clone(&shared));
+        let (place, counted) = (settings.place.clone(), Arc::clone(&shared));
         let thread = std::thread::Builder::new().name("ledger".to_owned());
-        match thread.spawn(move || writer::Writer::new(path, counted).run(&receiver)) {
+        match thread.spawn(move || writer::Writer::new(place, counted).run(&receiver)) {
             Ok(_) => Some(Self { sender, shared }),
             Err(error) => {
                 tracing::error!(code = %crate::error::Code::Ledger, %error, "the ledger's thread could not be started; no request is recorded");

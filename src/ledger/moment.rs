@@ -1,7 +1,10 @@
 //! Moments as people write them: `24h` ago, a day or a time of the local clock, a time of UTC.
 
+use std::collections::HashMap;
+
 use rusqlite::Connection;
 
+use crate::database::number;
 use crate::date;
 
 /// The moment in milliseconds since 1970: `90m`, `24h`, `7d`, `2w` before `now_ms`; `today`; `2026-01-31` and
@@ -45,6 +48,37 @@ fn local(text: &str, modifiers: &[&str]) -> Option<u64> {
         |row| row.get::<_, Option<i64>>(0),
     );
     u64::try_from(seconds.ok()??).ok().map(|seconds| seconds * 1000)
+}
+
+/// The local clock's names of moments, each asked of the system once.
+#[derive(Debug, Default)]
+pub(super) struct Clock {
+    system: Option<Connection>,
+    names: HashMap<u64, [String; 2]>,
+}
+
+impl Clock {
+    /// `2026-01-31`.
+    pub(super) fn day(&mut self, ms: u64) -> &str {
+        &self.of(ms)[0]
+    }
+
+    /// `2026-01-31 12:00`.
+    pub(super) fn hour(&mut self, ms: u64) -> &str {
+        &self.of(ms)[1]
+    }
+
+    fn of(&mut self, ms: u64) -> &[String; 2] {
+        let Self { system, names } = self;
+        names.entry(ms).or_insert_with(|| {
+            if system.is_none() {
+                *system = Connection::open_in_memory().ok();
+            }
+            let sql = "SELECT strftime('%Y-%m-%d', ?1, 'unixepoch', 'localtime'), strftime('%Y-%m-%d %H:00', ?1, 'unixepoch', 'localtime')";
+            let read = |system: &Connection| system.query_row(sql, [number(ms / 1000)], |row| Ok([row.get(0)?, row.get(1)?])).ok();
+            system.as_ref().and_then(read).unwrap_or_default()
+        })
+    }
 }
 
 #[cfg(test)]

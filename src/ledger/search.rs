@@ -2,13 +2,8 @@
 //!
 //! There is no index of these words: the latest requests are looked at first, until there are enough. Start with [`search`].
 
-use std::path::Path;
-
-use rusqlite::{Connection, Row, params_from_iter, types::Value};
-
-use super::{Span, schema};
+use super::{Place, Span, store};
 use crate::chat::Usage;
-use crate::database::Fault;
 use crate::error::Error;
 
 /// What is searched for.
@@ -87,12 +82,25 @@ pub struct EarlierTarget {
 ///
 /// # Errors
 /// When it cannot be read.
-pub fn search(path: &Path, sought: &Sought, limit: usize) -> Result<Vec<Request>, Error> {
+pub fn search(place: &Place, sought: &Sought, limit: usize) -> Result<Vec<Request>, Error> {
     let terms: Vec<Term> = sought.terms.iter().map(Term::of).collect();
     if terms.iter().all(|term| term.words.is_empty()) {
         return Ok(Vec::new());
     }
-    Ok(schema::read(path, |connection| read(connection, sought, &terms, limit))?.unwrap_or_default())
+    // A store knows neither words nor letters beyond ASCII: what it finds may be what is sought.
+    let words: Vec<&str> = terms.iter().flat_map(|term| &term.words).filter(|word| word.is_ascii()).map(String::as_str).collect();
+    let found = store::read(place, |store| {
+        let mut found = Vec::new();
+        store.search(sought, &words, &mut |request| {
+            let status = request.status.to_string();
+            if found.len() < limit && terms.iter().all(|term| request.texts().chain([status.as_str()]).any(|text| term.is_in(text))) {
+                found.push(request);
+            }
+            found.len() < limit
+        })?;
+        Ok(found)
+    })?;
+    Ok(found.unwrap_or_default())
 }
 
 /// Whether a text has what was searched for in it.
@@ -136,97 +144,4 @@ impl Request {
         let earlier = self.earlier.iter().flat_map(|one| [&one.target, &one.key, &one.code]);
         own.into_iter().chain(earlier).map(String::as_str)
     }
-}
-
-/// What a look finds that may be what is sought: SQLite knows neither words nor letters beyond ASCII.
-fn candidates(sought: &Sought, terms: &[Term]) -> (String, Vec<Value>) {
-    let [since, until] = sought.span.bounds();
-    let cost = sought.cost_min.map_or(-1, |cost| i64::try_from(cost).unwrap_or(i64::MAX));
-    let mut values = vec![since.into(), until.into(), sought.model.clone().unwrap_or_default().into(), cost.into()];
-    let mut sql = "SELECT * FROM requests WHERE time >= ?1 AND time < ?2
-        AND (?3 = '' OR instr(lower(asked || ' ' || provider || '/' || model), lower(?3)) > 0) AND ifnull(cost, 0) >= ?4"
-        .to_owned();
-    for word in terms.iter().flat_map(|term| &term.words).filter(|word| word.is_ascii()) {
-        values.push(word.clone().into());
-        let at = values.len();
-        let own = "request_id, dialect, program, role, session, agent, project, asked, route, provider, model, key, ending";
-        sql += &format!(
-            " AND (instr(lower(concat_ws(' ', {own}, status, 'AIMUX-' || code)), ?{at}) > 0 OR attempts > 1 AND EXISTS (SELECT 1 FROM attempts
-            WHERE request = requests.id AND instr(lower(concat_ws(' ', provider, model, key, 'AIMUX-' || code)), ?{at}) > 0))"
-        );
-    }
-    (sql + " ORDER BY time DESC, id DESC", values)
-}
-
-fn read(connection: &Connection, sought: &Sought, terms: &[Term], limit: usize) -> Result<Vec<Request>, Fault> {
-    let (sql, values) = candidates(sought, terms);
-    let mut statement = connection.prepare(&sql)?;
-    let mut rows = statement.query(params_from_iter(values))?;
-    let mut found = Vec::new();
-    while let Some(row) = rows.next()?
-        && found.len() < limit
-    {
-        let mut request = request(row)?;
-        if row.get::<_, i64>("attempts")? > 1 {
-            request.earlier = earlier(connection, row.get("id")?)?;
-        }
-        let status = request.status.to_string();
-        if terms.iter().all(|term| request.texts().chain([status.as_str()]).any(|text| term.is_in(text))) {
-            found.push(request);
-        }
-    }
-    Ok(found)
-}
-
-fn request(row: &Row<'_>) -> rusqlite::Result<Request> {
-    let figure = |column| row.get::<_, i64>(column).map(|figure| u64::try_from(figure).unwrap_or(0));
-    let known = |column| row.get::<_, Option<i64>>(column).map(|figure| figure.map(|figure| u64::try_from(figure).unwrap_or(0)));
-    Ok(Request {
-        time_ms: figure("time")?,
-        request_id: row.get("request_id")?,
-        dialect: row.get("dialect")?,
-        program: row.get("program")?,
-        role: row.get("role")?,
-        session: row.get("session")?,
-        agent: row.get("agent")?,
-        project: row.get("project")?,
-        asked: row.get("asked")?,
-        route: row.get("route")?,
-        target: target(row)?,
-        key: row.get("key")?,
-        status: figure("status")?,
-        code: code(row)?,
-        ending: row.get("ending")?,
-        earlier: Vec::new(),
-        usage: Usage {
-            input: known("input")?,
-            output: known("output")?,
-            cache_read: known("cache_read")?,
-            cache_write: known("cache_write")?,
-            cache_write_1h: None,
-            reasoning: known("thinking")?,
-        },
-        is_estimated: row.get("estimated")?,
-        cost: known("cost")?,
-        content_ms: known("content_ms")?,
-        total_ms: figure("total_ms")?,
-    })
-}
-
-fn earlier(connection: &Connection, request: i64) -> Result<Vec<EarlierTarget>, Fault> {
-    let mut statement = connection.prepare_cached(
-        "SELECT provider, model, attempts.key, attempts.code FROM attempts
-         WHERE request = ?1 AND number < (SELECT attempts FROM requests WHERE id = ?1) ORDER BY number",
-    )?;
-    let rows = statement.query_map([request], |row| Ok(EarlierTarget { target: target(row)?, key: row.get("key")?, code: code(row)? }))?;
-    Ok(rows.collect::<Result<_, _>>()?)
-}
-
-fn target(row: &Row<'_>) -> rusqlite::Result<String> {
-    let (provider, model): (String, String) = (row.get("provider")?, row.get("model")?);
-    Ok(if provider.is_empty() { String::new() } else { format!("{provider}/{model}") })
-}
-
-fn code(row: &Row<'_>) -> rusqlite::Result<String> {
-    Ok(row.get::<_, Option<String>>("code")?.map(|code| format!("AIMUX-{code}")).unwrap_or_default())
 }

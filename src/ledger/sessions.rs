@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::schema;
+use super::sqlite::schema;
 use crate::database::Fault;
 
 /// So many of the latest requests are looked at.

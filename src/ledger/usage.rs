@@ -1,14 +1,12 @@
-//! What the ledger tells: requests, tokens, cost and waits, grouped. Read in one pass, from a file that a server may be
+//! What the ledger tells: requests, tokens, cost and waits, grouped. Read in one pass, from a store that servers may be
 //! writing to.
 
 use std::collections::HashMap;
-use std::path::Path;
 
-use rusqlite::Connection;
 use serde::{Deserialize, Serialize};
 
-use super::schema;
-use crate::database::Fault;
+use super::store::{self, Part, Seen, Store};
+use crate::database::{Fault, Place, number};
 use crate::error::Error;
 
 /// What requests are grouped by.
@@ -72,33 +70,10 @@ impl By {
         }
     }
 
-    /// The group of a request, in SQL; for who was asked `of` is the table: `requests` for the last one, `attempts` for each.
-    fn column(self, of: &str) -> String {
-        let same = match self {
-            Self::Model => return target(of),
-            Self::Provider => return format!("{of}.provider"),
-            Self::Key => return format!("iif({of}.key = '', '', {of}.provider || ' ' || {of}.key)"),
-            Self::Day => "strftime('%Y-%m-%d', time / 1000, 'unixepoch', 'localtime')",
-            Self::Hour => "strftime('%Y-%m-%d %H:00', time / 1000, 'unixepoch', 'localtime')",
-            Self::Session => "session",
-            Self::Role => "role",
-            Self::Agent => "agent",
-            Self::Project => "project",
-            Self::Client => "iif(program = '', dialect, program)",
-            Self::Route => "route",
-        };
-        same.to_owned()
-    }
-
     /// Whether the groups follow each other in time.
     fn is_time(self) -> bool {
         matches!(self, Self::Day | Self::Hour)
     }
-}
-
-/// `provider/model` of a table's row, in SQL.
-fn target(of: &str) -> String {
-    format!("iif({of}.provider = '', '', {of}.provider || '/' || {of}.model)")
 }
 
 /// A stretch of time, in milliseconds since 1970; the end is not in it.
@@ -196,8 +171,8 @@ pub struct Unpriced {
 ///
 /// # Errors
 /// When it cannot be read.
-pub fn usage(path: &Path, by: By, span: Span) -> Result<Option<Report>, Error> {
-    schema::read(path, |connection| read(connection, by, span))
+pub fn usage(place: &Place, by: By, span: Span) -> Result<Option<Report>, Error> {
+    store::read(place, |store| read(store, by, span))
 }
 
 /// What one session came to.
@@ -223,100 +198,37 @@ pub struct SessionSum {
 ///
 /// # Errors
 /// When it cannot be read.
-pub fn session(path: &Path, session: &str) -> Result<Option<SessionSum>, Error> {
-    Ok(schema::read(path, |connection| sum(connection, session))?.flatten())
-}
-
-fn sum(connection: &Connection, session: &str) -> Result<Option<SessionSum>, Fault> {
-    let mut statement = connection.prepare(
-        "SELECT count(*), ifnull(sum(cost), 0), sum(cost IS NULL), sum(attempts > 1 AND ending != 'failed' AND EXISTS (
-                SELECT 1 FROM attempts WHERE attempts.request = requests.id AND number < requests.attempts AND attempts.ending IS NULL)),
-            ifnull(sum(input), 0), ifnull(sum(cache_read), 0), ifnull(sum(cache_write), 0)
-         FROM requests WHERE session = ?1",
-    )?;
-    let mut figures = [0_u64; 7];
-    let mut rows = statement.query([session])?;
-    let Some(row) = rows.next()? else { return Ok(None) };
-    for (index, figure) in figures.iter_mut().enumerate() {
-        *figure = u64::try_from(row.get::<_, Option<i64>>(index)?.unwrap_or(0)).unwrap_or(0);
-    }
-    let [requests, cost_micro_usd, unpriced, failovers, fresh, read, written] = figures;
-    if requests == 0 {
-        return Ok(None);
-    }
-    let mut statement = connection.prepare(
-        "SELECT provider, model FROM requests WHERE session = ?1 AND provider != '' ORDER BY role NOT IN ('main', 'plan'), time DESC, id DESC LIMIT 1",
-    )?;
-    let mut rows = statement.query([session])?;
-    let (provider, model) = match rows.next()? {
-        Some(row) => (row.get(0)?, row.get(1)?),
-        None => Default::default(),
-    };
-    let input = fresh.saturating_add(read).saturating_add(written);
-    #[expect(clippy::cast_precision_loss, reason = "a share")]
-    let cache_share = (input > 0).then(|| read as f64 / input as f64);
-    Ok(Some(SessionSum { provider, model, requests, cost_micro_usd, unpriced, cache_share, failovers }))
+pub fn session(place: &Place, session: &str) -> Result<Option<SessionSum>, Error> {
+    Ok(store::read(place, |store| store.session(session))?.flatten())
 }
 
 /// Requests, cost and errors since midnight, where there is a ledger that can be read.
 #[must_use]
-pub fn today(path: &Path) -> Option<Row> {
+pub fn today(place: &Place) -> Option<Row> {
     let since_ms = super::moment("today", 0);
-    usage(path, By::Provider, Span { since_ms, until_ms: None }).ok().flatten().map(|report| report.total)
+    usage(place, By::Provider, Span { since_ms, until_ms: None }).ok().flatten().map(|report| report.total)
 }
 
-fn read(connection: &Connection, by: By, span: Span) -> Result<Report, Fault> {
-    let sql = format!(
-        "SELECT {}, ending = 'failed', ifnull(input, 0), ifnull(output, 0), ifnull(cache_read, 0), ifnull(cache_write, 0),
-            ifnull(thinking, 0), cost, estimated, content_ms, provider, model, break_cause, ifnull(break_tokens, 0), ifnull(break_cost, 0)
-         FROM requests WHERE time >= ?1 AND time < ?2",
-        by.column("requests")
-    );
-    let mut statement = connection.prepare(&sql)?;
-    let mut rows = statement.query(span.bounds())?;
+fn read(store: &mut dyn Store, by: By, span: Span) -> Result<Report, Fault> {
     let mut groups: HashMap<String, Group> = HashMap::new();
     let mut total = Group::default();
     let mut unpriced: HashMap<String, u64> = HashMap::new();
     let mut breaks: HashMap<String, [u64; 3]> = HashMap::new();
-    while let Some(row) = rows.next()? {
-        let figure = |index| row.get::<_, i64>(index).map(|figure| u64::try_from(figure).unwrap_or(0));
-        let cost = row.get::<_, Option<i64>>(7)?.map(|cost| u64::try_from(cost).unwrap_or(0));
-        let wait = row.get::<_, Option<i64>>(9)?.map(|wait| u64::try_from(wait).unwrap_or(0));
-        let broken: Option<String> = row.get(12)?;
-        let one = Row {
-            name: String::new(),
-            requests: 1,
-            errors: figure(1)?,
-            input_tokens: figure(2)?,
-            output_tokens: figure(3)?,
-            cache_read_tokens: figure(4)?,
-            cache_write_tokens: figure(5)?,
-            thinking_tokens: figure(6)?,
-            cost_micro_usd: cost.unwrap_or(0),
-            unpriced: u64::from(cost.is_none()),
-            estimated: figure(8)?,
-            cache_breaks: u64::from(broken.is_some()),
-            cache_break_tokens: figure(13)?,
-            cache_break_micro_usd: figure(14)?,
-            ..Row::default()
-        };
-        if cost.is_none() {
-            let [provider, model] = [row.get_ref(10)?.as_str(), row.get_ref(11)?.as_str()].map(|text| text.unwrap_or_default());
+    store.requests(by, span, &mut |Seen { group, provider, model, row, wait, broken }| {
+        if row.unpriced > 0 {
             *unpriced.entry(format!("{provider}/{model}")).or_default() += 1;
         }
         if let Some(cause) = broken {
-            let sum = breaks.entry(cause).or_default();
-            *sum = [sum[0] + 1, sum[1].saturating_add(one.cache_break_tokens), sum[2].saturating_add(one.cache_break_micro_usd)];
+            let sum = breaks.entry(cause.to_owned()).or_default();
+            *sum = [sum[0] + 1, sum[1].saturating_add(row.cache_break_tokens), sum[2].saturating_add(row.cache_break_micro_usd)];
         }
-        total.add(&one, wait);
-        let name = row.get_ref(0)?.as_str().unwrap_or_default();
-        match groups.get_mut(name) {
-            Some(group) => group.add(&one, wait),
-            None => groups.entry(name.to_owned()).or_default().add(&one, wait),
+        total.add(&row, wait);
+        match groups.get_mut(group) {
+            Some(group) => group.add(&row, wait),
+            None => groups.entry(group.to_owned()).or_default().add(&row, wait),
         }
-    }
-    drop(rows);
-    share_out(connection, by, span, &mut Sums { groups: &mut groups, total: &mut total.row, unpriced: &mut unpriced })?;
+    })?;
+    share_out(store, by, span, &mut Sums { groups: &mut groups, total: &mut total.row, unpriced: &mut unpriced })?;
     unpriced.retain(|_, requests| *requests > 0);
     let mut groups: Vec<Row> = groups.into_iter().map(|(name, group)| Row { name, ..group.settled() }).collect();
     groups.sort_by(|a, b| {
@@ -332,9 +244,9 @@ fn read(connection: &Connection, by: By, span: Span) -> Result<Report, Fault> {
 }
 
 impl Span {
+    /// Its begin and its end, as stores have times.
     pub(super) fn bounds(self) -> [i64; 2] {
-        let bound = |ms: Option<u64>, other: i64| ms.map_or(other, |ms| i64::try_from(ms).unwrap_or(i64::MAX));
-        [bound(self.since_ms, i64::MIN), bound(self.until_ms, i64::MAX)]
+        [self.since_ms.map_or(i64::MIN, number), self.until_ms.map_or(i64::MAX, number)]
     }
 }
 
@@ -347,57 +259,44 @@ struct Sums<'a> {
 
 /// What was taken before the last attempt, or beside it, goes to whom it was taken by: a request's row names the last one alone,
 /// and has no cost at all where one of the prices is unknown.
-fn share_out(connection: &Connection, by: By, span: Span, sums: &mut Sums<'_>) -> Result<(), Fault> {
-    let sql = format!(
-        "SELECT requests.id, {}, {}, {}, {}, requests.cost, own.cost, attempts.cost, ifnull(attempts.input, 0),
-            ifnull(attempts.output, 0), ifnull(attempts.cache_read, 0), ifnull(attempts.cache_write, 0), ifnull(attempts.thinking, 0)
-         FROM requests JOIN attempts ON attempts.request = requests.id AND attempts.number < requests.attempts
-            LEFT JOIN attempts AS own ON own.request = requests.id AND own.number = requests.attempts
-         WHERE time >= ?1 AND time < ?2 AND requests.attempts > 1 AND (attempts.ending IS NOT NULL OR attempts.input IS NOT NULL)
-         ORDER BY requests.id",
-        by.column("requests"),
-        by.column("attempts"),
-        target("requests"),
-        target("attempts"),
-    );
-    let mut statement = connection.prepare(&sql)?;
-    let mut rows = statement.query(span.bounds())?;
+fn share_out(store: &mut dyn Store, by: By, span: Span, sums: &mut Sums<'_>) -> Result<(), Fault> {
     let mut last = None;
-    while let Some(row) = rows.next()? {
-        let text = |index| row.get::<_, String>(index);
-        let money = |index| row.get::<_, Option<i64>>(index).map(|cost| cost.map(|cost| u64::try_from(cost).unwrap_or(0)));
-        let (from, to) = (text(1)?, text(2)?);
-        let (all, own, part) = (money(5)?, money(6)?, money(7)?);
-        let request: i64 = row.get(0)?;
-        let is_first = last.replace(request) != Some(request);
+    store.parts(by, span, &mut |part| {
+        let is_first = last.replace(part.request) != Some(part.request);
+        sums.share(part, is_first);
+    })
+}
+
+impl Sums<'_> {
+    /// Takes in a part; `is_first`: no other of its request came before.
+    fn share(&mut self, part: Part, is_first: bool) {
+        let Part { groups: [from, to], targets: [answered_by, asked_for], costs: [all, own, cost], tokens, .. } = part;
         if all.is_none() {
-            let known = own.filter(|_| is_first).unwrap_or(0).saturating_add(part.unwrap_or(0));
-            sums.total.cost_micro_usd = sums.total.cost_micro_usd.saturating_add(known);
+            let known = own.filter(|_| is_first).unwrap_or(0).saturating_add(cost.unwrap_or(0));
+            self.total.cost_micro_usd = self.total.cost_micro_usd.saturating_add(known);
             if let Some(own) = own.filter(|_| is_first) {
-                let answered = &mut sums.groups.entry(from.clone()).or_default().row;
+                let answered = &mut self.groups.entry(from.clone()).or_default().row;
                 answered.cost_micro_usd = answered.cost_micro_usd.saturating_add(own);
                 answered.unpriced = answered.unpriced.saturating_sub(1);
-                sums.unpriced.entry(text(3)?).and_modify(|requests| *requests = requests.saturating_sub(1));
+                self.unpriced.entry(answered_by).and_modify(|requests| *requests = requests.saturating_sub(1));
             }
-            let asked = &mut sums.groups.entry(to.clone()).or_default().row;
-            asked.cost_micro_usd = asked.cost_micro_usd.saturating_add(part.unwrap_or(0));
-            if part.is_none() {
+            let asked = &mut self.groups.entry(to.clone()).or_default().row;
+            asked.cost_micro_usd = asked.cost_micro_usd.saturating_add(cost.unwrap_or(0));
+            if cost.is_none() {
                 asked.unpriced += 1;
-                *sums.unpriced.entry(text(4)?).or_default() += 1;
+                *self.unpriced.entry(asked_for).or_default() += 1;
             }
         }
         if from == to {
-            continue;
+            return;
         }
-        let cost = part.filter(|_| all.is_some()).and_then(|part| i64::try_from(part).ok()).unwrap_or(0);
-        let figures = [row.get(8)?, row.get(9)?, row.get(10)?, row.get(11)?, row.get(12)?, cost];
-        let figures = figures.map(|figure: i64| u64::try_from(figure).unwrap_or(0));
-        let answered = sums.groups.entry(from).or_default().row.parts();
+        let [input, output, read, written, thinking] = tokens;
+        let figures = [input, output, read, written, thinking, cost.filter(|_| all.is_some()).unwrap_or(0)];
+        let answered = self.groups.entry(from).or_default().row.parts();
         answered.into_iter().zip(figures).for_each(|(sum, figure)| *sum = sum.saturating_sub(figure));
-        let asked = sums.groups.entry(to).or_default().row.parts();
+        let asked = self.groups.entry(to).or_default().row.parts();
         asked.into_iter().zip(figures).for_each(|(sum, figure)| *sum = sum.saturating_add(figure));
     }
-    Ok(())
 }
 
 impl Row {

@@ -73,7 +73,7 @@ pub(crate) struct Snapshot {
 
 impl Snapshot {
     fn new(ready: Ready, token: Secret) -> Self {
-        let Ready { path, server, limits, table, ledger, history: _, notes: _, written } = ready;
+        let Ready { path, server, limits, table, ledger, history: _, database_key: _, notes: _, written } = ready;
         Self { table: Arc::new(table), limits: Arc::new(limits), token, server, path, ledger, written }
     }
 }

@@ -175,7 +175,7 @@ impl Reloader {
         upstreams.client.set_connect_timeout(Duration::from_secs(limits.connect_s));
         upstreams.counts.name(metrics::names(&new.table));
         match upstreams.ledger().as_deref() {
-            Some(ledger) if same_file(&former.ledger, &new.ledger) => ledger.keep(new.ledger.keep_days),
+            Some(ledger) if same_place(&former.ledger, &new.ledger) => ledger.keep(new.ledger.keep_days),
             _ => upstreams.remember(&new.ledger),
         }
         for (provider, keys) in replaced(&former.table, &new.table, Exchanged::Anyhow) {
@@ -215,9 +215,9 @@ impl Reloader {
     }
 }
 
-/// Whether a ledger goes on in the same file.
-fn same_file(former: &ledger::Settings, new: &ledger::Settings) -> bool {
-    new.enabled && former.path == new.path
+/// Whether a ledger goes on in the same place.
+fn same_place(former: &ledger::Settings, new: &ledger::Settings) -> bool {
+    new.enabled && former.place == new.place
 }
 
 fn bug(what: &str, error: tokio::task::JoinError) -> LoadError {

@@ -120,7 +120,7 @@ impl Agents {
 }
 
 pub(super) fn roots() -> RootCerts {
-    let found = tls::system_certificates();
+    let found = crate::trust::system_certificates();
     match found.is_empty() {
         true => RootCerts::WebPki,
         false => found.iter().map(|root| Certificate::from_der(root).to_owned()).into(),

@@ -9,7 +9,7 @@ use std::process::{Command, Output};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use aimux::error::Code;
-use aimux::ledger::{Ending, Entry, Ledger, Settings};
+use aimux::ledger::{Ending, Entry, Ledger, Place, Settings};
 use serde_json::Value;
 
 use super::provider::Provider;
@@ -538,7 +538,7 @@ fn what_was_measured_long_ago_is_told_and_what_is_of_another_address_is_not() {
 fn what_failed_of_late_is_told_by_code_with_its_cause() {
     let home = Home::new();
     let path = home.path(".local/state/aimux/ledger.sqlite");
-    let ledger = Ledger::start(&Settings { enabled: true, path, keep_days: 30 }).unwrap();
+    let ledger = Ledger::start(&Settings { enabled: true, place: Place::File(path), keep_days: 30 }).unwrap();
     let now_ms = u64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis()).unwrap();
     for (age_h, code) in [(1, Some(Code::UpstreamAuth)), (2, Some(Code::UpstreamAuth)), (3, None), (48, Some(Code::UpstreamTls))] {
         ledger.put(Box::new(Entry {

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use aimux::chat::Usage;
-use aimux::ledger::{Attempt, CacheBreak, Ending, Entry, Ledger, Settings};
+use aimux::ledger::{Attempt, CacheBreak, Ending, Entry, Ledger, Place, Settings};
 use serde_json::{Value, json};
 
 use super::{aimux, assert_exit, stderr, stdout};
@@ -14,7 +14,7 @@ const NOON: u64 = 1_795_009_600_000;
 
 /// A ledger with seven requests of two days, at `path`.
 fn fill(path: &Path) {
-    let ledger = Ledger::start(&Settings { enabled: true, path: path.to_owned(), keep_days: 36_500 }).unwrap();
+    let ledger = Ledger::start(&Settings { enabled: true, place: Place::File(path.to_owned()), keep_days: 36_500 }).unwrap();
     let put = |hours: u64, target: [&str; 2], tokens: [u64; 4], cost: Option<u64>, content_ms: Option<u64>, ending: Ending| {
         let [provider, model] = target.map(str::to_owned);
         let [input, output, cache_read, cache_write] = tokens.map(Some);
@@ -201,7 +201,7 @@ fn status_says_what_came_today_and_nothing_where_nothing_did() {
         stdout(&output)
     };
     assert_eq!(status(&[]), "no server runs for this config\n");
-    let ledger = Ledger::start(&Settings { enabled: true, path, keep_days: 90 }).unwrap();
+    let ledger = Ledger::start(&Settings { enabled: true, place: Place::File(path), keep_days: 90 }).unwrap();
     let put = |time_ms: u64, cost: Option<u64>, ending: Ending| {
         ledger.put(Box::new(Entry { time_ms, dialect: "anthropic", role: "main", cost, ending, ..Entry::default() }));
         assert!(ledger.flush(Duration::from_secs(10)));

@@ -6,7 +6,7 @@ use std::process::Output;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use aimux::chat::Usage;
-use aimux::history::{Attachment, Ending, Exchange, History, Settings};
+use aimux::history::{Attachment, Ending, Exchange, History, Place, Settings};
 use aimux::ledger::{Entry, Ledger};
 use serde_json::{Value, json};
 
@@ -25,7 +25,7 @@ fn now_ms() -> u64 {
 
 /// Three conversations: of two days ago, of three hours ago with two exchanges, and one that failed just now.
 fn fill(path: &Path) -> [String; 3] {
-    let settings = Settings { path: path.to_owned(), ..Settings::usual(path) };
+    let settings = Settings { place: Place::File(path.to_owned()), ..Settings::usual(path) };
     let mut history = History::open(&settings).unwrap();
     let said = |hours: u64, prompt: &str, answer: &str| Exchange {
         time_ms: now_ms() - hours * HOUR_MS,
@@ -210,7 +210,7 @@ fn a_search_finds_pieces_of_what_was_said() {
 /// Two requests of a server's clients, in the ledger.
 fn fill_ledger(home: &Path) {
     let path = home.join(".local/state/aimux/ledger.sqlite");
-    let ledger = Ledger::start(&aimux::ledger::Settings { path, ..aimux::ledger::Settings::usual(home) }).unwrap();
+    let ledger = Ledger::start(&aimux::ledger::Settings { place: Place::File(path), ..aimux::ledger::Settings::usual(home) }).unwrap();
     let entry = |hours: u64, id: &str, project: &str| Entry {
         time_ms: now_ms() - hours * HOUR_MS,
         request_id: id.to_owned(),

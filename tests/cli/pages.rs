@@ -276,7 +276,8 @@ fn what_the_pages_on_trouble_and_usage_say_runs() {
     }
     assert!(home.path().join("report.json").exists());
     let ledger = home.path().join("ledger.sqlite");
-    let settings = aimux::ledger::Settings { path: ledger.clone(), ..aimux::ledger::Settings::usual(home.path()) };
+    let settings =
+        aimux::ledger::Settings { place: aimux::ledger::Place::File(ledger.clone()), ..aimux::ledger::Settings::usual(home.path()) };
     let open = aimux::ledger::Ledger::start(&settings).unwrap();
     open.put(Box::default());
     assert!(open.flush(std::time::Duration::from_secs(10)));

@@ -81,11 +81,12 @@ impl Source {
                 once(configured.chain(PRESETS.iter().filter(|preset| preset.login.is_some()).map(|preset| preset.name)))
             }
             Named::Conversations => {
-                let all = history::last(&names.history, LAST);
+                // A database is not asked: what is typed does not wait for the network.
+                let all = names.history.file().map(|file| history::last(file, LAST)).unwrap_or_default();
                 all.into_iter().map(|last| Name { word: last.id, help: last.name }).collect()
             }
             Named::Sessions => {
-                let all = ledger::last_sessions(&names.ledger).into_iter().take(LAST as usize);
+                let all = names.ledger.file().map(ledger::last_sessions).unwrap_or_default().into_iter().take(LAST as usize);
                 all.map(|session| Name { word: session.id, help: session.target }).collect()
             }
             Named::Tools => names.servers.iter().cloned().map(Name::from).collect(),

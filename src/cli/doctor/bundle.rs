@@ -47,7 +47,7 @@ fn report(findings: &[Finding], at: &At<'_>) -> Result<Value, Error> {
     let findings =
         serde_json::to_value(Shown::new(findings)).map_err(|error| Error::new(Code::Bug, "the findings are no JSON").caused_by(error))?;
     let (ledger, _) = at.remembered();
-    let errors: Vec<Value> = recent_errors(&ledger.path, now_ms().saturating_sub(RECENT_MS))
+    let errors: Vec<Value> = recent_errors(&ledger.place, now_ms().saturating_sub(RECENT_MS))
         .unwrap_or_default()
         .into_iter()
         .map(|error| json!({ "code": error.code, "requests": error.requests, "last": date::rfc3339(error.last_ms / 1000), "target": error.target }))

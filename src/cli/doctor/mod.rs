@@ -74,7 +74,12 @@ impl At<'_> {
     }
 
     fn outline(&self) -> Option<&Ready> {
-        self.outline.get_or_init(|| config::outline(&self.options(), self.environment, &self.store).ok()).as_ref()
+        let outlined = || {
+            let mut ready = config::outline(&self.options(), self.environment, &self.store).ok()?;
+            known::open_database(&mut ready, self.environment);
+            Some(ready)
+        };
+        self.outline.get_or_init(outlined).as_ref()
     }
 
     fn listen(&self) -> Option<std::net::SocketAddr> {

@@ -10,9 +10,10 @@ use super::keys::private;
 use crate::audit::Log;
 use crate::cli::known;
 use crate::database::Health;
+use crate::database::postgres::Server;
 use crate::date;
 use crate::error::Code;
-use crate::ledger::{RecentError, recent_errors};
+use crate::ledger::{Place, RecentError, recent_errors};
 use crate::provider::measured::{self, Measured, MeasuredTarget, OLD_DAYS};
 use crate::{history, ledger};
 
@@ -46,19 +47,23 @@ pub(super) fn check(at: &At<'_>) -> Vec<Finding> {
             vec![Finding::ok(Group::State, "state-folder", what)]
         }
     };
-    let files = [folder.join("client-token"), ledger.path.clone(), history.path.clone()];
-    found.extend(files.iter().filter_map(|file| private(file, &fs::symlink_metadata(file).ok()?, "state-file", 0o600)));
-    for (is_on, path, noun, check, health) in [
-        (ledger.enabled, &ledger.path, "the ledger", "ledger", ledger::health as fn(&Path) -> Health),
-        (history.enabled, &history.path, "the conversations", "history", history::health),
+    let token = folder.join("client-token");
+    let files = [Some(token.as_path()), ledger.place.file(), history.place.file()];
+    found.extend(files.into_iter().flatten().filter_map(|file| private(file, &fs::symlink_metadata(file).ok()?, "state-file", 0o600)));
+    for (is_on, place, noun, check, health) in [
+        (ledger.enabled, &ledger.place, "the ledger", "ledger", ledger::health as fn(&Place) -> Health),
+        (history.enabled, &history.place, "the conversations", "history", history::health),
     ] {
-        found.extend(is_on.then(|| database(path, noun, check, &health(path))));
+        found.extend(is_on.then(|| match place {
+            Place::File(path) => database(path, noun, check, &health(place)),
+            Place::Postgres(server) => shared(server, noun, check, &health(place)),
+        }));
     }
     found.extend(audit(&folder));
     found.extend(measured(&folder, at));
     found.extend(log(&known::log_path(at.environment)));
     found.extend(room(&folder));
-    found.extend(errors(&ledger.path));
+    found.extend(errors(&ledger.place));
     found
 }
 
@@ -79,6 +84,20 @@ fn database(path: &Path, noun: &str, check: &'static str, health: &Health) -> Fi
         Health::Damaged(reason) => Finding::error(Group::State, check, format!("{noun}, {shown}, is damaged: {reason}"))
             .why("move it away, and a new one is begun; `sqlite3 FILE .recover` may save what is in it")
             .mend(format!("mv {0} {0}.damaged", quoted(path))),
+    }
+}
+
+/// What several instances share.
+fn shared(server: &Server, noun: &str, check: &'static str, health: &Health) -> Finding {
+    match health {
+        Health::Sound => Finding::ok(Group::State, check, format!("{noun}, {server}, can be written by \"{}\"", server.instance)),
+        Health::Absent => Finding::ok(Group::State, check, format!("{noun}, {server}: nothing is kept yet")),
+        Health::Closed(reason) | Health::Damaged(reason) => {
+            let what = format!("{noun}, {server}, cannot be used: {reason}");
+            Finding::warning(Group::State, check, what)
+                .why("requests are answered all the same; what they cost waits in memory, then is lost, as long as that lasts")
+                .mend("aimux config show")
+        }
     }
 }
 
@@ -153,7 +172,7 @@ fn room(folder: &Path) -> Option<Finding> {
     })
 }
 
-fn errors(ledger: &Path) -> Vec<Finding> {
+fn errors(ledger: &Place) -> Vec<Finding> {
     // A ledger that cannot be read has been told of.
     recent_errors(ledger, now_ms().saturating_sub(RECENT_MS)).unwrap_or_default().iter().map(recent).collect()
 }

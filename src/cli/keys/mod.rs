@@ -212,7 +212,7 @@ type Records<'a> = &'a dyn Fn() -> HashMap<String, KeyRecord>;
 
 fn records(path: Option<PathBuf>, environment: &Environment) -> HashMap<String, KeyRecord> {
     let (ledger, _) = super::usage::settings(path, environment);
-    ledger::key_records(&ledger.path).unwrap_or_else(|error| {
+    ledger::key_records(&ledger.place).unwrap_or_else(|error| {
         // The keys are there all the same.
         super::output::error(&format!("note: {}; when keys were used is not known\n", super::output::printable(&error.message)));
         HashMap::new()

@@ -1,13 +1,11 @@
 //! What programs read of conversations. Members are added, never renamed or left out; docs/logs.md has them.
 
-use std::path::Path;
-
 use serde::Serialize;
 use serde_json::value::RawValue;
 
 use crate::chat::Usage;
 use crate::date;
-use crate::history::{Attachment, Conversation, Exchange};
+use crate::history::{Attachment, Conversation, Exchange, Place};
 use crate::wire::base64;
 
 #[derive(Serialize)]
@@ -80,7 +78,7 @@ pub(super) struct Used {
     estimated: bool,
 }
 
-pub(super) fn listed<'a>(file: &Path, found: &'a [Conversation]) -> Listed<'a> {
+pub(super) fn listed<'a>(place: &Place, found: &'a [Conversation]) -> Listed<'a> {
     let line = |conversation: &'a Conversation| {
         let Conversation { id, name, created_ms, updated_ms, exchanges, unfinished, targets, cost_micro_usd, unpriced } = conversation;
         Line {
@@ -95,7 +93,7 @@ pub(super) fn listed<'a>(file: &Path, found: &'a [Conversation]) -> Listed<'a> {
             unpriced: *unpriced,
         }
     };
-    Listed { file: file.display().to_string(), conversations: found.iter().map(line).collect() }
+    Listed { file: place.to_string(), conversations: found.iter().map(line).collect() }
 }
 
 /// A conversation with its exchanges; attachments with their content in base64, if `with_contents`.

@@ -30,7 +30,7 @@ pub(super) fn run(args: &ListArgs, settings: &Settings) -> Result<(), CliError> 
         None => Vec::new(),
     };
     if args.json {
-        output::print(&output::json(&json::listed(&settings.path, &found))?);
+        output::print(&output::json(&json::listed(&settings.place, &found))?);
     } else if found.is_empty() && !args.filter.is_set() && args.query.is_none() {
         output::print(&output::printable(&format!("{}\n", nothing(settings))));
     } else if found.is_empty() {

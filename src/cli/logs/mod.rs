@@ -57,7 +57,7 @@ enum LogsCommand {
 struct Files {
     history: Settings,
     /// The ledger.
-    ledger: PathBuf,
+    ledger: crate::ledger::Place,
 }
 
 /// Which conversations a command is about.
@@ -118,14 +118,17 @@ pub(crate) fn run(args: &LogsArgs, path: Option<PathBuf>, environment: &Environm
 /// they are.
 fn files(path: Option<PathBuf>, environment: &Environment) -> Files {
     match config::outline(&Options { path, listen: None }, environment, &known::store(environment)) {
-        Ok(ready) => return Files { history: ready.history, ledger: ready.ledger.path },
+        Ok(mut ready) => {
+            known::open_database(&mut ready, environment);
+            return Files { history: ready.history, ledger: ready.ledger.place };
+        }
         Err(LoadError::Other(error)) if error.code == Code::ConfigMissing => {}
         Err(_) => {
             output::error("note: the config cannot be used; the usual place is looked at. `aimux config validate` says what is wrong\n");
         }
     }
     let folder = environment.state_folder();
-    Files { history: Settings::usual(&folder), ledger: crate::ledger::Settings::usual(&folder).path }
+    Files { history: Settings::usual(&folder), ledger: crate::ledger::Settings::usual(&folder).place }
 }
 
 /// The file, to read from it.
@@ -139,7 +142,7 @@ fn opened(settings: &Settings) -> Result<History, Error> {
 /// What is said where there are no conversations.
 fn nothing(settings: &Settings) -> String {
     let off = if settings.enabled { "" } else { "; the config keeps none" };
-    format!("there are no conversations in {}{off}", settings.path.display())
+    format!("there are no conversations in {}{off}", settings.place)
 }
 
 /// How long ago, in five characters at most.

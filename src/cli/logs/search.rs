@@ -1,7 +1,5 @@
 //! `aimux logs search`: pieces of what was said, the best first; then requests of the ledger, the latest first.
 
-use std::path::Path;
-
 use clap::{Args, ValueEnum};
 use serde::Serialize;
 
@@ -58,7 +56,7 @@ struct Shown<'a> {
     answer: String,
 }
 
-pub(super) fn run(args: &SearchArgs, settings: &Settings, ledger: &Path) -> Result<(), CliError> {
+pub(super) fn run(args: &SearchArgs, settings: &Settings, ledger: &ledger::Place) -> Result<(), CliError> {
     let text = args.text.join(" ");
     let looks = |place| args.place.is_none_or(|only| only == place);
     let said = if looks(Place::Conversations) { said(args, settings, &text) } else { Ok(Vec::new()) };
@@ -86,7 +84,7 @@ fn said(args: &SearchArgs, settings: &Settings, text: &str) -> Result<Vec<Hit>, 
     }
 }
 
-fn asked(args: &SearchArgs, ledger: &Path, text: &str) -> Result<Vec<Request>, Error> {
+fn asked(args: &SearchArgs, ledger: &ledger::Place, text: &str) -> Result<Vec<Request>, Error> {
     let FilterArgs { since, until, model, min_cost } = &args.filter;
     let span = Span { since_ms: *since, until_ms: *until };
     let sought = Sought { terms: history::terms(text), span, model: model.clone(), cost_min: *min_cost };

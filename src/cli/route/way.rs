@@ -83,7 +83,11 @@ impl Way {
         if args.demo {
             return Ok(Self::demo(start_demo()?));
         }
-        let server = known::find(path.clone(), environment)?;
+        let mut server = known::find(path.clone(), environment)?;
+        let mut typed = None;
+        let mut ask = || console::ask_passphrase().inspect(|passphrase| typed = Some(passphrase.clone()));
+        let places = [&mut server.ledger.place, &mut server.history.place];
+        server.database_key.open(environment, &known::store(environment), &mut ask, places);
         if server.status.is_some() && !args.direct {
             return Ok(Self::served(server)?);
         }
@@ -95,7 +99,7 @@ impl Way {
         let KnownServer { table, limits, ledger, history, .. } = server;
         let settings = if args.no_log { ledger::Settings::off() } else { ledger };
         let kind = Kind::Direct { options: Options { path, listen: None }, memory };
-        Ok(Self::of(kind, table, limits, history, Driver::new(health, settings)))
+        Ok(Self { passphrase: typed, ..Self::of(kind, table, limits, history, Driver::new(health, settings)) })
     }
 
     fn demo(address: SocketAddr) -> Self {

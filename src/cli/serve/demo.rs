@@ -46,6 +46,7 @@ pub(crate) fn demo_config(demo: SocketAddr, listen: Option<SocketAddr>) -> Ready
         table,
         ledger: ledger::Settings::off(),
         history: history::Settings::off(),
+        database_key: config::DatabaseKey::default(),
         notes: Vec::new(),
         written: Vec::new(),
     }

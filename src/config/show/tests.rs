@@ -28,7 +28,8 @@ fn variables(fields: &'static [Field], path: &str, out: &mut Vec<(String, String
                 "key_in" => "X_KEY",
                 "listen" => "[::1]:9",
                 "preset" => "openai",
-                "path" => "/tmp/ledger.sqlite",
+                "path" | "ca" => "/tmp/ledger.sqlite",
+                "host" => "db",
                 _ => "http://127.0.0.1:9/v1",
             }
             .to_owned(),
@@ -43,6 +44,7 @@ fn variables(fields: &'static [Field], path: &str, out: &mut Vec<(String, String
             Kind::Texts(_) => "{ x-a: b }".to_owned(),
             Kind::SectionOrOff(_) => "off".to_owned(),
             Kind::Section(_) => "{}".to_owned(),
+            Kind::SectionOrNone(_) => "{ host: db }".to_owned(),
             Kind::Named(_) if field.name == "mcp" => "{ p: { command: x } }".to_owned(),
             Kind::Named(_) => "{ p: { dialect: openai-chat, base_url: \"http://127.0.0.1:9/v1\" } }".to_owned(),
             Kind::Models(_) => "{ main: p/n }".to_owned(),
@@ -82,6 +84,12 @@ fn every_field_may_come_from_the_environment_and_says_so() {
         if name.starts_with("providers__p__oauth__") {
             let rest = "key: { env: HOME }, oauth: { client_id: c, auth_url: \"https://a.example/a\", token_url: \"https://a.example/t\" }";
             text = text.replace("dialect:", &format!("{rest}, dialect:"));
+        }
+        if name.starts_with("postgres") {
+            text += "postgres: { host: db }\nledger: { store: postgres }\n";
+        }
+        if name.ends_with("__store") {
+            text += "postgres: { host: db }\n";
         }
         if name.starts_with("mcp__p__") {
             let is_of_program = ["command", "args", "env", "cwd", "sandbox"].iter().any(|field| name.contains(field));

@@ -108,7 +108,7 @@ fn a_wrong_type_is_found_in_every_field() {
             Kind::Words(_) | Kind::Choices(_) => &["5", "true", "~", "{ a: 1 }", "[[a]]"],
             Kind::Numbers => &["~", "{ a: 1 }", "[true]", "[[1]]"],
             Kind::List(_) => &["a", "5", "true", "~", "{ a: 1 }", "[1]"],
-            Kind::Texts(_) | Kind::Section(_) | Kind::Named(_) | Kind::Models(_) => &["a", "5", "true", "[a]"],
+            Kind::Texts(_) | Kind::Section(_) | Kind::SectionOrNone(_) | Kind::Named(_) | Kind::Models(_) => &["a", "5", "true", "[a]"],
             Kind::SectionOrOff(_) => &["5", "true", "[a]"],
         };
         for value in wrong {

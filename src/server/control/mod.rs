@@ -277,7 +277,7 @@ async fn pass_on(pid: &str, desk: &Desk) -> std::io::Result<()> {
 async fn told_of_session(session: &str, voice: &Voice) -> Result<SessionTold, Error> {
     let (session, settings) = (session.to_owned(), voice.0.current().ledger.clone());
     let switched = voice.0.switches.lock().unwrap_or_else(PoisonError::into_inner).of(&session);
-    let read = move || if settings.enabled { ledger::session(&settings.path, &session) } else { Ok(None) };
+    let read = move || if settings.enabled { ledger::session(&settings.place, &session) } else { Ok(None) };
     let sum =
         tokio::task::spawn_blocking(read).await.map_err(|error| Error::new(Code::Bug, "the ledger was not read").caused_by(error))??;
     Ok(SessionTold { sum, switched })

@@ -4,7 +4,7 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::pki_types::ServerName;
 use rustls::{CertificateError, ClientConfig, RootCertStore};
 use tokio::net::TcpStream;
 use tokio::sync::OnceCell;
@@ -12,6 +12,7 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use super::Origin;
+use crate::trust;
 
 /// Makes TLS connections. The roots are read at the first one: on some systems that takes longer than all else at the start.
 #[derive(Debug)]
@@ -50,28 +51,8 @@ impl Tls {
 
 /// Reads the system's roots, off the runtime's threads: it is a walk over files.
 async fn load() -> io::Result<Configs> {
-    let roots = tokio::task::spawn_blocking(system_roots).await.map_err(io::Error::other)?;
+    let roots = tokio::task::spawn_blocking(trust::system_roots).await.map_err(io::Error::other)?;
     config(roots).map_err(io::Error::other)
-}
-
-fn system_roots() -> RootCertStore {
-    let mut roots = RootCertStore::empty();
-    roots.add_parsable_certificates(system_certificates());
-    if roots.is_empty() {
-        roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
-    }
-    roots
-}
-
-/// The system's roots; empty where it has none that can be read.
-pub(in crate::upstream) fn system_certificates() -> Vec<CertificateDer<'static>> {
-    let mut found = rustls_native_certs::load_native_certs();
-    found.certs.retain(|root| RootCertStore::empty().add(root.clone()).is_ok());
-    if found.certs.is_empty() {
-        let reason = found.errors.first().map(ToString::to_string);
-        tracing::warn!(reason, "the system has no TLS roots; the built-in ones are used");
-    }
-    found.certs
 }
 
 /// The variables that name roots in place of the system's: a file, and a list of folders.
@@ -99,9 +80,7 @@ pub fn root_faults(variable: &str, value: &str) -> Vec<String> {
 }
 
 fn config(roots: RootCertStore) -> Result<Configs, rustls::Error> {
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
-    let mut config = builder.with_root_certificates(roots).with_no_client_auth();
+    let mut config = trust::client(roots)?;
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     let mut both = config.clone();
     both.alpn_protocols.insert(0, b"h2".to_vec());

@@ -1,4 +1,4 @@
-//! The file: its tables, and how they came about; `database.rs` has how it is opened.
+//! The file: its tables, and how they came about; `database/sqlite.rs` has how it is opened.
 //!
 //! Times are milliseconds since 1970, money is millionths of a US dollar, an unknown figure is NULL, never 0. The index of words
 //! (`search`) has no text of its own; triggers keep it in step with the exchanges. `contents` has each attachment once.
@@ -10,10 +10,8 @@ use std::path::Path;
 use rusqlite::Connection;
 use rusqlite::config::DbConfig;
 
-use crate::database::{Fault, Format};
-
-/// What the file is called in messages.
-pub(super) const NOUN: &str = "file of conversations";
+use crate::database::Fault;
+use crate::database::sqlite::Format;
 
 /// What makes the next version of a file out of the one before.
 const MIGRATIONS: &[&str] = &[
@@ -88,14 +86,13 @@ const MIGRATIONS: &[&str] = &[
 ];
 
 const FORMAT: Format<'_> = Format {
-    noun: NOUN,
     // `aimh`.
     application: 0x6169_6d68,
     migrations: MIGRATIONS,
 };
 
 /// A file to write to; see [`Format::open`].
-pub(super) fn open(path: &Path) -> Result<Connection, Fault> {
+pub(in crate::history) fn open(path: &Path) -> Result<Connection, Fault> {
     let connection = FORMAT.open(path)?;
     // What people said to models is nobody else's, whatever became of the file's mode.
     let about = std::fs::metadata(path).map_err(|error| Fault::Failed(error.to_string()))?;
@@ -112,17 +109,17 @@ pub(super) fn open(path: &Path) -> Result<Connection, Fault> {
 }
 
 /// A file to read from; see [`Format::open_to_read`].
-pub(super) fn open_to_read(path: &Path) -> Result<Connection, Fault> {
+pub(in crate::history) fn open_to_read(path: &Path) -> Result<Connection, Fault> {
     FORMAT.open_to_read(path)
 }
 
 /// A file to glance at; see [`Format::glance`].
-pub(super) fn glance(path: &Path) -> Result<Connection, Fault> {
+pub(in crate::history) fn glance(path: &Path) -> Result<Connection, Fault> {
     FORMAT.glance(path)
 }
 
 #[cfg(test)]
-pub(super) mod testing {
+pub(in crate::history) mod testing {
     use super::*;
 
     pub(in crate::history) const VERSION: usize = MIGRATIONS.len();

@@ -1,4 +1,4 @@
-//! The file: its tables, and how they came about; `database.rs` has how it is opened.
+//! The file: its tables, and how they came about; `database/sqlite.rs` has how it is opened.
 //!
 //! Times are milliseconds since 1970, money is millionths of a US dollar, and an unknown figure is NULL, never 0.
 
@@ -6,8 +6,8 @@ use std::path::Path;
 
 use rusqlite::Connection;
 
-use crate::database::{Fault, Format};
-use crate::error::{Code, Error};
+use crate::database::Fault;
+use crate::database::sqlite::Format;
 
 /// `aimx`.
 const APPLICATION: i32 = 0x6169_6d78;
@@ -84,44 +84,25 @@ const MIGRATIONS: &[&str] = &[
 ];
 
 /// A ledger.
-const LEDGER: Format<'_> = Format { noun: "ledger", application: APPLICATION, migrations: MIGRATIONS };
+const LEDGER: Format<'_> = Format { application: APPLICATION, migrations: MIGRATIONS };
 
 /// A ledger to write to; see [`Format::open`].
-pub(super) fn open(path: &Path) -> Result<Connection, Fault> {
+pub(in crate::ledger) fn open(path: &Path) -> Result<Connection, Fault> {
     LEDGER.open(path)
 }
 
 /// A ledger to read from; see [`Format::open_to_read`].
-pub(super) fn open_to_read(path: &Path) -> Result<Connection, Fault> {
+pub(in crate::ledger) fn open_to_read(path: &Path) -> Result<Connection, Fault> {
     LEDGER.open_to_read(path)
 }
 
-/// What `look` finds in the ledger; `None`: there is none yet.
-pub(super) fn read<T>(path: &Path, look: impl FnOnce(&Connection) -> Result<T, Fault>) -> Result<Option<T>, Error> {
-    match open_to_read(path).and_then(|connection| look(&connection)) {
-        Ok(found) => Ok(Some(found)),
-        Err(Fault::Absent) => Ok(None),
-        Err(fault) => Err(error(path, fault)),
-    }
-}
-
 /// A ledger to glance at; see [`Format::glance`].
-pub(super) fn glance(path: &Path) -> Result<Connection, Fault> {
+pub(in crate::ledger) fn glance(path: &Path) -> Result<Connection, Fault> {
     LEDGER.glance(path)
 }
 
-/// The fault as an error of a command.
-pub(super) fn error(path: &Path, fault: Fault) -> Error {
-    Error::new(Code::Ledger, format!("the ledger {} cannot be read: {}", path.display(), fault.reason(LEDGER.noun)))
-}
-
-/// The fault in words.
-pub(super) fn reason(fault: Fault) -> String {
-    fault.reason(LEDGER.noun)
-}
-
 #[cfg(test)]
-pub(super) mod testing {
+pub(in crate::ledger) mod testing {
     use super::*;
 
     pub(in crate::ledger) const VERSION: usize = MIGRATIONS.len();

@@ -10,64 +10,24 @@ use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
 
+use super::{Fault, Health};
+
 /// How long a writer or a reader waits for others: on a busy disk, SQLite lets one of several writers starve for seconds.
 const BUSY: Duration = Duration::from_secs(10);
 
 /// A kind of file.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Format<'a> {
-    /// What it is called in messages.
-    pub(crate) noun: &'a str,
     /// What tells it from other databases.
     pub(crate) application: i32,
     /// What makes the next version of a file out of the one before.
     pub(crate) migrations: &'a [&'a str],
 }
 
-/// Why there is no database to work with.
-#[derive(Debug)]
-pub(crate) enum Fault {
-    /// The system or SQLite says no; it may say yes later.
-    Failed(String),
-    /// The file is no database, or no longer one.
-    Damaged(String),
-    /// Nobody wrote one yet.
-    Absent,
-}
-
-impl Fault {
-    /// In words.
-    pub(crate) fn reason(self, noun: &str) -> String {
-        match self {
-            Self::Failed(reason) => reason,
-            Self::Damaged(reason) => format!("it is damaged or no {noun} ({reason}); move it away and a new one is begun"),
-            Self::Absent => "there is none".to_owned(),
-        }
-    }
-}
-
-/// How a file is, by a quick look through all of it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Health {
-    /// Nobody wrote one yet.
-    Absent,
-    /// Every page is as SQLite left it.
-    Sound,
-    /// It cannot be looked at now, or by this version; why.
-    Closed(String),
-    /// It is no database, or no longer one; why.
-    Damaged(String),
-}
-
 /// Looks through a file that was opened, or tells why it was not. Blocks for as long as reading the file takes.
 pub(crate) fn health(opened: Result<Connection, Fault>) -> Health {
     let looked = opened.and_then(|connection| Ok(connection.query_row("PRAGMA quick_check(1)", [], |row| row.get::<_, String>(0))?));
-    match looked {
-        Ok(word) if word == "ok" => Health::Sound,
-        Ok(reason) | Err(Fault::Damaged(reason)) => Health::Damaged(reason),
-        Err(Fault::Failed(reason)) => Health::Closed(reason),
-        Err(Fault::Absent) => Health::Absent,
-    }
+    looked.and_then(|word| if word == "ok" { Ok(()) } else { Err(Fault::Damaged(word)) }).into()
 }
 
 impl From<rusqlite::Error> for Fault {
