@@ -229,6 +229,7 @@ fn wrong_usage_of_the_installer_is_said() {
 fn the_scripts_are_sound() {
     for (shell, script) in [
         ("sh", "install.sh"),
+        ("sh", "packaging/deb"),
         ("bash", "install.sh"),
         ("bash", "tests/run"),
         ("bash", ".ci/run"),
@@ -239,8 +240,10 @@ fn the_scripts_are_sound() {
         assert_exit(&Command::new(shell).arg("-n").arg(root().join(script)).output().unwrap(), 0);
     }
     // An extra pair of eyes where it is installed; that the scripts work is shown above.
-    if let Ok(output) =
-        Command::new("shellcheck").args(["--severity=warning", "install.sh", "tests/run", ".ci/run"]).current_dir(root()).output()
+    if let Ok(output) = Command::new("shellcheck")
+        .args(["--severity=warning", "install.sh", "packaging/deb", "tests/run", ".ci/run"])
+        .current_dir(root())
+        .output()
     {
         assert_exit(&output, 0);
     }

@@ -27,6 +27,7 @@ mod login;
 mod logs;
 mod models;
 mod operator;
+mod packaging;
 mod pages;
 mod provider;
 mod real_clients;

@@ -34,6 +34,14 @@ const UNDERSTOOD: &[(&str, &str, &str)] = &[
         "aimux route --explain \"hello\" -m claude-sonnet-5 --header \"x-aimux-project: acme-web\"",
         "it is of a config that the page shows in parts; tests/cli/route.rs compares such words line by line",
     ),
+    ("packaging/README.md", "cargo build --release --locked", "it takes minutes; tests/cli/packaging.rs packs the program that is tested"),
+    ("packaging/README.md", "packaging/deb target/release/aimux .", "tests/cli/packaging.rs runs it with another program"),
+    ("packaging/README.md", "docker build -f packaging/Dockerfile -t aimux .", "no container is built where the tests run"),
+    (
+        "packaging/README.md",
+        "docker run -d -p 127.0.0.1:24689:24689 -e ANTHROPIC_API_KEY -e AIMUX_CLIENT_TOKEN -v ./config.yaml:/home/aimux/.config/aimux/config.yaml:ro aimux",
+        "the same; tests/cli/packaging.rs starts the server with the image's variables",
+    ),
     (
         "docs/troubleshooting.md",
         "aimux doctor --live zai/glm-5.2",

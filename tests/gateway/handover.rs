@@ -2,7 +2,7 @@
 
 use std::io::Write;
 use std::net::TcpStream;
-use std::process::{Output, Stdio};
+use std::process::{Command, Output, Stdio};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -277,6 +277,13 @@ fn a_session_is_switched_and_its_line_says_what_answers() {
     until("the line is there", Duration::from_secs(10), || line(input).starts_with("up0/special · "));
     assert!(line(input).ends_with(" · switched to other\n"), "{}", line(input));
     assert!(line(r#"{"session_id":"s-2"}"#).starts_with("up0/usual"));
+    // It is called after each of the client's turns. The program here is not optimised, and the machine does other work too.
+    let ten = "TIMEFORMAT='%U %S'; time for _ in 1 2 3 4 5 6 7 8 9 10; do printf '{\"session_id\":\"s-1\"}' | \"$AIMUX\" statusline >/dev/null; done";
+    let mut timed = Command::new("bash");
+    timed.args(["-c", ten]).envs(home.aimux(&[]).get_envs().filter_map(|(name, value)| Some((name, value?))));
+    let output = timed.env("AIMUX", assert_cmd::cargo::cargo_bin("aimux")).output().unwrap();
+    let seconds: f64 = said(&output).split_whitespace().filter_map(|part| part.replace(',', ".").parse::<f64>().ok()).sum();
+    assert!(output.status.success() && seconds < 2.0, "ten took {seconds} s: {}", said(&output));
     for nothing in ["", "{", r#"{"session_id":"../x y"}"#, r#"{"session_id":"unheard-of"}"#] {
         assert_eq!(line(nothing), "aimux\n", "{nothing}");
     }

@@ -35,6 +35,7 @@ mod ledger;
 mod lifecycle;
 mod limits;
 mod live;
+mod log_files;
 mod metrics;
 mod oneshot;
 mod oneshot_parts;
