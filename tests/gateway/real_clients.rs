@@ -444,6 +444,24 @@ fn claude_is_run_with_a_server_on_demand() {
     claude.finish(command(&[]), "Please answer again.").assert_says(DONE);
 }
 
+/// opencode asks by the provider that it is told of, streamed, with its own tools beside the prompt.
+#[test]
+fn opencode_is_run_with_a_server_on_demand() {
+    let upstream = Upstream::start(agent(Speaks::Anthropic, vec![vec![text(DONE)]]));
+    let home = Home::new(&config(&[(Speaks::Anthropic, &upstream)], "helper: [up0/m]", ""));
+    let program = std::path::PathBuf::from(required("AIMUX_TEST_OPENCODE"));
+    let folder = home.path().join("project");
+    std::fs::create_dir(&folder).unwrap();
+    let mut command = home.aimux(&["run", "opencode", "--", "run", "--model", "aimux/helper", "Please answer."]);
+    let path = format!("{}:{}", program.parent().unwrap().display(), std::env::var("PATH").unwrap());
+    let output = command.env("PATH", path).current_dir(&folder).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && said.contains(DONE), "{output:?}");
+    let turns = upstream.turns();
+    assert!(turns.iter().any(|seen| seen.json()["tools"].as_array().is_some_and(|tools| tools.len() > 3)), "its tools arrive");
+    assert!(turns.iter().all(|seen| seen.json()["model"] == "m"));
+}
+
 /// A server of tools that others made, before a model that makes one call.
 fn with_a_real_server(
     name: &'static str,
