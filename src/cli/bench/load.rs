@@ -50,7 +50,17 @@ where
     F: Fn(usize, Instant) -> Fut + Clone + Send + 'static,
     Fut: Future<Output = T> + Send,
 {
-    let places = Arc::new(Semaphore::new(UNDER_WAY_MAX));
+    open_within(UNDER_WAY_MAX, count, every, stop, make).await
+}
+
+/// The same with no more than `most` under way: who waits for a place was due all the same.
+async fn open_within<T, F, Fut>(most: usize, count: usize, every: Duration, stop: &Stop, make: F) -> Vec<T>
+where
+    T: Send + 'static,
+    F: Fn(usize, Instant) -> Fut + Clone + Send + 'static,
+    Fut: Future<Output = T> + Send,
+{
+    let places = Arc::new(Semaphore::new(most));
     let began = Instant::now();
     let mut tasks = JoinSet::new();
     for number in 0..count {
@@ -121,6 +131,9 @@ mod tests {
         let slow = |times: &[Duration]| times.iter().filter(|time| **time > Duration::from_millis(100)).count();
         let opened = on_a_runtime(open(40, Duration::from_millis(10), &Stop::new(), dozing()));
         assert!((15..=25).contains(&slow(&opened)), "{opened:?}");
+        // Who could not even be sent, because all places were taken, was due as well.
+        let held_up = on_a_runtime(open_within(1, 40, Duration::from_millis(10), &Stop::new(), dozing()));
+        assert!((15..=25).contains(&slow(&held_up)), "{held_up:?}");
         let closed_ones = on_a_runtime(closed(40, 1, &Stop::new(), dozing()));
         assert_eq!(slow(&closed_ones), 1);
     }
