@@ -232,7 +232,12 @@ fn a_provider_that_lies_is_wrong_and_nothing_is_kept() {
 #[test]
 fn limits_overloads_and_silence_say_nothing_of_a_model() {
     for speaks in BOTH {
-        for (status, words) in [(429, "too many images and tools"), (529, "overloaded"), (500, "tool failure")] {
+        for (status, words) in [
+            (429, "too many images and tools"),
+            (529, "overloaded"),
+            (500, "tool failure"),
+            (500, "the model `tools-and-image` does not exist"),
+        ] {
             let is_hit = |seen: &Seen| seen.has_tools() || seen.text().contains("image");
             let (home, told) =
                 measured(speaks, move |seen, _| if is_hit(seen) { speaks.refusal(status, words) } else { able(speaks, seen) });
