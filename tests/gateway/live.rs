@@ -369,3 +369,36 @@ fn a_store_that_cannot_be_read_keeps_nobody_from_serving() {
     let findings = told.json["findings"].as_array().unwrap();
     assert!(findings.iter().any(|finding| finding["check"] == "measured" && finding["level"] == "warning"), "{:#}", told.json);
 }
+
+#[test]
+fn people_are_told_with_a_mark_for_each_check() {
+    let upstream = Upstream::start(|seen, _| match seen.text().contains("image") {
+        true => Speaks::Chat.refusal(400, "no \u{1b}[31mimage input\nhere"),
+        false if seen.has_tools() => Speaks::Chat.refusal(503, "busy"),
+        false if seen.text().contains("no-such-model") => Speaks::Chat.answer(seen, &[text("Paris")]),
+        false => able(Speaks::Chat, seen),
+    });
+    let home = tempfile::tempdir().unwrap();
+    std::fs::write(home.path().join("aimux.yaml"), config(&[(Speaks::Chat, &upstream)], "", "")).unwrap();
+    let mut command = aimux(home.path());
+    command.args(["doctor", "--live", "up0/m", "--yes", "--config", "aimux.yaml"]).current_dir(home.path()).env("LANG", "C.UTF-8");
+    let output = command.stdin(Stdio::null()).output().unwrap();
+    let told = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(2), "{told}");
+    for line in [
+        "up0/m (openai-chat, http://127.0.0.1:",
+        "\n  ✓ answer          \"Paris\"\n",
+        "\n  ! tools           not known: 503: busy\n",
+        "\n  – tool-result     without a call",
+        "\n  ! images          not supported: 400: no ",
+        "\n  ✗ unknown-model   wrong: a model that nobody has is answered",
+        "\n  – count-tokens    its dialect has no count\n",
+        " requests, its price is not known\n",
+        "measured.json, which routing goes by",
+    ] {
+        assert!(told.contains(line), "{line:?}: {told}");
+    }
+    assert!(!told.contains('\u{1b}'), "nothing that a terminal obeys: {told:?}");
+    let kept = std::fs::read_to_string(store(home.path())).unwrap();
+    assert!(!kept.contains("\\u001b") && kept.contains("image input here"), "{kept}");
+}
