@@ -192,6 +192,23 @@ mod real_postgres {
     }
 
     #[test]
+    fn one_instance_at_a_time_forgets_what_is_old() {
+        let postgres = Postgres::start();
+        let first = ledger(postgres.server());
+        first.put(Box::new(aimux::ledger::Entry { time_ms: 1000, ..*entry("old") }));
+        flushed(&first);
+        std::thread::scope(|scope| {
+            let other = scope.spawn(|| postgres.sql("SELECT pg_advisory_lock(x'61696d78'::bigint), pg_sleep(3)"));
+            until("another one forgets", || postgres.sql("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'") == "1");
+            flushed(&ledger(postgres.server()));
+            assert_eq!(count(&postgres), 1, "it is left to that one");
+            other.join().unwrap();
+        });
+        flushed(&ledger(postgres.server()));
+        assert_eq!(count(&postgres), 0);
+    }
+
+    #[test]
     fn characters_that_the_database_has_no_place_for_cost_no_row() {
         let postgres = Postgres::start();
         let ledger = ledger(postgres.server());
