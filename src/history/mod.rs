@@ -6,6 +6,7 @@
 
 mod id;
 mod last;
+mod open;
 mod postgres;
 mod reader;
 mod record;
@@ -50,7 +51,7 @@ pub struct Settings {
 
 /// How they are, by a quick look.
 pub(crate) fn health(place: &Place) -> Health {
-    store::health(place)
+    open::health(place)
 }
 
 impl Settings {
@@ -79,7 +80,7 @@ impl History {
     /// # Errors
     /// When that cannot be opened, is another program's or a newer aimux's, or is damaged.
     pub fn open(settings: &Settings) -> Result<Self, Error> {
-        let store = store::open(settings).map_err(|fault| failed(settings, "opened", fault))?;
+        let store = open::open(settings).map_err(|fault| failed(settings, "opened", fault))?;
         Ok(Self { store, settings: settings.clone() })
     }
 
@@ -88,7 +89,7 @@ impl History {
     /// # Errors
     /// As for [`History::open`].
     pub fn read(settings: &Settings) -> Result<Option<Self>, Error> {
-        match store::open_to_read(settings) {
+        match open::open_to_read(settings) {
             Ok(store) => Ok(Some(Self { store, settings: settings.clone() })),
             Err(Fault::Absent) => Ok(None),
             Err(fault) => Err(failed(settings, "read", fault)),

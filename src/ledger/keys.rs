@@ -1,11 +1,5 @@
 //! What the ledger tells of each key: when it was last used, and how it last failed.
 
-use std::collections::HashMap;
-
-use super::store;
-use crate::database::Place;
-use crate::error::Error;
-
 /// A key, as attempts found it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct KeyRecord {
@@ -24,12 +18,4 @@ pub struct KeyError {
     pub status: Option<u16>,
     /// aimux's code, `E0507` say.
     pub code: String,
-}
-
-/// The keys that requests used, by name. Empty where there is no ledger yet.
-///
-/// # Errors
-/// When it cannot be read.
-pub fn key_records(place: &Place) -> Result<HashMap<String, KeyRecord>, Error> {
-    Ok(store::read(place, |store| store.key_records())?.unwrap_or_default())
 }

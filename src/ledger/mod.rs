@@ -7,11 +7,13 @@
 //!
 //! It lacks prompts, answers and keys: of a key it holds the name. Start with [`Entry`], then `store.rs`; `sqlite/schema.rs` has the columns.
 
+mod ask;
 mod entry;
 mod errors;
 mod keys;
 mod moment;
 mod postgres;
+mod report;
 mod search;
 mod sessions;
 mod sqlite;
@@ -27,13 +29,14 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::mpsc::{self, SyncSender, TrySendError};
 use std::time::Duration;
 
+pub use ask::{key_records, recent_errors, search, session, today, usage};
 pub use entry::{Attempt, CacheBreak, Cancelled, Earlier, Ending, Entry, Hedged, kept};
-pub use errors::{RecentError, recent_errors};
-pub use keys::{KeyError, KeyRecord, key_records};
+pub use errors::RecentError;
+pub use keys::{KeyError, KeyRecord};
 pub use moment::moment;
-pub use search::{EarlierTarget, Request, Sought, has_term, search};
+pub use report::{By, CacheBreaks, Report, Row, SessionSum, Span, Unpriced};
+pub use search::{EarlierTarget, Request, Sought, has_term};
 pub use sessions::{LastSession, last_sessions};
-pub use usage::{By, CacheBreaks, Report, Row, SessionSum, Span, Unpriced, session, today, usage};
 
 pub use crate::database::Place;
 
@@ -88,7 +91,7 @@ enum Message {
 
 /// How it is, by a quick look.
 pub(crate) fn health(place: &Place) -> Health {
-    store::health(place)
+    ask::health(place)
 }
 
 impl Settings {

@@ -1,10 +1,9 @@
 //! Requests found by words: session, project, model, error code and whatever else of a request's text is remembered.
 //!
-//! There is no index of these words: the latest requests are looked at first, until there are enough. Start with [`search`].
+//! There is no index of these words: the latest requests are looked at first, until there are enough. Start with [`Sought`].
 
-use super::{Place, Span, store};
+use super::report::Span;
 use crate::chat::Usage;
-use crate::error::Error;
 
 /// What is searched for.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -78,31 +77,6 @@ pub struct EarlierTarget {
     pub code: String,
 }
 
-/// The requests that have all that is sought, the latest first, `limit` at most. Empty where there is no ledger yet.
-///
-/// # Errors
-/// When it cannot be read.
-pub fn search(place: &Place, sought: &Sought, limit: usize) -> Result<Vec<Request>, Error> {
-    let terms: Vec<Term> = sought.terms.iter().map(Term::of).collect();
-    if terms.iter().all(|term| term.words.is_empty()) {
-        return Ok(Vec::new());
-    }
-    // A store knows neither words nor letters beyond ASCII: what it finds may be what is sought.
-    let words: Vec<&str> = terms.iter().flat_map(|term| &term.words).filter(|word| word.is_ascii()).map(String::as_str).collect();
-    let found = store::read(place, |store| {
-        let mut found = Vec::new();
-        store.search(sought, &words, &mut |request| {
-            let status = request.status.to_string();
-            if found.len() < limit && terms.iter().all(|term| request.texts().chain([status.as_str()]).any(|text| term.is_in(text))) {
-                found.push(request);
-            }
-            found.len() < limit
-        })?;
-        Ok(found)
-    })?;
-    Ok(found.unwrap_or_default())
-}
-
 /// Whether a text has what was searched for in it.
 #[must_use]
 pub fn has_term(text: &str, term: &(String, bool)) -> bool {
@@ -110,13 +84,13 @@ pub fn has_term(text: &str, term: &(String, bool)) -> bool {
 }
 
 /// Words that stand one behind the other.
-struct Term {
-    words: Vec<String>,
+pub(super) struct Term {
+    pub(super) words: Vec<String>,
     is_begin: bool,
 }
 
 impl Term {
-    fn of((text, is_begin): &(String, bool)) -> Self {
+    pub(super) fn of((text, is_begin): &(String, bool)) -> Self {
         Self { words: words(text).collect(), is_begin: *is_begin }
     }
 
@@ -137,6 +111,12 @@ fn words(text: &str) -> impl Iterator<Item = String> + '_ {
 }
 
 impl Request {
+    /// Whether it has all of them.
+    pub(super) fn has(&self, terms: &[Term]) -> bool {
+        let status = self.status.to_string();
+        terms.iter().all(|term| self.texts().chain([status.as_str()]).any(|text| term.is_in(text)))
+    }
+
     /// All that is searched, a text each.
     fn texts(&self) -> impl Iterator<Item = &str> {
         let Self { request_id, dialect, program, role, session, agent, project, asked, route, target, key, code, ending, .. } = self;

@@ -7,12 +7,9 @@ use std::collections::HashMap;
 use super::entry::Entry;
 use super::errors::RecentError;
 use super::keys::KeyRecord;
-use super::postgres::Postgres;
+use super::report::{By, Row, SessionSum, Span};
 use super::search::{Request, Sought};
-use super::sqlite::Sqlite;
-use super::usage::{By, Row, SessionSum, Span};
-use crate::database::{Fault, Health, Place};
-use crate::error::{Code, Error};
+use crate::database::Fault;
 
 /// What it is called in messages.
 pub(super) const NOUN: &str = "ledger";
@@ -85,48 +82,4 @@ pub(super) trait Store: Send {
     fn key_records(&mut self) -> Result<HashMap<String, KeyRecord>, Fault>;
     /// Ends in good order; one that is just dropped loses nothing either.
     fn close(self: Box<Self>);
-}
-
-/// A ledger to write to: made or brought to this version where need be.
-pub(super) fn open(place: &Place) -> Result<Box<dyn Store>, Fault> {
-    match place {
-        Place::File(path) => Ok(Box::new(Sqlite::open(path)?)),
-        Place::Postgres(server) => Ok(Box::new(Postgres::open(server)?)),
-    }
-}
-
-/// A ledger to read from; others may write to it meanwhile.
-pub(super) fn open_to_read(place: &Place) -> Result<Box<dyn Store>, Fault> {
-    match place {
-        Place::File(path) => Ok(Box::new(Sqlite::open_to_read(path)?)),
-        Place::Postgres(server) => Ok(Box::new(Postgres::open_to_read(server)?)),
-    }
-}
-
-/// How it is, by a quick look.
-pub(super) fn health(place: &Place) -> Health {
-    match place {
-        Place::File(path) => super::sqlite::health(path),
-        Place::Postgres(server) => super::postgres::health(server),
-    }
-}
-
-/// What `look` finds in the ledger; `None`: there is none yet.
-pub(super) fn read<T>(place: &Place, look: impl FnOnce(&mut dyn Store) -> Result<T, Fault>) -> Result<Option<T>, Error> {
-    match open_to_read(place).and_then(|mut store| look(&mut *store)) {
-        Ok(found) => Ok(Some(found)),
-        Err(Fault::Absent) => Ok(None),
-        Err(fault) => Err(Error::new(Code::Ledger, format!("the ledger {place} cannot be read: {}", fault.reason(NOUN)))),
-    }
-}
-
-impl SessionSum {
-    /// Of the sums over a session's requests: their number, cost, those without a price, those answered after a failure, and the
-    /// input that was fresh, read from a cache and written to it; and of its last request with a conversation in it.
-    pub(super) fn of([requests, cost_micro_usd, unpriced, failovers, fresh, read, written]: [u64; 7], last: (String, String)) -> Self {
-        let input = fresh.saturating_add(read).saturating_add(written);
-        #[expect(clippy::cast_precision_loss, reason = "a share")]
-        let cache_share = (input > 0).then(|| read as f64 / input as f64);
-        Self { provider: last.0, model: last.1, requests, cost_micro_usd, unpriced, cache_share, failovers }
-    }
 }

@@ -6,8 +6,9 @@ use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use super::ask::open;
 use super::entry::Entry;
-use super::store::{self, Mark, NOUN, Store};
+use super::store::{Mark, NOUN, Store};
 use super::{Message, Shared};
 use crate::database::{Fault, Place};
 use crate::error::Code;
@@ -131,7 +132,7 @@ impl Writer {
             Some(store) => self.store.insert(store),
             None => {
                 self.store = None;
-                self.store.insert(store::open(&self.place)?)
+                self.store.insert(open(&self.place)?)
             }
         };
         if !self.batch.is_empty() {

@@ -10,9 +10,9 @@ use super::entry::Entry;
 use super::errors::RecentError;
 use super::keys::{KeyError, KeyRecord};
 use super::moment::Clock;
+use super::report::{By, Row as Sum, SessionSum, Span};
 use super::search::{Request, Sought};
 use super::store::{FORGET_MAX, Mark, Part, Seen, Store};
-use super::usage::{By, Row as Sum, SessionSum, Span};
 use crate::database::postgres::{Link, Param, Row, Server, column as at};
 use crate::database::{Fault, Health, figure, number};
 

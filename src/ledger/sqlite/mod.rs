@@ -11,9 +11,9 @@ use rusqlite::{Connection, TransactionBehavior, params};
 use super::entry::{Attempt, Entry};
 use super::errors::RecentError;
 use super::keys::{KeyError, KeyRecord};
+use super::report::{By, Row, SessionSum, Span};
 use super::search::{Request, Sought};
 use super::store::{FORGET_MAX, HEDGED, Mark, Part, Seen, Store};
-use super::usage::{By, Row, SessionSum, Span};
 use crate::database::sqlite::{give_room_back, health as health_of};
 use crate::database::{Fault, Health, figure, number};
 
